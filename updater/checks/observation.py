@@ -1,0 +1,91 @@
+"""What one pass over the shop saw: the value that smoke.py writes, and that visual, facts, logs and verdict read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from updater.cms.base import ShopState
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A shop to look at: where its names lead, and the cookie that passes a closed gate (production only)."""
+
+    url: str
+    hosts: Mapping[str, str]
+    """host name → address; every other name leads nowhere"""
+    trust_any_certificate: bool
+    """True for a stack's throw-away certificate only"""
+    cookie: tuple[str, str] | None = None
+    read_only: bool = False
+    """Production: cart and checkout are rendered, nothing is placed, sent or logged in to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One full-page picture. `file` is relative to the observation's folder; masks are x, y, width, height in pixels."""
+
+    page: str
+    viewport: str
+    file: str
+    sha256: str
+    width: int
+    height: int
+    masks: tuple[tuple[int, int, int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PageView:
+    """One page opened once. `page` is its label in reports: a flow step (`checkout`) or a path (`/about/`)."""
+
+    page: str
+    viewport: str
+    url: str
+    status: int
+    title: str
+    console: tuple[str, ...] = ()
+    """errors and uncaught exceptions"""
+    failed: tuple[str, ...] = ()
+    """requests of the site's own hosts that failed or answered 4xx/5xx"""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """One pytest test: `outcome` is passed, failed, error or skipped."""
+
+    __test__ = False  # pytest would collect it by its name
+
+    name: str
+    outcome: str
+    message: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One kind of line in a PHP error log, grouped: time, addresses and ids taken out."""
+
+    level: str
+    """fatal, warning, notice, deprecated, other"""
+    message: str
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One pass. `facts` are values of the shop by name: `product.price`, `checkout.total`, `checkout.payment_methods`…"""
+
+    folder: Path
+    exit_code: int
+    """pytest's; 0 only when every required test ran and passed"""
+    tests: tuple[Test, ...]
+    views: tuple[PageView, ...]
+    shots: tuple[Shot, ...]
+    facts: Mapping[str, str]
+    state_before: ShopState = field(default_factory=ShopState)
+    state_after: ShopState = field(default_factory=ShopState)
+    errors: tuple[LogLine, ...] = ()
+    seconds: float = 0.0

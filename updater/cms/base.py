@@ -1,0 +1,133 @@
+"""The contract of a CMS driver: a plain module that satisfies `Driver`. Everything that differs between CMSs is here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from updater.model import Installation, Inventory, Layout, MigrationStep, OrderTable, Update
+from updater.shell import Shell
+
+
+@dataclass(frozen=True, slots=True)
+class PackageInfo:
+    """What an update package says of itself, read without unpacking it to disk."""
+
+    kind: str
+    slug: str
+    name: str
+    version: str
+    requires_php: str | None = None
+    requires_core: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A newer version that the CMS's public API offers. `sha256`/`md5` None: the API names no checksum for the archive."""
+
+    info: PackageInfo
+    url: str
+    checksum: str | None = None
+    """`sha256:…`, `md5:…` or None"""
+    checksums_url: str | None = None
+    """Where per-file checksums of this version are published"""
+    security: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Files that close the shop, as data for the transaction. Put in place in this order, removed in reverse.
+
+    Paths are relative to the docroot. `{run}` is replaced by the run's id. The token's sha256 (hex) is written to
+    `token_file` by the transaction; `cookie` is the name of the cookie whose value, hashed, must equal it.
+    """
+
+    files: Mapping[str, str]
+    token_file: str
+    cookie: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRow:
+    """An order as the shop's database holds it. `total` is the decimal as text, like "1290.00"."""
+
+    id: str
+    total: str
+    email: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShopState:
+    """What the database says of the shop: newest orders (newest first, at most 20), stock by product id, number of products."""
+
+    orders: tuple[OrderRow, ...] = ()
+    order_count: int = 0
+    stock: Mapping[str, str] = field(default_factory=dict)
+    products: int | None = None
+
+
+Fetch = Any
+"""Callable[[str, Mapping[str, str] | None], bytes]: POST form data to a URL (GET when None).
+
+Injected, so that drivers open no connection of their own."""
+
+
+class Driver(Protocol):
+    """One CMS. Functions take a Shell and never know whether it is production or staging.
+
+    Raises: UnsupportedSite for a site that is recognised and refused, CommandFailed when PHP gives no answer.
+    """
+
+    NAME: str
+    SUPPORTED: str
+    """Versions the driver knows, for people: `6.0 – 6.9`."""
+
+    def detect(self, shell: Shell, docroot: str, php: str) -> Installation | None:
+        """The CMS in this docroot with its version and database credentials, or None when it is not this CMS.
+
+        UnsupportedSite names multisite, Git-, Composer- or Bedrock-managed trees and versions out of range."""
+
+    def layout(self, shell: Shell, installation: Installation) -> Layout: ...
+
+    def inventory(self, shell: Shell, installation: Installation) -> Inventory: ...
+
+    def read_package(self, path: Path) -> PackageInfo:
+        """What is in the archive. PackageRefused by name and reason: truncated, no header, a path that climbs out, a symlink."""
+
+    def offers(self, inventory: Inventory, fetch: Fetch, api: str | None, downloads: str | None) -> Sequence[Offer]:
+        """Newer versions according to the CMS's public API (base URLs as in site.yml, None: the CMS's own)."""
+
+    def verify_download(self, package: Path, offer: Offer, fetch: Fetch) -> None:
+        """PackageRefused unless every file in the archive has the checksum that the API publishes for it."""
+
+    def guard(self, shell: Shell, installation: Installation, hosts: Sequence[str]) -> None:
+        """Staging only: mail to the trap, cron off, no update checks, payment gateways off save an offline one."""
+
+    def apply(self, shell: Shell, installation: Installation, update: Update, package: str) -> str:
+        """Install the package (a path on that shell's place) with the CMS's own updater and return the version read back.
+
+        UpdateFailed with the CMS's own words."""
+
+    def migration(self, installation: Installation, updates: Sequence[Update]) -> Sequence[MigrationStep]:
+        """The sequence that brings the database to the new code and leaves nothing for a first visit: each its own process.
+
+        Its last step verifies: versions in the database equal those in the code. Order matters; each is safe to run twice."""
+
+    def noise_rows(self) -> Mapping[str, Sequence[str]]:
+        """Table (without prefix) → SQL conditions of rows that change by themselves (transients, cron, sessions)."""
+
+    def gate(self) -> Gate: ...
+
+    def units(self, updates: Sequence[Update], inventory: Inventory, changed: Sequence[str]) -> Sequence[str]:
+        """The folders and files that a promotion swaps by rename to bring these changed paths. Covers every changed path once."""
+
+    def purge(self, installation: Installation) -> Sequence[MigrationStep]:
+        """Empty page and object caches; run after either outcome of a promotion. Never boots the CMS."""
+
+    def orders(self, shell: Shell, installation: Installation, table: OrderTable | None) -> ShopState:
+        """The shop's own records. `table` from site.yml overrides what the driver finds by itself."""
+
+    def error_logs(self, shell: Shell, installation: Installation) -> Sequence[str]:
+        """Absolute paths of PHP error logs that the CMS writes itself."""

@@ -1,0 +1,343 @@
+"""What each run did, kept so that it survives kill -9; the only room that knows SQL, and the only maker of approvals.
+
+Order of writes: before a step acts, `started` is committed with the names it will create; after it acted, its output
+is written (temporary file, fsync, rename) and then `done` is committed. So a `done` step always has its output, and
+nothing can exist in the world whose name the journal does not know.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import getpass
+import hashlib
+import json
+import os
+import secrets as random
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from cattrs.preconf.json import make_converter
+
+from updater.errors import ApprovalRefused, SiteLocked, UpdaterError
+from updater.model import Approval, ApprovedRelease, Judgement, Release, Verdict
+
+T = TypeVar("T")
+
+_metadata = sa.MetaData()
+_runs = sa.Table(
+    "runs",
+    _metadata,
+    sa.Column("run", sa.String, primary_key=True),
+    sa.Column("site", sa.String, nullable=False),
+    sa.Column("started", sa.String, nullable=False),
+    sa.Column("finished", sa.String),
+    sa.Column("state", sa.String, nullable=False),
+    sa.Column("exit_code", sa.Integer),
+)
+_steps = sa.Table(
+    "steps",
+    _metadata,
+    sa.Column("run", sa.String, primary_key=True),
+    sa.Column("step", sa.String, primary_key=True),
+    sa.Column("status", sa.String, nullable=False),
+    sa.Column("at", sa.String, nullable=False),
+    sa.Column("names", sa.Text, nullable=False),
+)
+_approvals = sa.Table(
+    "approvals",
+    _metadata,
+    sa.Column("run", sa.String, primary_key=True),
+    sa.Column("person", sa.String, nullable=False),
+    sa.Column("at", sa.String, nullable=False),
+    sa.Column("expires", sa.String, nullable=False),
+    sa.Column("evidence_sha256", sa.String, nullable=False),
+    sa.Column("release_sha256", sa.String, nullable=False),
+)
+
+converter = make_converter()
+converter.register_unstructure_hook(Path, str)
+converter.register_structure_hook(Path, lambda value, _type: Path(value))
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def new_run_id(site: str) -> str:
+    """`20261122-0514-3f9a`: sorts by time, unique without asking anyone, safe in names of files and containers."""
+    del site
+    return f"{now():%Y%m%d-%H%M%S}-{random.token_hex(2)}"
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Temporary file, fsync, rename, fsync of the folder: after a crash the file is whole, old or absent."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def dump(value: Any) -> bytes:
+    """A noun as JSON: sorted keys, so that equal values have equal bytes and one sha256."""
+    return json.dumps(converter.unstructure(value), sort_keys=True, ensure_ascii=True, indent=1).encode()
+
+
+def digest(value: Any) -> str:
+    """The sha256 of a noun, as approvals record it."""
+    return hashlib.sha256(dump(value)).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    run: str
+    site: str
+    started: datetime
+    finished: datetime | None
+    state: str
+    exit_code: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StepRow:
+    step: str
+    status: str
+    at: datetime
+    names: Mapping[str, Any]
+
+
+class Journal:
+    """The journal of one site's `.updater/` folder. SQLite (WAL, synchronous=FULL), or any database by URL."""
+
+    def __init__(self, state: Path, url: str | None = None) -> None:
+        self.state = state
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._engine = sa.create_engine(url or f"sqlite:///{state / 'journal.db'}")
+        if self._engine.dialect.name == "sqlite":
+            sa.event.listen(self._engine, "connect", _durable)
+        try:
+            _metadata.create_all(self._engine)
+        except sa.exc.DatabaseError as error:
+            raise UpdaterError(
+                "the journal cannot be opened",
+                where=str(state / "journal.db"),
+                cause=str(error.orig),
+                hint="if the file is damaged, move it away; the runs themselves lie in .updater/runs/",
+            ) from error
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    # ---------------------------------------------------------------------------------------------------- runs
+
+    def folder(self, run: str) -> Path:
+        return self.state / "runs" / run
+
+    def begin(self, run: str, site: str) -> Path:
+        """Record a new run and make its folder, readable by its owner only."""
+        folder = self.folder(run)
+        folder.mkdir(parents=True, mode=0o700)
+        self._write(_runs.insert().values(run=run, site=site, started=now().isoformat(), state="running"))
+        return folder
+
+    def finish(self, run: str, state: str, exit_code: int) -> None:
+        self._write(
+            _runs.update()
+            .where(_runs.c.run == run)
+            .values(state=state, exit_code=exit_code, finished=now().isoformat())
+        )
+
+    def runs(self, limit: int = 50) -> list[RunRow]:
+        """Newest first."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(_runs.select().order_by(_runs.c.started.desc()).limit(limit)).mappings()
+            return [_run_row(row) for row in rows]
+
+    def find(self, run: str) -> RunRow:
+        """The run with this id or unique beginning of one; `last` is the newest. UpdaterError when there is none."""
+        rows = self.runs(limit=10_000)
+        if run == "last" and rows:
+            return rows[0]
+        matching = [row for row in rows if row.run == run] or [row for row in rows if run and row.run.startswith(run)]
+        if len(matching) == 1:
+            return matching[0]
+        raise UpdaterError(
+            f"{'more than one run begins' if matching else 'there is no run'} with {run!r}",
+            where=str(self.state / "runs"),
+            hint="`updater runs` lists them",
+        )
+
+    # --------------------------------------------------------------------------------------------------- steps
+
+    def started(self, run: str, step: str, **names: str) -> None:
+        """Committed before the step acts. `names`: what it will create (containers, folders), so that it can be found."""
+        self._set_step(run, step, "started", names)
+
+    def done(self, run: str, step: str, output: Any = None) -> None:
+        """Committed after the step's output is safely on disk."""
+        if output is not None:
+            write_atomically(self._output_file(run, step), dump(output))
+        self._set_step(run, step, "done", None)
+
+    def steps(self, run: str) -> list[StepRow]:
+        with self._engine.connect() as connection:
+            rows = connection.execute(_steps.select().where(_steps.c.run == run).order_by(_steps.c.at)).mappings()
+            return [
+                StepRow(row["step"], row["status"], datetime.fromisoformat(row["at"]), json.loads(row["names"]))
+                for row in rows
+            ]
+
+    def output(self, run: str, step: str, kind: type[T]) -> T:
+        """What a done step gave. UpdaterError when it did not get that far."""
+        path = self._output_file(run, step)
+        try:
+            return converter.structure(json.loads(path.read_bytes()), kind)
+        except FileNotFoundError:
+            raise UpdaterError(
+                f"run {run} has no {step}", where=str(path), hint=f"`updater status {run}` shows how far it came"
+            ) from None
+
+    def _output_file(self, run: str, step: str) -> Path:
+        return self.folder(run) / "steps" / f"{step}.json"
+
+    def _set_step(self, run: str, step: str, status: str, names: Mapping[str, str] | None) -> None:
+        values: dict[str, str] = {"status": status, "at": now().isoformat()}
+        if names is not None:
+            values["names"] = json.dumps(names)
+        with self._engine.begin() as connection:
+            where = (_steps.c.run == run) & (_steps.c.step == step)
+            if connection.execute(_steps.update().where(where).values(**values)).rowcount == 0:
+                connection.execute(_steps.insert().values(run=run, step=step, **({"names": "{}"} | values)))
+
+    # ----------------------------------------------------------------------------------------------- approvals
+
+    def approve(
+        self,
+        release: Release,
+        judgement: Judgement,
+        *,
+        evidence_sha256: str,
+        shown_sha256: str,
+        person: str,
+        lasts: timedelta,
+    ) -> ApprovedRelease:
+        """Record who approved which evidence. The only way to an ApprovedRelease.
+
+        `shown_sha256` is the evidence that the person saw; `evidence_sha256` what lies on disk now. ApprovalRefused
+        when they differ, when the run did not pass, is not waiting, was approved before, or waited too long.
+        """
+        row = self.find(release.run)
+        why = _refusal(row, judgement, evidence_sha256 == shown_sha256, lasts)
+        if why:
+            raise ApprovalRefused(
+                f"run {row.run} cannot be approved", cause=why, hint="`updater run` starts a fresh one"
+            )
+        at = now()
+        approval = Approval(row.run, person, at, at + lasts, evidence_sha256, release.sha256)
+        try:
+            self._write(
+                _approvals.insert().values(
+                    run=approval.run,
+                    person=person,
+                    at=at.isoformat(),
+                    expires=approval.expires.isoformat(),
+                    evidence_sha256=evidence_sha256,
+                    release_sha256=release.sha256,
+                )
+            )
+        except sa.exc.IntegrityError:
+            known = self.approval(row.run)
+            raise ApprovalRefused(
+                f"run {row.run} was approved already",
+                cause=f"by {known.person} at {known.at:%Y-%m-%d %H:%M} UTC" if known else "",
+                hint="`updater status` shows what became of it; `updater run` starts a fresh one",
+            ) from None
+        return ApprovedRelease(release, approval)
+
+    def approval(self, run: str) -> Approval | None:
+        with self._engine.connect() as connection:
+            row = connection.execute(_approvals.select().where(_approvals.c.run == run)).mappings().first()
+        if row is None:
+            return None
+        return Approval(
+            row["run"],
+            row["person"],
+            datetime.fromisoformat(row["at"]),
+            datetime.fromisoformat(row["expires"]),
+            row["evidence_sha256"],
+            row["release_sha256"],
+        )
+
+    def _write(self, statement: sa.sql.expression.UpdateBase) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(statement)
+
+
+def _refusal(row: RunRow, judgement: Judgement, evidence_is_the_same: bool, lasts: timedelta) -> str:
+    if judgement.verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE):
+        return f"its verdict is {judgement.verdict}: {'; '.join(judgement.reasons)}"
+    if not evidence_is_the_same:
+        return "the evidence on disk is not the evidence that was shown"
+    if row.state != "awaiting approval":
+        return f"it is {row.state}"
+    if row.finished and now() - row.finished > lasts:
+        return f"it has waited since {row.finished:%Y-%m-%d %H:%M} UTC, longer than policy.expires ({lasts.days} days)"
+    return ""
+
+
+def _run_row(row: sa.RowMapping) -> RunRow:
+    finished = row["finished"]
+    return RunRow(
+        row["run"],
+        row["site"],
+        datetime.fromisoformat(row["started"]),
+        datetime.fromisoformat(finished) if finished else None,
+        row["state"],
+        row["exit_code"],
+    )
+
+
+def _durable(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+@contextmanager
+def site_lock(state: Path, run: str) -> Iterator[None]:
+    """One run at a time per `.updater/` folder. SiteLocked names the holder. Freed by the kernel when its holder dies."""
+    state.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = state / "lock"
+    with path.open("a+", encoding="utf-8") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SiteLocked(
+                "another run works on this site",
+                where=str(path),
+                cause=path.read_text(encoding="utf-8").strip() or "it has not written its name yet",
+                hint="wait for it, or end that process; the lock frees itself",
+            ) from None
+        stream.truncate(0)
+        stream.write(
+            f"run {run} by {getpass.getuser()} on {socket.gethostname()}, process {os.getpid()}, since {now():%Y-%m-%d %H:%M:%S} UTC\n"
+        )
+        stream.flush()
+        try:
+            yield
+        finally:
+            stream.truncate(0)

@@ -1,0 +1,546 @@
+"""The nouns of one run, each a frozen value that the next step is given. Imports nothing of ours.
+
+Site ─clone→ Snapshot ─stage→ Stack ─inventory→ Plan ─update→ Trial ─check→ Evidence ─judge→ Judgement
+     ─approve→ ApprovedRelease ─promote→ Outcome
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+
+# --------------------------------------------------------------------------------------------- Site (site.yml)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """How production is reached over ssh. `host_key` is pinned (`ssh-ed25519 AAAA…`), else `known_hosts` is used."""
+
+    host: str
+    user: str
+    port: int = 22
+    key: Path | None = None
+    password: str | None = field(default=None, repr=False)
+    host_key: str | None = None
+    known_hosts: Path | None = None
+    work: str = ".updater"
+    """Work folder on the server, outside the docroot; relative to the user's home."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloneSettings:
+    """`bandwidth` in KiB/s (None: unlimited), `exclude` rsync patterns below the docroot, `scrub` extra table.column pairs."""
+
+    bandwidth: int | None = None
+    nice: bool = True
+    exclude: tuple[str, ...] = ()
+    scrub: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where update packages come from. `online`: the CMS's public API; None in `api` means the driver's default."""
+
+    folders: tuple[Path, ...] = ()
+    online: bool = True
+    api: str | None = None
+    downloads: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Viewport:
+    name: str
+    width: int
+    height: int
+
+
+DESKTOP = Viewport("desktop", 1366, 768)
+MOBILE = Viewport("mobile", 375, 812)
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One path a customer takes. `product` is a path on the site; None lets the flow take the first product listed.
+
+    `fill` maps field selectors to values, `close` lists selectors of pop-ups to close, `selectors` overrides the
+    flow's own by name (`add_to_cart`, `place_order`, …).
+    """
+
+    name: str = "checkout"
+    product: str | None = None
+    fill: Mapping[str, str] = field(default_factory=dict)
+    close: tuple[str, ...] = ()
+    selectors: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderTable:
+    """Where orders are kept when the CMS driver does not know: names of a table (without prefix) and its columns."""
+
+    table: str
+    id: str
+    total: str
+    email: str
+    created: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """Pixels not compared: a CSS selector, on pages whose path matches the glob."""
+
+    selector: str
+    page: str = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """`changed` and `masked` are shares of a picture's pixels (0..1)."""
+
+    changed: float = 0.001
+    masked: float = 0.25
+
+
+class Approve(StrEnum):
+    NEVER = "never"
+    ASK = "ask"
+    PATCH = "patch"
+    PASSED = "passed"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Who approves, how long an approval may take, what is held back, and what staging may differ in."""
+
+    approve: Approve = Approve.ASK
+    expires: timedelta = timedelta(days=7)
+    hold: Mapping[str, str] = field(default_factory=dict)
+    """slug → reason"""
+    accept_nearest_stack: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PromoteSettings:
+    """Limits of the closed window, in seconds."""
+
+    max_closed: int = 300
+    drain: int = 30
+    deadline: int | None = None
+    """None: twice the rehearsed dump + migrate + restore, and at least 120 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class StackSettings:
+    image: str | None = None
+    memory: str = "1g"
+    cpus: float = 2.0
+    processes: int = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One managed site, as its site.yml describes it. All paths absolute, all secrets resolved and registered."""
+
+    name: str
+    server: Server
+    docroot: str
+    url: str
+    config: Path
+    """The site.yml itself; `.updater/` lies beside it."""
+    cms: str = "auto"
+    hosts: tuple[str, ...] = ()
+    """Other names of the site: www, language subdomains. The name in `url` is always included."""
+    address: str | None = None
+    """Reach the site's names at this address instead of asking DNS (like `curl --resolve`)."""
+    tls_ca: Path | None = None
+    """A CA to trust for production's certificate, beside the system's."""
+    php: str | None = None
+    """PHP's command line binary on the server; None: found by trying."""
+    sources: Sources = field(default_factory=Sources)
+    pages: tuple[str, ...] = ()
+    discover: bool = True
+    flows: tuple[Flow, ...] = (Flow(),)
+    orders: OrderTable | None = None
+    smoke_tests: Path | None = None
+    """The client's own tests, run beside ours."""
+    viewports: tuple[Viewport, ...] = (DESKTOP, MOBILE)
+    masks: tuple[Mask, ...] = ()
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    clone: CloneSettings = field(default_factory=CloneSettings)
+    stack: StackSettings = field(default_factory=StackSettings)
+    policy: Policy = field(default_factory=Policy)
+    promote: PromoteSettings = field(default_factory=PromoteSettings)
+    notify: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def state(self) -> Path:
+        """The folder `.updater/` beside site.yml."""
+        return self.config.parent / ".updater"
+
+
+# ------------------------------------------------------------------------------- what the CMS driver says of a site
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """Credentials as the CMS itself uses them. Exactly one of host/socket leads there; `host` may be `localhost`."""
+
+    name: str
+    user: str
+    password: str = field(repr=False)
+    host: str = "localhost"
+    port: int = 3306
+    socket: str | None = None
+    prefix: str = ""
+    charset: str = "utf8mb4"
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """A CMS found in a docroot, with what a driver needs in every call: the same on production and in staging."""
+
+    cms: str
+    version: str
+    docroot: str
+    php: str
+    """Command line PHP of that place (`php`, `/opt/php82/bin/php`)."""
+    url: str
+    database: Database
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """`kind`: core, plugin, theme. `path`: folder or file below the docroot ('' for core)."""
+
+    kind: str
+    slug: str
+    name: str
+    version: str
+    active: bool
+    path: str
+    requires_php: str | None = None
+    requires_core: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    cms: str
+    version: str
+    php: str
+    components: tuple[Component, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What lies where below the docroot. All paths are relative to it, without a leading slash.
+
+    `media` and `caches` are not code; everything else is. `volatile_tables` (without prefix) are cloned without rows.
+    `personal` are table.column pairs (without prefix) scrubbed on import, with the kind of value: email, phone, name,
+    address, text.
+    """
+
+    media: tuple[str, ...]
+    caches: tuple[str, ...]
+    volatile_tables: tuple[str, ...]
+    personal: Mapping[str, str]
+    smoke_tests: str
+    """Folder below smoke_tests/ with this CMS's default flows."""
+    settings_files: tuple[str, ...]
+    """Files that hold credentials: cloned, never shown in a diff or report."""
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What production runs on, read by doing. Versions are full (`8.2.29`, `10.11.14`)."""
+
+    php: str
+    php_extensions: tuple[str, ...]
+    php_ini: Mapping[str, str]
+    """Effective settings of the *web's* PHP."""
+    database: str
+    database_flavour: str
+    """mariadb or mysql"""
+    sql_mode: str
+    charset: str
+    collation: str
+
+
+# ---------------------------------------------------------------------------------------------------- the story
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Production as it was at `taken`: a mirror of its files, one consistent dump, and a hash for each code file."""
+
+    run: str
+    taken: datetime
+    files: Path
+    """The local mirror of the docroot. Shared between runs: mount it read-only or copy, never write."""
+    dump: Path
+    """zstd- or gzip-compressed SQL, schema and rows of the site's own tables; private, deleted after import."""
+    code: Mapping[str, str]
+    """path below the docroot → sha256, or `link:<target>` for a symlink, or `dir` for an empty folder"""
+    platform: Platform
+    installation: Installation
+    tables: Mapping[str, str]
+    """table → `SHOW CREATE TABLE` sha256, AUTO_INCREMENT taken out"""
+    moved_bytes: int = 0
+    """Bytes that crossed the network for the files (a second clone moves only what changed)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A running staging stack, by name. The site answers on `address`:80 and :443 under its real names."""
+
+    run: str
+    network: str
+    web: str
+    database: str
+    egress: str
+    address: str
+    hosts: tuple[str, ...]
+    image: str
+    matched: bool
+    """False when PHP or database major could not be matched; `mismatch` says how."""
+    mismatch: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """One component from one version to another, with the verified package that does it."""
+
+    kind: str
+    slug: str
+    name: str
+    from_version: str
+    to_version: str
+    package: Path
+    sha256: str
+    source: str
+    """Where the package came from, for people: `packages/x-1.1.zip`, `wordpress.org`."""
+    requires_php: str | None = None
+    requires_core: str | None = None
+
+    @property
+    def id(self) -> str:
+        return f"{self.kind}:{self.slug}"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An update that is known and not applied, with the reason in plain words."""
+
+    kind: str
+    slug: str
+    from_version: str
+    to_version: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    inventory: Inventory
+    updates: tuple[Update, ...]
+    held: tuple[Held, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MigrationStep:
+    """One process of a migration: a PHP script for the server's own `php`, fed on stdin. Exit 0 and a last line of
+    JSON with `"ok": true` mean done; each step loops by itself until quiet. Safe to run twice."""
+
+    name: str
+    script: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """What updating did to the database, as seen on staging (A/A noise taken off)."""
+
+    steps: tuple[MigrationStep, ...] = ()
+    changed_tables: tuple[str, ...] = ()
+    created_tables: tuple[str, ...] = ()
+    dropped_tables: tuple[str, ...] = ()
+    schema: Mapping[str, str] = field(default_factory=dict)
+    """table → sha256 of its definition, after the migration: what production must show too"""
+    seconds: float = 0.0
+
+    @property
+    def needed(self) -> bool:
+        return bool(self.changed_tables or self.created_tables or self.dropped_tables)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A set of updates applied to staging: the versions read back, the code tree and what the database went through."""
+
+    applied: tuple[Update, ...]
+    versions: Mapping[str, str]
+    """Update.id → version read back"""
+    code: Mapping[str, str]
+    """As Snapshot.code, after the updates."""
+    migration: Migration
+    failure: str = ""
+    """Why the updates could not even be applied; empty when they were."""
+
+
+class Status(StrEnum):
+    """What one check says. A run's verdict is another type, made in checks/verdict.py alone."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    INCONCLUSIVE = "inconclusive"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that differs or broke: `where` is a page, a file or a step; `before` and `after` are values."""
+
+    kind: str
+    where: str
+    message: str
+    before: str = ""
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """One page in one viewport, before, after, and what differs. Paths are relative to the run's folder."""
+
+    page: str
+    viewport: str
+    before: str
+    after: str
+    difference: str
+    """'' when nothing differs"""
+    noise: str
+    """'' when two captures of the un-updated shop were equal"""
+    changed: float
+    """Share of pixels changed beyond the noise, 0..1."""
+    noisy: float
+    masked: float
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check and what it found. `phase`: before, after, compare, production."""
+
+    name: str
+    phase: str
+    status: Status
+    detail: str
+    required: bool = True
+    findings: tuple[Finding, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class BlockedCall:
+    """Something staging tried to send. `target`: host or address; `path` where it could be read."""
+
+    at: datetime
+    protocol: str
+    target: str
+    port: int
+    path: str = ""
+    step: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CaughtMail:
+    at: datetime
+    recipients: tuple[str, ...]
+    subject: str
+    body: str = field(repr=False, default="")
+    step: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All that was seen of one trial. Its sha256 is what a person approves."""
+
+    checks: tuple[Check, ...]
+    pictures: tuple[Picture, ...] = ()
+    blocked: tuple[BlockedCall, ...] = ()
+    mail: tuple[CaughtMail, ...] = ()
+
+
+class Verdict(StrEnum):
+    """The gate's answer. PASS is constructed in checks/verdict.py alone (a test greps)."""
+
+    PASS = "PASS"  # noqa: S105 - no password
+    FAIL = "FAIL"
+    INCONCLUSIVE = "INCONCLUSIVE"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    verdict: Verdict
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The byte-exact difference between the tested shop and the one it was made from.
+
+    `units` are the folders and files swapped by one rename each; `changed` holds every differing path below them:
+    path → (sha256 before or None, sha256 after or None). `archive` is a tar of the `after` files. `sha256` covers all.
+    """
+
+    run: str
+    site: str
+    made: datetime
+    updates: tuple[Update, ...]
+    units: tuple[str, ...]
+    changed: Mapping[str, tuple[str | None, str | None]]
+    archive: Path
+    migration: Migration
+    schema_before: Mapping[str, str]
+    versions_before: Mapping[str, str]
+    """`kind:slug` → version of every component when cloned, and `kind:slug:active` → yes/no"""
+    rehearsed_seconds: float
+    """dump + migrate + restore, as timed on staging"""
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Who approved what. Made by journal.approve() alone."""
+
+    run: str
+    person: str
+    at: datetime
+    expires: datetime
+    evidence_sha256: str
+    release_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovedRelease:
+    """What promote() takes. Made by journal.approve() alone: deploying without a PASS and an approval is a type error."""
+
+    release: Release
+    approval: Approval
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A request that met the gate while the shop was closed."""
+
+    at: str
+    method: str
+    path: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a promotion ended. `state`: promoted or rolled_back (anything else is an error)."""
+
+    state: str
+    closed_seconds: float
+    checks: tuple[Check, ...] = ()
+    reason: str = ""
+    refused: tuple[Refused, ...] = ()
