@@ -1,0 +1,29 @@
+# Each target does its own set-up; with nothing to do that takes a fraction of a second.
+.DEFAULT_GOAL := help
+.PHONY: help demo test unit lint clean
+PYTEST = .venv/bin/pytest
+ARGS ?=
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\): ## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 8
+
+demo: ## Watch a real shop being cloned, updated, tested, approved and deployed, and a broken update being caught
+	@scripts/bootstrap
+	@.venv/bin/updater demo $(ARGS)
+
+test: ## Run all tests, on real ssh, Docker, MariaDB and Chromium (ARGS="-k name" for some)
+	@scripts/bootstrap
+	@$(PYTEST) $(ARGS)
+
+unit: ## Run the tests that need no Docker and no network
+	@scripts/bootstrap --python
+	@$(PYTEST) tests/unit $(ARGS)
+
+lint: ## Check style, types, imports and shell scripts
+	@scripts/bootstrap --python
+	@scripts/lint
+
+clean: ## Remove the demo's folder with what it left in Docker, and caches
+	@if [ -e demo-run/site.yml ]; then .venv/bin/updater clean demo-run/site.yml; fi
+	@rm -rf demo-run dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +

@@ -1,0 +1,564 @@
+"""site.yml: what is accepted, and that every mistake is reported at once, with its line and a hint, and no secret."""
+
+from __future__ import annotations
+
+import base64
+import re
+import textwrap
+from datetime import timedelta
+from pathlib import Path
+
+import git
+import pytest
+import yaml
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from updater import config, model
+from updater.errors import ConfigError, ExitCode
+
+HOST_KEY = "ssh-ed25519 " + base64.b64encode(b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + bytes(range(32))).decode()
+
+MINIMAL = """\
+site: demo-shop
+url: https://shop.example
+server: {host: shop.example, user: deploy}
+docroot: /var/www/shop
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with everything that a full site.yml names."""
+    (tmp_path / "key").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\n")
+    (tmp_path / "key.pub").write_text("ssh-ed25519 AAAA me\n")
+    (tmp_path / "known_hosts").write_text(f"shop.example {HOST_KEY}\n")
+    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    (tmp_path / "password").write_text("from-the-file-42\n")
+    (tmp_path / "packages").mkdir()
+    (tmp_path / "smoke_tests").mkdir()
+    (tmp_path / "smoke_tests" / "test_wishlist.py").write_text("")
+    (tmp_path / "empty").mkdir()
+    return tmp_path
+
+
+def load(folder: Path, text: str, **environ: str) -> model.Site:
+    path = folder / "site.yml"
+    path.write_text(textwrap.dedent(text), encoding="utf-8")
+    return config.load(path, environ)
+
+
+def mistakes(folder: Path, text: str, **environ: str) -> list[str]:
+    """The reported lines, without the folder."""
+    with pytest.raises(ConfigError) as caught:
+        load(folder, text, **environ)
+    assert caught.value.exit_code is ExitCode.USAGE
+    assert "updater check" in caught.value.hint or "updater init" in caught.value.hint
+    return caught.value.what.replace(f"{folder}/", "").split("\n")
+
+
+def mistake(folder: Path, line: str) -> str:
+    """The only mistake of a minimal site.yml with this line more, or instead of the line with the same key."""
+    key = line.split(":")[0]
+    kept = [old for old in MINIMAL.splitlines() if old.split(":")[0] != key]
+    (only,) = mistakes(folder, "\n".join([*kept, line]))
+    prefix, separator, message = only.partition(f"site.yml:{len(kept) + 1}: ")
+    assert not prefix and separator, only
+    return message
+
+
+def accept(folder: Path, line: str, **environ: str) -> model.Site:
+    key = line.split(":")[0]
+    kept = [old for old in MINIMAL.splitlines() if old.split(":")[0] != key]
+    return load(folder, "\n".join([*kept, line]), **environ)
+
+
+# ------------------------------------------------------------------------------------------------------ accepted
+
+
+def test_a_minimal_file_takes_every_default_of_the_model(folder: Path) -> None:
+    assert load(folder, MINIMAL) == model.Site(
+        name="demo-shop",
+        server=model.Server(host="shop.example", user="deploy"),
+        docroot="/var/www/shop",
+        url="https://shop.example",
+        hosts=("shop.example",),
+        config=folder / "site.yml",
+    )
+
+
+FULL = f"""\
+site: demo-shop
+url: https://Магазин.рф:8443/shop/
+hosts: [www.shop.example, магазин.рф, чай.магазин.рф]
+address: 172.30.0.2
+tls_ca: ca.pem
+server:
+  host: 172.30.0.2
+  user: deploy
+  port: 2222
+  key: key
+  password: ${{SHOP_PASSWORD}}
+  host_key: {HOST_KEY} root@shop
+  known_hosts: known_hosts
+  work: .updater-work
+docroot: /var/www/shop/
+cms: auto
+php: /usr/bin/php8.2
+sources: {{folders: [packages], online: no, api: "https://api.example/", downloads: "https://d.example"}}
+pages: [/, "/shop/?orderby=price"]
+discover: false
+flows:
+  - name: checkout
+    product: /product/tea/
+    fill: {{"#billing_phone": +79001234567, "#billing_postcode": 0123, "#note": no, "#empty": "", "#vat": "${{VAT}}"}}
+    close: [".cookie button"]
+    selectors: {{add_to_cart: button.buy}}
+  - name: wholesale
+orders: {{table: shop_orders, id: id, total: total, email: email, created: created_at}}
+smoke_tests: smoke_tests
+viewports: {{desktop: 1366x768, mobile: 375x812}}
+masks:
+  - {{selector: ".feed", page: "/blog/*"}}
+  - selector: .stock
+thresholds: {{changed: 0.1%, masked: 0.5}}
+clone: {{bandwidth: 4096, nice: off, exclude: [backups/], scrub: [customers.phone]}}
+stack: {{image: "registry.example/php:8.2", memory: 512m, cpus: 1.5, processes: 200}}
+policy: {{approve: patch, expires: 36h, hold: {{slider: needs a licence}}, accept_nearest_stack: true}}
+promote: {{max_closed: 5m, drain: 1m30s, deadline: 10m}}
+notify: ["${{TELEGRAM_URL}}", "tgram://${{TELEGRAM_TOKEN}}/42"]
+"""
+
+ENVIRON = {
+    "SHOP_PASSWORD": "hunter2-and-more",
+    "TELEGRAM_URL": "tgram://123456789abc/secret-chat-77",
+    "TELEGRAM_TOKEN": "987654321xyz",
+    "VAT": "DE-VAT-123456",
+}
+
+
+def test_every_setting_arrives_in_the_site_with_its_type(folder: Path) -> None:
+    site = load(folder, FULL, **ENVIRON)
+    assert site.url == "https://xn--80aairftm.xn--p1ai:8443/shop"
+    assert site.hosts == ("xn--80aairftm.xn--p1ai", "www.shop.example", "xn--80as4b.xn--80aairftm.xn--p1ai")
+    assert site.address == "172.30.0.2"
+    assert site.tls_ca == folder / "ca.pem"
+    assert site.server == model.Server(
+        host="172.30.0.2",
+        user="deploy",
+        port=2222,
+        key=folder / "key",
+        password="hunter2-and-more",
+        host_key=HOST_KEY,
+        known_hosts=folder / "known_hosts",
+        work=".updater-work",
+    )
+    assert site.docroot == "/var/www/shop"
+    assert site.php == "/usr/bin/php8.2"
+    assert site.sources == model.Sources((folder / "packages",), False, "https://api.example", "https://d.example")
+    assert site.pages == ("/", "/shop/?orderby=price")
+    assert site.discover is False
+    assert site.flows == (
+        model.Flow(
+            "checkout",
+            "/product/tea/",
+            {
+                "#billing_phone": "+79001234567",
+                "#billing_postcode": "0123",
+                "#note": "no",
+                "#empty": "",
+                "#vat": "DE-VAT-123456",
+            },
+            (".cookie button",),
+            {"add_to_cart": "button.buy"},
+        ),
+        model.Flow("wholesale"),
+    )
+    assert site.orders == model.OrderTable("shop_orders", "id", "total", "email", "created_at")
+    assert site.smoke_tests == folder / "smoke_tests"
+    assert site.viewports == (model.DESKTOP, model.MOBILE)
+    assert site.masks == (model.Mask(".feed", "/blog/*"), model.Mask(".stock"))
+    assert site.thresholds == model.Thresholds(0.001, 0.5)
+    assert site.clone == model.CloneSettings(4096, False, ("backups/",), ("customers.phone",))
+    assert site.stack == model.StackSettings("registry.example/php:8.2", "512m", 1.5, 200)
+    assert site.policy == model.Policy(
+        model.Approve.PATCH, timedelta(hours=36), {"slider": "needs a licence"}, accept_nearest_stack=True
+    )
+    assert site.promote == model.PromoteSettings(300, 90, 600)
+    assert site.notify == (ENVIRON["TELEGRAM_URL"], "tgram://987654321xyz/42")
+    assert site.state == folder / ".updater"
+
+
+def test_international_names_become_punycode_as_browsers_do_it(folder: Path) -> None:
+    site = accept(folder, "url: http://ПРИМЕР.испытание")
+    assert site.url == "http://xn--e1afmkfd.xn--80akhbyknj4f"
+    assert accept(folder, "url: https://straße.example").url == "https://xn--strae-oqa.example"
+
+
+def test_a_key_without_a_value_takes_the_default(folder: Path) -> None:
+    site = load(folder, MINIMAL + "address:\npolicy:\nflows:\n")
+    assert (site.address, site.policy, site.flows) == (None, model.Policy(), (model.Flow(),))
+
+
+def test_paths_are_relative_to_site_yml_and_not_to_the_current_folder(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "site.yml").write_text(MINIMAL + "tls_ca: ca.pem\n")
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    assert config.load(folder / "site.yml", {}).tls_ca == folder / "ca.pem"
+    monkeypatch.chdir(folder)
+    site = config.load(Path("site.yml"), {})
+    assert (site.config, site.tls_ca) == (folder / "site.yml", folder / "ca.pem")
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_accepted(folder: Path) -> None:
+    (folder / "site.yml").write_bytes(b"\xef\xbb\xbf" + MINIMAL.replace("\n", "\r\n").encode())
+    assert config.load(folder / "site.yml", {}).docroot == "/var/www/shop"
+
+
+# ------------------------------------------------------------------------------------------------------ mistakes
+
+
+def test_five_mistakes_are_reported_together_in_the_order_of_their_lines(folder: Path) -> None:
+    assert mistakes(
+        folder,
+        """\
+        site: demo-shop
+        url: shop.example
+        server:
+          host: shop.example
+          user: deploy
+          port: many
+        docroot: var/www
+        flows:
+          - name: checkout
+            viewport: mobile
+        polcy: {approve: ask}
+        """,
+    ) == [
+        "site.yml:2: url: must start with http:// or https:// and name a host, like https://shop.example",
+        "site.yml:6: server.port: must be a whole number",
+        "site.yml:7: docroot: must be an absolute path on the server, like /var/www/shop",
+        'site.yml:10: flows[0].viewport: unknown key; did you mean "viewports"? It belongs at the top level, without indent',
+        'site.yml:11: polcy: unknown key; did you mean "policy"?',
+    ]
+
+
+def test_missing_keys_are_named_and_an_empty_one_has_its_line(folder: Path) -> None:
+    assert mistakes(folder, "site: x\n\nserver:\n  user: deploy\ndocroot:\n") == [
+        "site.yml:1: url: missing",
+        "site.yml:3: server.host: missing",
+        "site.yml:5: docroot: has no value",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("hostz: [a.example]", 'hostz: unknown key; did you mean "hosts"?'),
+        ("approve: ask", 'approve: unknown key; did you mean "approve"? It belongs under `policy:`'),
+        ("policy: {xyzzy: 1}", "policy.xyzzy: unknown key; known here: approve, expires, hold, accept_nearest_stack"),
+        (
+            'policy: {"[key]": 1}',
+            'policy["[key]"]: unknown key; known here: approve, expires, hold, accept_nearest_stack',
+        ),
+    ],
+)
+def test_an_unknown_key_comes_with_the_one_that_was_meant(folder: Path, line: str, message: str) -> None:
+    assert mistake(folder, line) == message
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("site: ../shop", "site: must be letters, digits, . _ - (at most 63)"),
+        ("site: ''", "site: is empty"),
+        ("site: [a]", "site: must be one value, not a list or a mapping"),
+        ("url: ftp://shop.example", "url: must start with http:// or https://"),
+        ("url: https://", "url: must start with http:// or https://"),
+        ("url: https://me:pw@shop.example", "url: must not hold a user name or password"),
+        ("url: https://shop.example/?a=b", "url: must end before ? and #"),
+        ("url: https://shop.example:99999", "url: is not a URL"),
+        ("url: https://[::1", "url: is not a URL"),
+        ("url: https://shop example", "url: shop example is not a host name"),
+        ("url: https://${HOST}", "url: ${…} is read only in"),
+        (
+            "hosts: ['https://www.shop.example/']",
+            'hosts[0]: must be a name only, without https:// or a path; did you mean "www.shop.example"?',
+        ),
+        ("hosts: ['shop.example:443']", "hosts[0]: must be a name only, without a port"),
+        ("hosts: ['*.shop.example']", "hosts[0]: must be one name, without *"),
+        ("hosts: www.shop.example", "hosts: must be a list, like [first, second]"),
+        ("hosts: [www.shop.example, ]\n", None),
+        ("hosts: [~]", "hosts[0]: has no value"),
+        ("address: shop.example", "address: must be an IP address, like 203.0.113.7"),
+        ("tls_ca: nowhere.pem", "tls_ca: there is no file "),
+        ("tls_ca: key", "holds no certificate in PEM form"),
+        ("server: deploy@shop.example", "server: must hold `name: value` pairs"),
+        ("server: {host: -oProxyCommand=x, user: deploy}", "server.host: -oProxyCommand=x is not a host name"),
+        ("server: {host: a, user: -l}", "server.user: must be a user name on the server"),
+        ("server: {host: a, user: b, port: 0}", "server.port: must be at least 1"),
+        ("server: {host: a, user: b, port: 65536}", "server.port: must be at most 65535"),
+        ("server: {host: a, user: b, port: 99999999999999999999999999}", "server.port: must be "),
+        ("server: {host: a, user: b, key: nokey}", "server.key: there is no file "),
+        ("server: {host: a, user: b, key: packages}", "server.key: there is no file "),
+        ("server: {host: a, user: b, key: key.pub}", "is a public key; name the private one (key)"),
+        ("server: {host: a, user: b, key: ca.pem}", "is not a private ssh key"),
+        (
+            "server: {host: a, user: b, key: ~nobody-at-all/k}",
+            "server.key: ~nobody-at-all/k is not a path on this machine",
+        ),
+        (f"server: {{host: a, user: b, key: {'k' * 300}}}", "server.key: there is no file "),
+        ("server: {host: a, user: b, known_hosts: no}", "server.known_hosts: there is no file "),
+        ("server: {host: a, user: b, host_key: 'SHA256:abc'}", "server.host_key: is a fingerprint; must be like"),
+        (f"server: {{host: a, user: b, host_key: {HOST_KEY[:-8]}}}", "server.host_key: the key is cut or mistyped"),
+        (f"server: {{host: a, user: b, host_key: shop {HOST_KEY}}}", "server.host_key: must be like"),
+        (
+            f"server: {{host: a, user: b, host_key: {HOST_KEY.replace('ssh-ed25519', 'ssh-rsa')}}}",
+            "server.host_key: the key is cut",
+        ),
+        ("server: {host: a, user: b, work: ../x}", "server.work: must be a folder below the user's home"),
+        ("docroot: /", "docroot: must not be the whole server"),
+        ("docroot: /var/../etc", "docroot: must not hold .."),
+        ("php: php -n", "php: must be a program like /usr/bin/php8.2"),
+        ("sources: {folders: [nowhere]}", "sources.folders[0]: there is no folder "),
+        ("sources: {folders: [key]}", "sources.folders[0]: there is no folder "),
+        ("sources: {online: maybe}", "sources.online: must be true or false"),
+        ("sources: {api: api.example}", "sources.api: must start with http:// or https://"),
+        ("pages: [shop]", "pages[0]: must be a path on the site, like /shop/"),
+        ("pages: [//evil.example]", "pages[0]: must be a path on the site"),
+        ("flows: []", "flows: must not be empty; leave the key out for the default"),
+        ("flows: [{name: a}, {name: a}]", "flows: the name a is used twice"),
+        ("flows: [{}, {name: checkout}]", "flows: the name checkout is used twice"),
+        ('flows: [{fill: {"#a": [b]}}]', 'flows[0].fill["#a"]: must be one value'),
+        ('flows: [{fill: {"#a": }}]', 'flows[0].fill["#a"]: has no value'),
+        ("orders: {table: 'a; DROP', id: id, total: t, email: e}", "orders.table: must be a name of a table or column"),
+        ("orders: {table: a, id: id, total: t}", "orders.email: missing"),
+        ("smoke_tests: empty", "holds no test_*.py"),
+        ("viewports: {}", "viewports: must not be empty"),
+        ("viewports: {desktop: big}", "viewports.desktop: must be WIDTHxHEIGHT in pixels, like 1366x768"),
+        ("viewports: {desktop: 10x10}", "viewports.desktop: must be between 200x200 and 8000x8000 pixels"),
+        ("viewports: {'a b': 800x600}", 'viewports["a b"]: must be letters'),
+        ("thresholds: {changed: 5}", "thresholds.changed: must lie between 0 and 1"),
+        ("thresholds: {changed: few}", "thresholds.changed: must be a share like 0.001 or 0.1%"),
+        ("thresholds: {masked: [1]}", "thresholds.masked: must be a share like"),
+        ("clone: {bandwidth: 0}", "clone.bandwidth: must be at least 1"),
+        ("clone: {scrub: [phone]}", "clone.scrub[0]: must be table.column"),
+        ("stack: {memory: lots}", "stack.memory: must be a size like 512m or 1g"),
+        ("stack: {cpus: nan}", "stack.cpus: must be a number"),
+        ("stack: {cpus: 0}", "stack.cpus: must be more than 0"),
+        ("policy: {approve: maybe}", "policy.approve: must be one of: 'never', 'ask', 'patch' or 'passed'"),
+        ("policy: {expires: 7}", "policy.expires: must be a time with its unit: 30s, 5m, 2h, 7d or 1h30m"),
+        ("policy: {expires: 0s}", "policy.expires: must be between 1s and 3650d"),
+        ("promote: {drain: soon}", "promote.drain: must be a time with its unit"),
+        ("notify: tgram://x", "notify: must be a list"),
+        ("notify: [me]", "notify[0]: must be an Apprise address"),
+    ],
+)
+def test_each_value_is_checked_and_the_message_says_what_is_wanted(
+    folder: Path, line: str, message: str | None
+) -> None:
+    if message is None:
+        accept(folder, line)
+    else:
+        assert message in mistake(folder, line)
+
+
+def test_a_work_folder_that_the_web_would_serve_is_refused(folder: Path) -> None:
+    text = MINIMAL.replace("deploy}", "deploy, work: /var/www/shop/.updater}")
+    (only,) = mistakes(folder, text)
+    assert only.startswith("site.yml:4: docroot: holds server.work, which anyone could then read")
+
+
+# ------------------------------------------------------------------------------------------------ broken as YAML
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ["site.yml:1: the file is empty; write one with `updater init`"]),
+        ("# only a comment\n", ["site.yml:1: the file is empty; write one with `updater init`"]),
+        ("- a\n- b\n", ["site.yml:1: the file must hold `key: value` lines, like `site: my-shop`"]),
+        ("\njust words\n", ["site.yml:2: the file must hold `key: value` lines, like `site: my-shop`"]),
+        (
+            "site: a\nserver:\n\thost: b\n\tuser: c\n",
+            [f"site.yml:{line}: indented with a tab; YAML takes spaces only" for line in (3, 4)],
+        ),
+        ("site: a\nurl: [b\n", ["site.yml:3: this is not YAML: expected ',' or ']', but got '<stream end>'"]),
+        ("site: a\n---\nsite: b\n", ["site.yml:2: this is not YAML: but found another document"]),
+        ("site: a\nb: \x07\n", ["site.yml:2: a character that YAML does not allow"]),
+    ],
+)
+def test_a_file_that_is_no_yaml_mapping_is_told_with_its_line(folder: Path, text: str, expected: list[str]) -> None:
+    assert mistakes(folder, text) == expected
+
+
+def test_a_file_in_another_encoding_is_told_with_its_line(folder: Path) -> None:
+    (folder / "site.yml").write_bytes("site: a\n# Магазин".encode("cp1251"))
+    with pytest.raises(ConfigError, match=r"site\.yml:2: not UTF-8"):
+        config.load(folder / "site.yml", {})
+
+
+def test_duplicate_keys_are_refused_with_both_lines(folder: Path) -> None:
+    assert mistakes(folder, MINIMAL + "cms: auto\npolicy: {approve: ask, approve: passed}\ncms: other\n") == [
+        "site.yml:6: policy.approve: written twice, first in line 6",
+        "site.yml:7: cms: written twice, first in line 5",
+    ]
+
+
+@pytest.mark.parametrize(
+    "value", ["!!python/object/apply:os.system ['touch hacked']", "!!python/name:os.system", "!!set {a}"]
+)
+def test_yaml_tags_are_refused_and_run_nothing(folder: Path, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    assert re.fullmatch(r"php: the tag !!\S+ is not allowed; write a plain value", mistake(folder, f"php: {value}"))
+    assert not (folder / "hacked").exists()
+
+
+def test_aliases_that_never_end_are_refused(folder: Path) -> None:
+    assert "nested too deeply" in mistakes(folder, "a: &a\n  b: *a\n")[0]
+    bomb = "\n".join(["a0: &a0 [x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9))])
+    assert "nested too deeply or repeated too often" in mistakes(folder, bomb)[0]
+    assert "not YAML" in mistakes(folder, "[" * 1500)[0]
+
+
+@pytest.mark.parametrize("name", ["nowhere.yml", "packages", "key/site.yml"])
+def test_a_file_that_cannot_be_read_is_a_clear_error(folder: Path, name: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config.load(folder / name, {})
+    assert caught.value.where == str(folder / name)
+    assert caught.value.hint
+
+
+_KEYS = st.sampled_from(
+    [*config._SiteFile.model_fields, *config._Server.model_fields, *config._Flow.model_fields, "[key]", "", "'", "\\"]
+)
+_VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.dates()
+    | st.sampled_from(["7d", "${A}", "1x1"]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_KEYS | st.text(), inner, max_size=5),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=_VALUES | st.dictionaries(_KEYS, _VALUES, max_size=8))
+def test_any_yaml_values_end_in_a_site_or_in_mistakes(folder: Path, data: object) -> None:
+    _loads_or_explains(folder, yaml.safe_dump(data, allow_unicode=True).encode("utf-8", "surrogatepass"))
+
+
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    raw=st.binary(max_size=60) | st.text(alphabet="a:-#&*!|>'\"%@`{}[],? \n\t\\Uxud0F~<=", max_size=60).map(str.encode)
+)
+@example(raw=b'a: "\\UFFFFFFFF"')
+@example(raw=b'a: "\\ud800"')
+@example(raw=b"? [a]\n: b")
+@example(raw=b"%TAG ! x\n---\na: !b c")
+def test_any_bytes_end_in_a_site_or_in_mistakes(folder: Path, raw: bytes) -> None:
+    _loads_or_explains(folder, raw)
+
+
+def _loads_or_explains(folder: Path, raw: bytes) -> None:
+    path = folder / "any.yml"
+    path.write_bytes(raw)
+    try:
+        config.load(path, {})
+    except ConfigError as error:
+        assert all(line.startswith(f"{path}:") for line in error.what.split("\n")), error.what
+        str(error).encode("utf-8")
+
+
+# ----------------------------------------------------------------------------------------- template and describe
+
+UNCOMMENT = re.compile(r"^( *)#(?! \S)", re.MULTILINE)
+
+
+def test_the_template_loads_as_it_is_written(folder: Path) -> None:
+    site = load(
+        folder,
+        config.template(
+            name="tea",
+            url="https://tea.example",
+            host="203.0.113.9",
+            user="deploy",
+            port=2222,
+            key="key",
+            host_key=HOST_KEY,
+            docroot="/var/www/tea: shop",
+            hosts=["www.tea.example"],
+            folders=["packages"],
+            php="/opt/php82/bin/php",
+        ),
+    )
+    assert site.hosts == ("tea.example", "www.tea.example")
+    assert site.docroot == "/var/www/tea: shop"
+    assert site.server == model.Server("203.0.113.9", "deploy", 2222, folder / "key", host_key=HOST_KEY)
+    assert site.sources.folders == (folder / "packages",)
+    assert (site.policy, site.promote, site.viewports, site.thresholds) == (
+        model.Policy(),
+        model.PromoteSettings(),
+        (model.DESKTOP, model.MOBILE),
+        model.Thresholds(),
+    )
+
+
+def test_the_template_without_any_knowledge_loads_too(folder: Path) -> None:
+    assert load(folder, config.template()).name == "my-shop"
+
+
+def test_every_setting_that_the_template_shows_is_accepted_and_none_is_left_out(folder: Path) -> None:
+    text = UNCOMMENT.sub(r"\1", config.template(key="key", host_key=HOST_KEY, folders=["packages"]))
+    site = load(folder, text, SHOP_PASSWORD="pass-word-1", TELEGRAM_URL="tgram://1234/5678")
+    assert site.flows[0].fill == {"#billing_city": "Москва"}
+    written = yaml.safe_load(text)
+    assert set(written) == set(config._SiteFile.model_fields)
+    for name, info in config._SiteFile.model_fields.items():
+        section = config._section_in(info.annotation)
+        if section:
+            entry = written[name][0] if isinstance(written[name], list) else written[name]
+            assert set(entry) == set(section.model_fields), name
+
+
+@pytest.mark.parametrize(
+    "text", ["yes", "a: b", "#x", "'", '"', "x #y", "a, b", "@x", "- x", "1:2", "", " x", "{x}", "/a b/c", "x:"]
+)
+def test_the_template_quotes_what_yaml_would_read_differently(text: str) -> None:
+    assert yaml.load(f"[{config._scalar(text)}]", yaml.BaseLoader) == [text]
+    assert yaml.load(f"k: {config._scalar(text)}", yaml.BaseLoader) == {"k": text}
+
+
+def test_describe_shows_the_settings_as_people_read_them(folder: Path) -> None:
+    shown = dict(config.describe(load(folder, FULL, **ENVIRON)))
+    assert shown["server"] == "deploy@172.30.0.2:2222, with password"
+    assert shown["host key"] == "pinned in site.yml"
+    assert shown["viewports"] == "desktop 1366x768, mobile 375x812"
+    assert shown["approval"] == "patch, expires after 1d12h"
+    assert shown["closed for"] == "at most 5m"
+    assert shown["held back"] == "slider (needs a licence)"
+    assert shown["notify"] == "2 address(es)"
+
+
+# ------------------------------------------------------------------------------------------------------ revision
+
+
+def test_the_revision_is_the_commit_and_says_when_something_is_not_committed(folder: Path) -> None:
+    path = folder / "site.yml"
+    path.write_text(MINIMAL)
+    assert config.revision(path) is None
+    with git.Repo.init(folder) as repository:
+        assert config.revision(path) is None
+        repository.index.add(["known_hosts"])
+        person = git.Actor("A", "a@example.org")
+        first = repository.index.commit("first", author=person, committer=person).hexsha
+        assert config.revision(path) == f"{first}-dirty"
+        repository.index.add(["site.yml"])
+        second = repository.index.commit("second", author=person, committer=person).hexsha
+        assert config.revision(path) == second
+        path.write_text(MINIMAL + "cms: auto\n")
+        assert config.revision(path) == f"{second}-dirty"

@@ -1,0 +1,1042 @@
+"""site.yml → Site: every mistake at once, each with file, line and path; secrets resolved, registered and never printed.
+
+A file goes through three stages, and each reports all it finds: YAML to nodes with their lines, nodes to plain text
+(every scalar stays the text that was written, so `no`, `0123` and `+7900…` keep their meaning), text to typed values.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import difflib
+import ipaddress
+import json
+import os
+import re
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, get_args
+from urllib.parse import urlsplit, urlunsplit
+
+import idna
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from updater import model
+from updater.errors import ConfigError
+from updater.secrets import register
+
+_Location = tuple[str | int, ...]
+
+_MAX_BYTES = 200_000
+_MAX_NODES = 20_000  # aliases can make a short file endless
+_MAX_DEPTH = 40
+
+
+def load(path: Path, environ: Mapping[str, str] = os.environ) -> model.Site:
+    """The site that `path` describes, with absolute paths and resolved secrets.
+
+    Raises ConfigError with every mistake, one per line as `site.yml:12: server.port: …`, sorted by line.
+    """
+    document = _read(path)
+    context = _Context(base=path.absolute().parent, environ=environ)
+    try:
+        parsed = _SiteFile.model_validate(document.data, context=context)
+    except ValidationError as error:
+        for detail in error.errors(include_url=False, include_input=False):
+            location = detail["loc"]
+            if (
+                location[-1:] == ("[key]",) and detail["type"] != "extra_forbidden"
+            ):  # pydantic's mark for a mapping's key
+                location = location[:-1]
+            if location not in document.refused:
+                document.mistake(location, _explain(detail, document, location))
+        raise document.error() from None  # the cause holds what was written, passwords too
+    if document.mistakes:
+        raise document.error()
+    return _site(parsed, path.absolute())
+
+
+def revision(path: Path) -> str | None:
+    """The commit of the git repository that holds site.yml, with `-dirty` when it or site.yml has uncommitted changes.
+
+    None outside a repository, before its first commit, and where git is not installed.
+    """
+    try:
+        import git  # looks for the git program when imported, which a machine need not have
+    except ImportError:
+        return None
+    try:
+        with git.Repo(path.resolve().parent, search_parent_directories=True) as repository:
+            commit = repository.head.commit.hexsha
+            dirty = repository.is_dirty() or repository.is_dirty(untracked_files=True, path=str(path.resolve()))
+    except (git.InvalidGitRepositoryError, git.NoSuchPathError, ValueError):  # ValueError: no commit yet
+        return None
+    except git.GitCommandError:  # "dubious ownership": the commit can be read, its changes cannot
+        return None
+    return f"{commit}-dirty" if dirty else commit
+
+
+def describe(site: model.Site) -> list[tuple[str, str]]:
+    """The settings as people read them, name and value, without secrets and without what was left out."""
+    server, sources, promote = site.server, site.sources, site.promote
+    access = "password" if server.password else f"key {server.key}" if server.key else "the ssh agent or default keys"
+    pinned = "pinned in site.yml" if server.host_key else str(server.known_hosts or "~/.ssh/known_hosts")
+    online = f"online ({sources.api})" if sources.api else "online"
+    lines = [
+        ("site", site.name),
+        ("url", site.url),
+        ("hosts", ", ".join(site.hosts)),
+        ("address", site.address or ""),
+        ("server", f"{server.user}@{server.host}:{server.port}, with {access}"),
+        ("host key", pinned),
+        ("docroot", site.docroot),
+        ("cms", site.cms),
+        ("php", site.php or "found by trying"),
+        ("sources", ", ".join([*map(str, sources.folders), *([online] if sources.online else [])])),
+        ("pages", ", ".join([*site.pages, *(["discovered"] if site.discover else [])])),
+        ("flows", ", ".join(flow.name for flow in site.flows)),
+        ("orders", f"table {site.orders.table}" if site.orders else "as the CMS keeps them"),
+        ("smoke tests", f"ours and {site.smoke_tests}" if site.smoke_tests else "ours"),
+        ("viewports", ", ".join(f"{view.name} {view.width}x{view.height}" for view in site.viewports)),
+        ("masks", ", ".join(f"{mask.selector} on {mask.page}" for mask in site.masks)),
+        ("thresholds", f"{site.thresholds.changed:.2%} changed, {site.thresholds.masked:.0%} masked"),
+        ("bandwidth", f"{site.clone.bandwidth} KiB/s" if site.clone.bandwidth else "unlimited"),
+        ("not cloned", ", ".join(site.clone.exclude)),
+        ("scrubbed too", ", ".join(site.clone.scrub)),
+        ("stack", f"{site.stack.image or 'matched'}, {site.stack.memory} memory, {site.stack.cpus:g} CPUs"),
+        ("approval", f"{site.policy.approve}, expires after {_duration_text(site.policy.expires)}"),
+        ("held back", ", ".join(f"{slug} ({reason})" for slug, reason in site.policy.hold.items())),
+        ("closed for", f"at most {_duration_text(timedelta(seconds=promote.max_closed))}"),
+        ("notify", f"{len(site.notify)} address(es)" if site.notify else ""),
+    ]
+    return [(name, value) for name, value in lines if value]
+
+
+# ------------------------------------------------------------------------------------------ YAML → text with lines
+
+
+@dataclass
+class _Document:
+    """What stands in the file: plain text in lists and mappings, the line of each place, and the mistakes found so far."""
+
+    name: str
+    data: Any = None
+    lines: dict[_Location, int] = field(default_factory=dict)
+    mistakes: list[tuple[int, str]] = field(default_factory=list)
+    refused: set[_Location] = field(default_factory=set)
+    """Places whose value was dropped with a mistake of its own."""
+
+    def line(self, location: Sequence[str | int]) -> int:
+        """The line of this place, or of the nearest one around it."""
+        here = tuple(location)
+        while here and here not in self.lines:
+            here = here[:-1]
+        return self.lines.get(here, 1)
+
+    def mistake(self, location: Sequence[str | int], message: str) -> None:
+        self.mistake_at(self.line(location), _at(location, message))
+
+    def mistake_at(self, line: int, message: str) -> None:
+        self.mistakes.append((line, message))
+
+    def error(self) -> ConfigError:
+        ordered = sorted(dict.fromkeys(self.mistakes), key=lambda mistake: mistake[0])
+        return ConfigError(
+            "\n".join(f"{self.name}:{line}: {message}" for line, message in ordered),
+            hint=f"correct {'this line' if len(ordered) == 1 else 'these lines'}, then type `updater check {self.name}`",
+        )
+
+
+def _dotted(location: Sequence[str | int]) -> str:
+    text = ""
+    for part in location:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif re.fullmatch(r"[\w-]+", part):
+            text += f".{part}" if text else part
+        else:
+            text += f"[{json.dumps(part, ensure_ascii=False)}]"
+    return text
+
+
+def _at(location: Sequence[str | int], message: str) -> str:
+    return f"{_dotted(location)}: {message}" if location else message
+
+
+def _read(path: Path) -> _Document:
+    """The file as a document. ConfigError at once when it is no YAML mapping: nothing else can be said of it then."""
+    document = _Document(name=os.fspath(path))
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(_MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise ConfigError("there is no such file", where=str(path), hint="write one with `updater init`") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ConfigError(
+            "cannot read the file", where=str(path), cause=reason, hint="name the site.yml itself"
+        ) from None
+    if len(raw) > _MAX_BYTES:
+        document.mistake_at(1, "the file is over 200 kB: this is no site.yml")
+        raise document.error()
+    root = _compose(document, raw)
+    document.lines[()] = 1
+    _Walk(document).mapping_at_top(root)
+    if not isinstance(document.data, dict):
+        raise document.error()
+    return document
+
+
+def _compose(document: _Document, raw: bytes) -> yaml.Node:
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        document.mistake_at(raw[: error.start].count(b"\n") + 1, "not UTF-8; save the file in UTF-8")
+        raise document.error() from None
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except (
+        yaml.YAMLError,
+        RecursionError,
+        ValueError,
+        OverflowError,
+    ) as error:  # the last two: the escape "\UFFFFFFFF"
+        # Not the error's own text: it quotes the lines around, and a password may stand there.
+        tabs = [number for number, line in enumerate(text.split("\n"), 1) if re.match(r" *\t", line)]
+        for number in tabs:
+            document.mistake_at(number, "indented with a tab; YAML takes spaces only")
+        if not tabs:
+            document.mistake_at(*_syntax(error, text))
+        raise document.error() from None
+    if root is None:
+        document.mistake_at(1, "the file is empty; write one with `updater init`")
+        raise document.error()
+    return root
+
+
+def _syntax(error: Exception, text: str) -> tuple[int, str]:
+    if isinstance(error, yaml.reader.ReaderError):
+        return text[: error.position].count("\n") + 1, "a character that YAML does not allow"
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    problem = getattr(error, "problem", None) or "too deeply nested or malformed"
+    # A quoted word may be the user's: an alias or a tag that was meant as a password. YAML's own are like <scalar>.
+    problem = re.sub(r"'([^']*)'", lambda word: word[0] if len(word[1]) < 2 or word[1][0] == "<" else "…", problem)
+    number = mark.line + 1 if mark else 1
+    bare = "${" in "".join(text.split("\n")[number - 1 : number])
+    return number, f"this is not YAML: {problem}" + '; between braces write "${NAME}" with quotes' * bare
+
+
+class _Walk:
+    """Nodes to plain data, noting the line of each place and what no site.yml may hold: tags, aliases without end, …"""
+
+    _TEXT = frozenset(
+        f"tag:yaml.org,2002:{kind}" for kind in ("str", "int", "float", "bool", "timestamp", "value", "merge")
+    )
+    _NULL = "tag:yaml.org,2002:null"
+    _NAMEABLE = re.compile(r"tag:yaml\.org,2002:(python/[a-z/]+|binary|set|omap|pairs)")
+
+    def __init__(self, document: _Document) -> None:
+        self.document = document
+        self.nodes = 0
+
+    def mapping_at_top(self, root: yaml.Node) -> None:
+        self.document.data = self.value(root, ())
+        if not isinstance(self.document.data, dict) and not self.document.mistakes:
+            self.document.mistake_at(
+                root.start_mark.line + 1, "the file must hold `key: value` lines, like `site: my-shop`"
+            )
+
+    def value(self, node: yaml.Node, here: _Location) -> Any:
+        self.nodes += 1
+        line = node.start_mark.line + 1
+        if self.nodes > _MAX_NODES or len(here) > _MAX_DEPTH:
+            self.document.mistake_at(
+                line, "nested too deeply or repeated too often; write the values out without aliases"
+            )
+            raise self.document.error()
+        if isinstance(node, yaml.MappingNode) and node.tag == "tag:yaml.org,2002:map":
+            return self.mapping(node, here)
+        if isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
+            for index, item in enumerate(node.value):
+                self.document.lines[(*here, index)] = item.start_mark.line + 1
+            return [self.value(item, (*here, index)) for index, item in enumerate(node.value)]
+        if isinstance(node, yaml.ScalarNode) and node.tag in self._TEXT:
+            if not _printable(node.value):
+                self.document.mistake(here, "holds a control character")
+                self.document.refused.add(here)
+                return None
+            return str(node.value)
+        if isinstance(node, yaml.ScalarNode) and node.tag == self._NULL:
+            return None
+        named = self._NAMEABLE.match(node.tag)
+        self.document.refused.add(here)
+        self.document.mistake_at(
+            line, _at(here, f"the tag {f'!!{named[1]} ' if named else ''}is not allowed; write a plain value")
+        )
+        return None
+
+    def mapping(self, node: yaml.MappingNode, here: _Location) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode) or not _printable(key_node.value):
+                self.document.mistake_at(line, _at(here, "a key must be plain text"))
+                continue
+            key = str(key_node.value)
+            if key in found:
+                first = self.document.lines[(*here, key)]
+                self.document.mistake_at(line, _at((*here, key), f"written twice, first in line {first}"))
+                continue
+            self.document.lines[(*here, key)] = line
+            found[key] = self.value(value_node, (*here, key))
+        return found
+
+
+def _printable(text: str) -> bool:
+    return all(character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cs") for character in text)
+
+
+# --------------------------------------------------------------------------------------------- one value at a time
+
+
+@dataclass(frozen=True)
+class _Context:
+    """What validation needs beside the text: where relative paths start, and the environment."""
+
+    base: Path
+    environ: Mapping[str, str]
+
+
+def _wrong(message: str) -> PydanticCustomError:
+    return PydanticCustomError("mistake", "{message}", {"message": message})
+
+
+def _context(info: ValidationInfo) -> _Context:
+    assert isinstance(info.context, _Context)
+    return info.context
+
+
+def _literal(value: str) -> str:
+    if not value.strip():
+        raise _wrong("is empty")
+    if "\n" in value:
+        raise _wrong("must be one line")
+    if "${" in value:
+        raise _wrong("${…} is read only in server.password, flows[].fill and notify; write the value itself")
+    return value
+
+
+def _matching(pattern: str, expected: str) -> AfterValidator:
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise _wrong(f"must be {expected}")
+        return value
+
+    return AfterValidator(check)
+
+
+def _local(value: str, info: ValidationInfo) -> Path:
+    try:
+        return (_context(info).base / Path(value).expanduser()).resolve()
+    except (OSError, RuntimeError, ValueError):  # RuntimeError: `~nobody`, a loop of symlinks
+        raise _wrong(f"{value} is not a path on this machine") from None
+
+
+def _is(test: Callable[[Path], bool], path: Path) -> bool:
+    try:
+        return test(path)
+    except (OSError, ValueError):  # a name that is too long, a folder that may not be entered
+        return False
+
+
+def _file(value: str, info: ValidationInfo) -> Path:
+    path = _local(value, info)
+    if not _is(Path.is_file, path):
+        raise _wrong(f"there is no file {path}; paths are relative to site.yml")
+    return path
+
+
+def _folder(value: str, info: ValidationInfo) -> Path:
+    path = _local(value, info)
+    if not _is(Path.is_dir, path):
+        raise _wrong(f"there is no folder {path}; paths are relative to site.yml")
+    return path
+
+
+def _head(path: Path) -> str:
+    try:
+        with path.open("rb") as stream:
+            return stream.read(65_536).decode("utf-8", "replace")
+    except OSError as error:
+        raise _wrong(f"cannot read {path}: {error.strerror}") from None
+
+
+def _private_key(path: Path) -> Path:
+    head = _head(path)
+    if head.startswith(("ssh-", "ecdsa-", "sk-")):
+        raise _wrong(f"{path} is a public key; name the private one" + f" ({path.stem})" * (path.suffix == ".pub"))
+    if "PRIVATE KEY-----" not in head:
+        raise _wrong(f"{path} is not a private ssh key; make one with `ssh-keygen -t ed25519`")
+    return path
+
+
+def _certificate(path: Path) -> Path:
+    if "-----BEGIN CERTIFICATE-----" not in _head(path):
+        raise _wrong(f"{path} holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)")
+    return path
+
+
+def _tests(path: Path) -> Path:
+    if not _is(lambda folder: any(folder.rglob("test_*.py")), path):
+        raise _wrong(f"{path} holds no test_*.py; leave the key out when the site has no tests of its own")
+    return path
+
+
+_HOST = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*")
+
+
+def _ascii_host(name: str) -> str:
+    """Lower case and punycode (UTS 46, as browsers do), or a mistake. Addresses pass as they are."""
+    try:
+        return str(ipaddress.ip_address(name))
+    except ValueError:
+        pass
+    try:
+        ascii_name = name.lower() if name.isascii() else idna.encode(name, uts46=True).decode("ascii")
+    except UnicodeError:
+        raise _wrong(f"{name} is not a host name") from None
+    ascii_name = ascii_name.removesuffix(".")
+    if len(ascii_name) > 253 or not _HOST.fullmatch(ascii_name):
+        raise _wrong(f"{name} is not a host name")
+    return ascii_name
+
+
+def _host_only(value: str) -> str:
+    if "://" in value or "/" in value:
+        raise _wrong(
+            f"must be a name only, without https:// or a path; did you mean {_host_in(value)!r}?".replace("'", '"')
+        )
+    if re.search(r":[0-9]+$", value) and value.count(":") == 1:
+        raise _wrong("must be a name only, without a port")
+    if "*" in value:
+        raise _wrong("must be one name, without *; list each name the shop answers to")
+    return _ascii_host(value)
+
+
+def _host_in(value: str) -> str:
+    try:
+        return urlsplit(value if "://" in value else f"//{value}").hostname or "shop.example"
+    except ValueError:
+        return "shop.example"
+
+
+def _address(value: str) -> str:
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError:
+        raise _wrong("must be an IP address, like 203.0.113.7") from None
+
+
+def _url(value: str) -> str:
+    try:
+        parts = urlsplit(value)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise _wrong("is not a URL; write it like https://shop.example") from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise _wrong("must start with http:// or https:// and name a host, like https://shop.example")
+    if parts.username is not None or parts.password is not None:
+        raise _wrong("must not hold a user name or password")
+    if parts.query or parts.fragment:
+        raise _wrong("must end before ? and #")
+    ascii_host = _ascii_host(host)
+    authority = f"[{ascii_host}]" if ":" in ascii_host else ascii_host
+    if port is not None:
+        authority += f":{port}"
+    return urlunsplit((parts.scheme, authority, parts.path.rstrip("/"), "", ""))
+
+
+def _page(value: str) -> str:
+    if not value.startswith("/") or value.startswith("//") or re.search(r"\s", value):
+        raise _wrong("must be a path on the site, like /shop/")
+    return value
+
+
+def _absolute(value: str) -> str:
+    path = PurePosixPath(value)
+    if not path.is_absolute():
+        raise _wrong("must be an absolute path on the server, like /var/www/shop")
+    if ".." in path.parts:
+        raise _wrong("must not hold ..")
+    if len(path.parts) < 2:
+        raise _wrong("must not be the whole server")
+    return "/" + "/".join(path.parts[1:])
+
+
+def _work(value: str) -> str:
+    path = PurePosixPath(value)
+    if ".." in path.parts or value.startswith("~") or not path.parts or path == PurePosixPath("/"):
+        raise _wrong("must be a folder below the user's home, like .updater, or an absolute path without ..")
+    return str(path)
+
+
+_KEY_TYPES = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
+
+
+def _host_key(value: str) -> str:
+    """`type base64`, without host and comment; the type is also inside the key (RFC 4253, 6.6), and both must agree."""
+    wanted = "must be like `ssh-ed25519 AAAA…`: the line that `ssh-keyscan HOST` prints, without the host"
+    if value.startswith(("SHA256:", "MD5:")):
+        raise _wrong(f"is a fingerprint; {wanted}")
+    words = value.split()
+    if len(words) < 2 or words[0] not in _KEY_TYPES:
+        raise _wrong(wanted)
+    try:
+        blob = base64.b64decode(words[1], validate=True)
+    except (binascii.Error, ValueError):
+        raise _wrong(f"the key is cut or mistyped; {wanted}") from None
+    kind = words[0].encode()
+    if len(blob) < 4 + len(kind) + 32 or blob[: 4 + len(kind)] != len(kind).to_bytes(4, "big") + kind:
+        raise _wrong(f"the key is cut or mistyped; {wanted}")
+    return f"{words[0]} {words[1]}"
+
+
+_UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+_DURATION = re.compile(r"([0-9]{1,6}d)?([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?")
+
+
+def _duration(value: Any) -> timedelta:
+    match = _DURATION.fullmatch(value.strip().replace(" ", "")) if isinstance(value, str) else None
+    if not match or not any(match.groups()):
+        raise _wrong("must be a time with its unit: 30s, 5m, 2h, 7d or 1h30m")
+    seconds = sum(int(part[:-1]) * _UNITS[part[-1]] for part in match.groups() if part)
+    if not 0 < seconds <= 3_650 * 86_400:
+        raise _wrong("must be between 1s and 3650d")
+    return timedelta(seconds=seconds)
+
+
+def _duration_text(value: timedelta) -> str:
+    seconds, text = int(value.total_seconds()), ""
+    for unit, size in _UNITS.items():
+        if seconds >= size:
+            text += f"{seconds // size}{unit}"
+            seconds %= size
+    return text or "0s"
+
+
+def _seconds(value: Any) -> int:
+    return int(_duration(value).total_seconds())
+
+
+def _ratio(value: Any) -> float:
+    text = value.strip() if isinstance(value, str) else ""
+    if not re.fullmatch(r"[0-9]{0,3}(\.[0-9]{1,12})?%?", text) or text in ("", "%"):
+        raise _wrong("must be a share like 0.001 or 0.1%")
+    share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    if not 0 <= share <= 1:
+        raise _wrong("must lie between 0 and 1 (0% and 100%)")
+    return share
+
+
+def _size(value: Any) -> tuple[int, int]:
+    match = re.fullmatch(r"([0-9]{2,5}) ?[x×] ?([0-9]{2,5})", value) if isinstance(value, str) else None
+    if not match:
+        raise _wrong("must be WIDTHxHEIGHT in pixels, like 1366x768")
+    width, height = int(match[1]), int(match[2])
+    if not (200 <= width <= 8_000 and 200 <= height <= 8_000):
+        raise _wrong("must be between 200x200 and 8000x8000 pixels")
+    return width, height
+
+
+# ------------------------------------------------------------------------------------------------------- secrets
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+def _expanded(value: str, info: ValidationInfo) -> str:
+    """`value` with each ${NAME} replaced by the environment's secret, which is registered."""
+
+    def resolve(match: re.Match[str]) -> str:
+        found = _context(info).environ.get(match[1], "")
+        if not found:
+            raise _wrong(f"the environment variable {match[1]} is not set; type `export {match[1]}=…` first")
+        return register(found)
+
+    text = _VARIABLE.sub(resolve, value)
+    if "${" in _VARIABLE.sub("", value):
+        raise _wrong("holds ${…} that names no environment variable; write it like ${SHOP_SECRET}")
+    return text
+
+
+def _password(value: Any, info: ValidationInfo) -> str:
+    """From `${NAME}` or `{file: path}`. Nothing of `value` may show in a message: it may be a password."""
+    how = "write `${SHOP_PASSWORD}` and export that variable, or `{file: secrets/password}`"
+    if isinstance(value, str) and _VARIABLE.fullmatch(value):
+        return _expanded(value, info)
+    if isinstance(value, str):
+        raise _wrong(f"a password must not stand in site.yml; {how}")
+    if not isinstance(value, dict) or set(value) != {"file"} or not isinstance(value["file"], str):
+        raise _wrong(f"cannot be read; {how}")
+    path = _file(value["file"], info)
+    secret = _head(path).rstrip("\r\n")
+    if not secret or "\n" in secret:
+        raise _wrong(f"{path} must hold the password in one line")
+    return register(secret)
+
+
+def _notify(value: str, info: ValidationInfo) -> str:
+    if re.search(r"://[^/@]*:[^/@]+@", value) and not _VARIABLE.search(value):
+        raise _wrong("a password must not stand in site.yml; write `${NOTIFY_URL}` and export that variable")
+    url = register(_expanded(value, info))
+    if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*://.", url):
+        raise _wrong("must be an Apprise address, like ${TELEGRAM_URL} with tgram://TOKEN/CHAT in it")
+    for part in re.split(r"[/:@?&=]+", url):  # services put the token into other addresses, which errors then quote
+        if len(part) >= 12 and "." not in part and any(character.isdigit() for character in part):
+            register(part)
+    return url
+
+
+# -------------------------------------------------------------------------------------------------- the sections
+
+_Text = Annotated[str, AfterValidator(_literal)]
+_Count = Annotated[int, Field(ge=1, le=10_000_000)]
+_Label = Annotated[_Text, _matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", "letters, digits, . _ - (at most 63)")]
+_Column = Annotated[_Text, _matching(r"[A-Za-z0-9_$]{1,64}", "a name of a table or column: letters, digits, _")]
+_Host = Annotated[_Text, AfterValidator(_host_only)]
+_Url = Annotated[_Text, AfterValidator(_url)]
+_Page = Annotated[_Text, AfterValidator(_page)]
+_Folder = Annotated[_Text, AfterValidator(_folder)]
+_File = Annotated[_Text, AfterValidator(_file)]
+_Seconds = Annotated[int, PlainValidator(_seconds)]
+_Ratio = Annotated[float, PlainValidator(_ratio)]
+_Entries = Annotated[str, AfterValidator(_expanded)]
+
+
+_LEFT_OUT: Any = None
+"""The value of a key that was not written. Never read: `given` hands on only what was."""
+
+
+class _Section(BaseModel):
+    """A mapping of site.yml. What is left out is left to the defaults of model.py, so they stand in one place."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_key_without_a_value_is_left_out(cls, data: Any) -> Any:
+        return {key: value for key, value in data.items() if value is not None} if isinstance(data, dict) else data
+
+    def given(self, *but: str) -> dict[str, Any]:
+        """The values that were written, lists as tuples."""
+        values = {name: getattr(self, name) for name in self.model_fields_set if name not in but}
+        return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+
+
+class _Server(_Section):
+    host: _Host
+    user: Annotated[_Text, _matching(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,63}\$?", "a user name on the server")]
+    port: Annotated[int, Field(ge=1, le=65_535)] = _LEFT_OUT
+    key: Annotated[_File, AfterValidator(_private_key)] = _LEFT_OUT
+    password: Annotated[str, PlainValidator(_password)] = _LEFT_OUT
+    host_key: Annotated[_Text, AfterValidator(_host_key)] = _LEFT_OUT
+    known_hosts: _File = _LEFT_OUT
+    work: Annotated[_Text, AfterValidator(_work)] = _LEFT_OUT
+
+
+class _Sources(_Section):
+    folders: list[_Folder] = _LEFT_OUT
+    online: bool = _LEFT_OUT
+    api: _Url = _LEFT_OUT
+    downloads: _Url = _LEFT_OUT
+
+
+class _Flow(_Section):
+    name: _Label = _LEFT_OUT
+    product: _Page = _LEFT_OUT
+    fill: dict[_Text, _Entries] = _LEFT_OUT
+    close: list[_Text] = _LEFT_OUT
+    selectors: dict[_Text, _Text] = _LEFT_OUT
+
+
+class _Orders(_Section):
+    table: _Column
+    id: _Column
+    total: _Column
+    email: _Column
+    created: _Column = _LEFT_OUT
+
+
+class _Mask(_Section):
+    selector: _Text
+    page: _Text = _LEFT_OUT
+
+
+class _Thresholds(_Section):
+    changed: _Ratio = _LEFT_OUT
+    masked: _Ratio = _LEFT_OUT
+
+
+class _Clone(_Section):
+    bandwidth: _Count = _LEFT_OUT
+    nice: bool = _LEFT_OUT
+    exclude: list[_Text] = _LEFT_OUT
+    scrub: list[Annotated[_Text, _matching(r"[A-Za-z0-9_$]+\.[A-Za-z0-9_$]+", "table.column")]] = _LEFT_OUT
+
+
+class _Stack(_Section):
+    image: Annotated[_Text, _matching(r"[a-z0-9][A-Za-z0-9./:@_-]*", "the name of a Docker image")] = _LEFT_OUT
+    memory: Annotated[_Text, _matching(r"[1-9][0-9]{0,11}[kmg]", "a size like 512m or 1g")] = _LEFT_OUT
+    cpus: Annotated[float, Field(gt=0, le=1_024, allow_inf_nan=False)] = _LEFT_OUT
+    processes: Annotated[int, Field(ge=50, le=1_000_000)] = _LEFT_OUT
+
+
+class _Policy(_Section):
+    approve: model.Approve = _LEFT_OUT
+    expires: Annotated[timedelta, PlainValidator(_duration)] = _LEFT_OUT
+    hold: dict[_Text, _Text] = _LEFT_OUT
+    accept_nearest_stack: bool = _LEFT_OUT
+
+
+class _Promote(_Section):
+    max_closed: _Seconds = _LEFT_OUT
+    drain: _Seconds = _LEFT_OUT
+    deadline: _Seconds = _LEFT_OUT
+
+
+def _not_twice(flows: list[_Flow]) -> list[_Flow]:
+    names = [flow.given().get("name", model.Flow().name) for flow in flows]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise _wrong(f"the name {twice[0]} is used twice; give each flow its own")
+    return flows
+
+
+def _without_work(docroot: str, info: ValidationInfo) -> str:
+    server = info.data.get("server")  # absent when it has mistakes of its own
+    if isinstance(server, _Server) and server.work and PurePosixPath(server.work).is_relative_to(docroot):
+        raise _wrong("holds server.work, which anyone could then read; move the work folder out of the docroot")
+    return docroot
+
+
+class _SiteFile(_Section):
+    """The whole file. Each field is optional in the file unless it has no default here."""
+
+    site: _Label
+    url: _Url
+    server: _Server
+    docroot: Annotated[_Text, AfterValidator(_absolute), AfterValidator(_without_work)]
+    hosts: list[_Host] = _LEFT_OUT
+    address: Annotated[_Text, AfterValidator(_address)] = _LEFT_OUT
+    tls_ca: Annotated[_File, AfterValidator(_certificate)] = _LEFT_OUT
+    cms: Annotated[_Text, _matching(r"[a-z][a-z0-9_-]{0,31}", "auto or the name of a CMS in lower case")] = _LEFT_OUT
+    php: Annotated[_Text, _matching(r"(/[\w.+-]+)+|[A-Za-z0-9][\w.+-]*", "a program like /usr/bin/php8.2")] = _LEFT_OUT
+    sources: _Sources = _LEFT_OUT
+    pages: list[_Page] = _LEFT_OUT
+    discover: bool = _LEFT_OUT
+    flows: Annotated[list[_Flow], Field(min_length=1), AfterValidator(_not_twice)] = _LEFT_OUT
+    orders: _Orders = _LEFT_OUT
+    smoke_tests: Annotated[_Folder, AfterValidator(_tests)] = _LEFT_OUT
+    viewports: Annotated[dict[_Label, Annotated[tuple[int, int], PlainValidator(_size)]], Field(min_length=1)] = (
+        _LEFT_OUT
+    )
+    masks: list[_Mask] = _LEFT_OUT
+    thresholds: _Thresholds = _LEFT_OUT
+    clone: _Clone = _LEFT_OUT
+    stack: _Stack = _LEFT_OUT
+    policy: _Policy = _LEFT_OUT
+    promote: _Promote = _LEFT_OUT
+    notify: list[Annotated[str, AfterValidator(_notify)]] = _LEFT_OUT
+
+
+def _site(parsed: _SiteFile, config: Path) -> model.Site:
+    """The sections on the dataclasses of model.py."""
+    values = parsed.given("site", "server", "hosts", "viewports")
+    sections: Mapping[str, Callable[..., Any]] = {
+        "sources": model.Sources,
+        "orders": model.OrderTable,
+        "thresholds": model.Thresholds,
+        "clone": model.CloneSettings,
+        "stack": model.StackSettings,
+        "policy": model.Policy,
+        "promote": model.PromoteSettings,
+    }
+    for name, make in sections.items():
+        if name in values:
+            values[name] = make(**values[name].given())
+    for name, make in {"flows": model.Flow, "masks": model.Mask}.items():
+        if name in values:
+            values[name] = tuple(make(**entry.given()) for entry in values[name])
+    if "viewports" in parsed.model_fields_set:
+        values["viewports"] = tuple(model.Viewport(name, *size) for name, size in parsed.viewports.items())
+    own = urlsplit(parsed.url).hostname or ""
+    others = parsed.hosts if "hosts" in parsed.model_fields_set else []
+    return model.Site(
+        name=parsed.site,
+        server=model.Server(**parsed.server.given()),
+        hosts=tuple(dict.fromkeys([own, *others])),
+        config=config,
+        **values,
+    )
+
+
+# ------------------------------------------------------------------------------------------- mistakes, explained
+
+
+def _explain(detail: ErrorDetails, document: _Document, location: _Location) -> str:
+    """One of pydantic's findings in plain words. Never shows the value: it may be a secret in the wrong place."""
+    kind, context = detail["type"], detail.get("ctx", {})
+    if kind == "mistake":
+        return str(context["message"])
+    if kind == "extra_forbidden":
+        return _unknown(location)
+    if kind == "missing":
+        return "has no value" if location in document.lines else "missing"
+    if _value_at(document.data, location) is None:
+        return "has no value"
+    if kind in _PLAIN:
+        return _PLAIN[kind].format(**context)
+    return detail["msg"]
+
+
+_PLAIN = {
+    "string_type": "must be one value, not a list or a mapping",
+    "int_parsing": "must be a whole number",
+    "int_parsing_size": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "int_type": "must be a whole number",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "finite_number": "must be a number",
+    "bool_parsing": "must be true or false",
+    "bool_type": "must be true or false",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "list_type": "must be a list, like [first, second]",
+    "dict_type": "must hold `name: value` pairs",
+    "model_type": "must hold `name: value` pairs",
+    "model_attributes_type": "must hold `name: value` pairs",
+    "too_short": "must not be empty; leave the key out for the default",
+    "enum": "must be one of: {expected}",
+}
+
+
+def _value_at(data: Any, location: _Location) -> Any:
+    for part in location:
+        data = data[part]
+    return data
+
+
+def _unknown(location: _Location) -> str:
+    """With the key that was probably meant: of the same section first, else of another."""
+    key, section = str(location[-1]), _section_at(location[:-1])
+    near = difflib.get_close_matches(key, section.model_fields, n=1)
+    if near:
+        return f'unknown key; did you mean "{near[0]}"?'
+    elsewhere = {name: place for place, names in _sections() for name in names}
+    near = [key] if key in elsewhere else difflib.get_close_matches(key, elsewhere, n=1, cutoff=0.8)
+    if near:
+        return f'unknown key; did you mean "{near[0]}"? It belongs {elsewhere[near[0]]}'
+    return f"unknown key; known here: {', '.join(section.model_fields)}"
+
+
+def _section_at(location: _Location) -> type[_Section]:
+    section: type[_Section] = _SiteFile
+    for part in location:
+        if isinstance(part, str):
+            section = _section_in(section.model_fields[part].annotation) or section
+    return section
+
+
+def _section_in(annotation: Any) -> type[_Section] | None:
+    if isinstance(annotation, type) and issubclass(annotation, _Section):
+        return annotation
+    return next((found for found in map(_section_in, get_args(annotation)) if found), None)
+
+
+def _sections() -> list[tuple[str, list[str]]]:
+    """Where keys stand, for people, and the keys; the top level last, so that it wins over an equal name below."""
+    below = [(name, _section_in(field.annotation)) for name, field in _SiteFile.model_fields.items()]
+    named = [(f"under `{name}:`", list(section.model_fields)) for name, section in below if section]
+    return [*named, ("at the top level, without indent", list(_SiteFile.model_fields))]
+
+
+# ------------------------------------------------------------------------------------------------- a new site.yml
+
+_TEMPLATE = """\
+# One shop. Lines like this one explain. Lines with no blank or more than one after the "#" are settings that are off,
+# with their default or an example: take the "#" away to use one. Paths are relative to this file.
+# After each change type: updater check site.yml
+
+# A short name for reports and messages: letters, digits, . _ -
+site: {site}
+# The address that customers type.
+url: {url}
+# Every other name the shop answers to: www, language and city subdomains. Staging answers to all of them.
+{hosts}
+# Reach these names at this address instead of asking DNS, when the live server is behind a proxy.
+#address: 203.0.113.7
+# A certificate authority of your own, when the shop's certificate is signed by one.
+#tls_ca: ca.pem
+
+# The live server, over ssh. The user needs the rights of a deploy user, never root.
+server:
+  host: {host}
+  user: {user}
+  port: {port}
+  # The private key to log in with.
+  {key}
+  # Or a password: from an environment variable, or from a file that git ignores. Never written here.
+  #password: ${{SHOP_PASSWORD}}
+  # The server's own key, so that nobody can stand in for it. Print it with: ssh-keyscan -t ed25519 {host}
+  {host_key}
+  # Or a known_hosts file that holds it. Without both, your ~/.ssh/known_hosts must know the server.
+  #known_hosts: known_hosts
+  # Our work folder there, outside the docroot; relative to the user's home.
+  #work: .updater
+
+# The folder on the server that holds the shop's index.php.
+docroot: {docroot}
+# Which CMS it is; auto looks.
+cms: {cms}
+# PHP's command line program on the server, when the one found by itself is not the web's version.
+{php}
+
+# Where update packages come from.
+sources:
+  # Folders with zip files, for paid and your own plugins.
+  {folders}
+  # Also ask the CMS's public update service.
+  online: true
+  # Another address of that service and of its downloads, for a mirror of your own.
+  #api: https://api.mirror.example
+  #downloads: https://downloads.mirror.example
+
+# Pages that are photographed before and after, and whether more are found by following the menu.
+pages: [/]
+discover: true
+
+# What a customer does. The default goes home, product, cart, checkout, order received.
+#flows:
+#  - name: checkout
+#    # The product to buy, as a path. Left out: the first one listed.
+#    product: /product/tea/
+#    # What to type into which field. Secrets as ${{NAME}}.
+#    fill: {{"#billing_city": Москва}}
+#    # Pop-ups to close, by CSS selector.
+#    close: [".cookie-notice button"]
+#    # Where your theme differs: selectors of the flow, by name.
+#    selectors: {{add_to_cart: "button.buy"}}
+
+# Where orders are kept, when a plugin keeps them in its own table (name without prefix) and columns.
+#orders: {{table: shop_orders, id: id, total: total, email: email, created: created_at}}
+
+# Your own pytest tests, run beside ours.
+#smoke_tests: smoke_tests
+
+# Window sizes to look at.
+viewports: {{desktop: 1366x768, mobile: 375x812}}
+# What is never compared: a CSS selector, on pages whose path matches.
+#masks:
+#  - {{selector: ".instagram-feed", page: "/*"}}
+# Shares of a picture: changed beyond the noise is a finding; masked more than this is inconclusive.
+thresholds: {{changed: 0.001, masked: 0.25}}
+
+#clone:
+#  # KiB a second, for a server that must not notice.
+#  bandwidth: 4096
+#  nice: true
+#  # Not copied, as rsync patterns below the docroot.
+#  exclude: [backups/, "*.log"]
+#  # Personal data beside what the CMS driver knows (table without prefix, column): replaced in staging.
+#  scrub: [customers.phone]
+
+# The staging stack. The image is matched to the server's PHP; name one to override.
+#stack:
+#  image: registry.example/shop-php:8.2
+#  memory: 1g
+#  cpus: 2
+#  processes: 400
+
+policy:
+  # Who approves a run that passed: never (report only), ask (a person), patch (by itself for patch releases), passed.
+  approve: ask
+  # How long a run may wait for its approval.
+  expires: 7d
+  # Updates held back, with the reason.
+  #hold: {{some-plugin: "2.0 needs a new licence"}}
+  # Accept a stack whose PHP or database version differs from the server's.
+  #accept_nearest_stack: false
+
+promote:
+  # The longest the shop may be closed; above it a person is asked first.
+  max_closed: 5m
+  # How long to wait for requests under way before closing is given up.
+  drain: 30s
+  # When everything is undone by itself. Left out: twice the rehearsed time, at least 2m.
+  #deadline: 10m
+
+# Who hears about results (Apprise addresses). They hold tokens, so they come from the environment.
+#notify: ["${{TELEGRAM_URL}}"]
+"""
+
+
+def template(
+    *,
+    name: str = "my-shop",
+    url: str = "https://shop.example",
+    host: str = "shop.example",
+    user: str = "deploy",
+    docroot: str = "/var/www/html",
+    port: int | str = 22,
+    key: str | None = None,
+    host_key: str | None = None,
+    hosts: Sequence[str] = (),
+    cms: str = "auto",
+    php: str | None = None,
+    folders: Sequence[str] = (),
+) -> str:
+    """A commented site.yml with what is known filled in; the rest stays an example in a comment."""
+    return _TEMPLATE.format(
+        site=_scalar(name),
+        url=_scalar(url),
+        host=_scalar(host),
+        user=_scalar(user),
+        port=port,
+        docroot=_scalar(docroot),
+        cms=_scalar(cms),
+        key=f"key: {_scalar(key)}" if key else "#key: ~/.ssh/id_ed25519",
+        host_key=f"host_key: {_scalar(host_key)}" if host_key else "#host_key: ssh-ed25519 AAAA…",
+        hosts=f"hosts: {_list(hosts)}" if hosts else "#hosts: [www.shop.example]",
+        php=f"php: {_scalar(php)}" if php else "#php: /usr/bin/php8.2",
+        folders=f"folders: {_list(folders)}" if folders else "#folders: [packages]",
+    )
+
+
+def _scalar(text: str) -> str:
+    """Plain where YAML reads it back as the same text, else in double quotes (JSON's are YAML's)."""
+    return (
+        text
+        if re.fullmatch(r"[\w/~][\w./:+@ =-]*[\w/=]|[\w/]", text) and ": " not in text
+        else json.dumps(text, ensure_ascii=False)
+    )
+
+
+def _list(entries: Sequence[str]) -> str:
+    return "[" + ", ".join(map(_scalar, entries)) + "]"
