@@ -1,0 +1,438 @@
+"""Compares pictures of the shop before and after the update, and takes off what already differs without any update.
+
+A is the un-updated shop, A' the same shop photographed again, B the updated shop. What differs between A and A' is
+noise; what differs between A and B beyond the noise and outside the declared masks is a finding. A picture that is
+missing, unreadable, of another size or mostly masked never passes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+from numpy.typing import NDArray
+from pybind11_pixelmatch import Options, pixelmatch
+
+from updater.checks.observation import Observation, Shot
+from updater.model import Check, Finding, Picture, Status, Thresholds
+
+Pixels = NDArray[np.uint8]
+"""height × width × 4, RGBA, contiguous"""
+Mask = NDArray[np.bool_]
+"""height × width"""
+
+# Perceived colour distance (0..1) from which pixelmatch counts a pixel. Its default of 0.1 does not see a #f0f0f0 panel
+# turn white; Chromium draws a still page byte by byte the same, so there is no reason to be that tolerant.
+COLOUR = 0.05
+
+# A share of a page 6,000 px tall forgives 8,000 pixels: a whole button. So the densest window counts too. In Chromium a
+# changed digit of 14–20 px text gives 15–60 counted pixels, a lost "Buy" link 87 or more, a stray dot 1 or 2.
+WINDOW = 32
+DENSE = 12
+
+# Noise is widened by this many pixels: another digit in a ticking clock falls inside, the next word does not.
+WIDEN = 8
+
+_NAMED = 3  # changed areas told in words; the difference picture shows them all
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """A changed rectangle with the number of pixels that changed in it."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    pixels: int
+
+
+def compare(
+    before: Observation,
+    noise: Observation,
+    after: Observation,
+    thresholds: Thresholds,
+    into: Path,
+    root: Path,
+    more_noise: Sequence[Observation] = (),
+) -> tuple[tuple[Picture, ...], tuple[Check, ...]]:
+    """One Picture and one Check for each page and viewport; the Check's phase is `compare`.
+
+    Writes difference and noise pictures (PNG) into `into`, only where something differs. All paths in a Picture are
+    relative to `root`, the run's folder. `more_noise` are further captures of the un-updated shop, taken after a
+    finding: they can only widen the noise. Raises ValueError when a folder does not lie below `root`.
+    """
+    a, b = _by_place(before), _by_place(after)
+    again = [_by_place(observation) for observation in (noise, *more_noise)]
+    if not a and not b:
+        nothing = "No page was photographed, so nothing is known of how the shop looks."
+        return (), (Check("pictures", "compare", Status.INCONCLUSIVE, nothing),)
+    pictures: list[Picture] = []
+    checks: list[Check] = []
+    for place in [*a, *(p for p in b if p not in a)]:
+        begun = time.monotonic()
+        shots = (
+            _Taken.of(a.get(place), before),
+            tuple(_Taken.of(shots.get(place), seen) for shots, seen in zip(again, (noise, *more_noise), strict=True)),
+            _Taken.of(b.get(place), after),
+        )
+        picture, status, findings, detail = _compare_page(place, *shots, thresholds, into, root)
+        pictures.append(picture)
+        name = f"picture of {place[0]} ({place[1]})"
+        checks.append(
+            Check(name, "compare", status, detail, findings=findings, seconds=round(time.monotonic() - begun, 3))
+        )
+    return tuple(pictures), tuple(checks)
+
+
+def _by_place(observation: Observation) -> dict[tuple[str, str], Shot]:
+    """(page, viewport) → shot. A page photographed twice under one label becomes `cart`, `cart (2)`."""
+    shots: dict[tuple[str, str], Shot] = {}
+    for shot in observation.shots:
+        page, n = shot.page, 1
+        while (page, shot.viewport) in shots:
+            n += 1
+            page = f"{shot.page} ({n})"
+        shots[page, shot.viewport] = shot
+    return shots
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """One shot with its file looked at: `fault` says in words why it cannot be used."""
+
+    path: Path | None
+    sha256: str
+    masks: tuple[tuple[int, int, int, int], ...]
+    fault: str
+
+    @classmethod
+    def of(cls, shot: Shot | None, observation: Observation) -> _Taken:
+        if shot is None:
+            return cls(None, "", (), "was not photographed")
+        path = observation.folder / shot.file
+        try:
+            sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError as error:
+            return cls(None, "", shot.masks, f"has no picture on disk ({error.strerror or error})")
+        altered = sha256 != shot.sha256
+        return cls(path, sha256, shot.masks, "has a picture that was altered after it was taken" if altered else "")
+
+
+_Result = tuple[Picture, Status, tuple[Finding, ...], str]
+
+
+def _compare_page(
+    place: tuple[str, str],
+    before: _Taken,
+    noise: tuple[_Taken, ...],
+    after: _Taken,
+    thresholds: Thresholds,
+    into: Path,
+    root: Path,
+) -> _Result:
+    """The story of one page: usable? equal? noise known? same size? what changed beyond the noise, and how densely?"""
+    page, viewport = place
+    where = f"{page}, {viewport}"
+    paths = (_relative(before.path, root), _relative(after.path, root))
+
+    def unusable(status: Status, message: str) -> _Result:
+        nothing = Picture(page, viewport, *paths, "", "", changed=0.0, noisy=0.0, masked=0.0)
+        return nothing, status, (Finding("picture missing", where, message),), message
+
+    if before.fault:
+        return unusable(Status.INCONCLUSIVE, f"{where}: {before.fault} before the update: nothing to compare with.")
+    for capture in noise:
+        if capture.fault:
+            return unusable(
+                Status.INCONCLUSIVE,
+                f"{where}: {capture.fault} the second time before the update: what moves by itself is unknown.",
+            )
+    if after.fault:
+        # The un-updated shop showed this page twice; that the updated one does not is a fault, save for a spoilt file.
+        lost = after.path is None
+        return unusable(
+            Status.FAILED if lost else Status.INCONCLUSIVE,
+            f"{where}: {after.fault} after the update" + (", but was before it." if lost else "."),
+        )
+
+    try:
+        seen: dict[str, Pixels] = {}  # by sha256: a still page is decoded once, and an equal one never compared
+        for taken in (before, *noise, after):
+            if taken.sha256 not in seen:
+                seen[taken.sha256] = decode(taken.path)
+    except _Unreadable as error:
+        return unusable(Status.INCONCLUSIVE, f"{where}: {error}.")
+    a, b = seen[before.sha256], seen[after.sha256]
+    captures = [seen[capture.sha256] for capture in noise]
+
+    # What looks like any capture of the un-updated shop has not changed. Else take one of the same height, for a page
+    # whose height changes by itself.
+    equal = any(b is capture for capture in (a, *captures))
+    like_a = b if equal else next((c for c in (a, *captures) if c.shape == b.shape), a)
+    restless = any(c.shape != a.shape for c in captures)
+    height, width = (min(like_a.shape[axis], b.shape[axis]) for axis in (0, 1))
+    frame = (height, width)
+
+    declared = _declared(before.masks + after.masks, frame)
+    noisy = _noise([a, *captures], like_a, frame) & ~declared
+    common_a, common_b = (np.ascontiguousarray(picture[:height, :width]) for picture in (like_a, b))
+    changed = differing(common_a, common_b) & ~declared & ~noisy
+
+    area = height * width
+    shares = {
+        "changed": float(changed.sum()) / area,
+        "noisy": float(noisy.sum()) / area,
+        "masked": float(declared.sum()) / area,
+    }
+    areas = clusters(changed)
+    stem = hashlib.sha256(f"{page}\0{viewport}".encode()).hexdigest()[:16]
+    size = _size_words(like_a, b)
+    difference = noise_picture = ""
+    if areas or size:
+        drawn = _draw(common_b, changed, noisy, declared, areas)
+        difference = _write(drawn, into / f"difference-{stem}.png", root)
+    if noisy.any():
+        drawn = _draw(common_a, np.zeros(frame, bool), noisy, declared, ())
+        noise_picture = _write(drawn, into / f"noise-{stem}.png", root)
+    picture = Picture(page, viewport, *paths, difference, noise_picture, **shares)
+
+    findings = _findings(where, size, areas, frame, shares["changed"])
+    if len(before.masks) != len(after.masks):
+        told = f"{len(before.masks)} masked places before the update, {len(after.masks)} after it"
+        findings += (Finding("masks", where, told, str(len(before.masks)), str(len(after.masks))),)
+    status, detail = _status(shares, densest(changed), size, restless, equal, thresholds, areas, frame)
+    return picture, status, findings, detail
+
+
+def _status(
+    shares: Mapping[str, float],
+    dense: int,
+    size: str,
+    restless: bool,
+    equal: bool,
+    thresholds: Thresholds,
+    areas: Sequence[Area],
+    frame: tuple[int, int],
+) -> tuple[Status, str]:
+    hidden = shares["masked"] + shares["noisy"]
+    too_much = shares["changed"] > thresholds.changed or dense >= DENSE
+    # Bytes equal to a capture of the un-updated shop are equal under the noise too; a declared mask may be painted over.
+    unseen = shares["masked"] if equal else hidden
+    if unseen > thresholds.masked and (shares["noisy"] > 0 or not (too_much or size)):
+        parts = f"{percent(shares['masked'])} masked, {percent(shares['noisy'])} moving by itself"
+        return Status.INCONCLUSIVE, f"Too little of the page can be compared: {parts}."
+    if size and restless:
+        return Status.INCONCLUSIVE, f"The {size}, but its size also changes without any update."
+    if size:
+        return Status.FAILED, f"The {size}." + (f" {_told(areas[0], frame)}" if areas else "")
+    if too_much:
+        return Status.FAILED, f"{percent(shares['changed'])} of the picture changed. {_told(areas[0], frame)}"
+    if areas:
+        return Status.PASSED, f"{percent(shares['changed'])} of the picture changed: within the tolerance."
+    return Status.PASSED, "Looks the same." if not unseen else f"Looks the same; {percent(unseen)} was not compared."
+
+
+def _findings(
+    where: str, size: str, areas: Sequence[Area], frame: tuple[int, int], changed: float
+) -> tuple[Finding, ...]:
+    findings = [Finding("size", where, f"The {size}.")] if size else []
+    findings += [Finding("picture", where, _told(area, frame), after=f"{area.pixels} px") for area in areas[:_NAMED]]
+    if len(areas) > _NAMED:
+        told = f"… and {len(areas) - _NAMED} more areas; {percent(changed)} of the picture in all."
+        findings.append(Finding("picture", where, told))
+    return tuple(findings)
+
+
+def _told(area: Area, frame: tuple[int, int]) -> str:
+    """`Changed: an area of 300 × 48 px, 120 px from the left and 560 px from the top (lower part of the page).`"""
+    centre = (area.y + area.height / 2) / frame[0]
+    part = "upper" if centre < 1 / 3 else "middle" if centre < 2 / 3 else "lower"
+    return (
+        f"Changed: an area of {area.width} × {area.height} px, {area.x} px from the left and {area.y} px from the top "
+        f"({part} part of the page)."
+    )
+
+
+def _size_words(before: Pixels, after: Pixels) -> str:
+    """`page is 120 px taller (1800 → 1920 px)`; '' when both have one size."""
+    words = []
+    for axis, more, less in ((0, "taller", "shorter"), (1, "wider", "narrower")):
+        was, is_now = before.shape[axis], after.shape[axis]
+        if was != is_now:
+            words.append(f"{abs(is_now - was)} px {more if is_now > was else less} ({was} → {is_now} px)")
+    return f"page is {' and '.join(words)}" if words else ""
+
+
+def percent(share: float) -> str:
+    """A share for people: `12 %`, `0.31 %`, and never `0 %` for something."""
+    value = share * 100
+    if value == 0:
+        return "0 %"
+    if value < 0.01:
+        return "under 0.01 %"
+    return f"{value:.0f} %" if value >= 10 else f"{value:.2g} %"
+
+
+# ------------------------------------------------------------------------------------------------------- the engine
+
+
+class _Unreadable(Exception):
+    """A picture's file is no picture."""
+
+
+def decode(path: Path | None) -> Pixels:
+    """A PNG as RGBA. Raises _Unreadable, in words, for anything else."""
+    assert path is not None
+    try:
+        pixels = imagecodecs.png_decode(path.read_bytes())
+    except (OSError, ValueError, RuntimeError) as error:  # imagecodecs' PngError is a RuntimeError
+        raise _Unreadable(f"{path.name} cannot be read as a picture ({error})") from error
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or 0 in pixels.shape:
+        raise _Unreadable(f"{path.name} is no 8-bit picture")
+    if pixels.ndim == 2:
+        pixels = np.repeat(pixels[..., None], 3, axis=2)
+    if pixels.shape[2] == 2:
+        pixels = pixels[..., [0, 0, 0, 1]]
+    if pixels.shape[2] == 3:
+        pixels = np.dstack([pixels, np.full(pixels.shape[:2], 255, np.uint8)])
+    return np.ascontiguousarray(pixels)
+
+
+def differing(a: Pixels, b: Pixels, *, antialiasing: bool = False, colour: float = COLOUR) -> Mask:
+    """Which pixels differ to the eye, by pixelmatch's rules. `antialiasing`: count smoothed edges too.
+
+    Raises ValueError for different shapes: the engine answers −1 and would pass.
+    """
+    if a.shape != b.shape:
+        raise ValueError(f"pictures of different size: {a.shape} and {b.shape}")
+    if a is b:
+        return np.zeros(a.shape[:2], bool)
+    options = Options()
+    options.threshold = colour
+    options.includeAA = antialiasing
+    options.diffMask = True  # only what differs is drawn, on a transparent ground
+    drawn = np.zeros_like(a)
+    count = pixelmatch(a, b, output=drawn, options=options)
+    mask: Mask = drawn[..., 3] > 0
+    if count != int(mask.sum()):
+        raise ValueError(f"the engine counted {count} pixels and drew {int(mask.sum())}")
+    return mask
+
+
+def _noise(captures: Sequence[Pixels], reference: Pixels, frame: tuple[int, int]) -> Mask:
+    """What differs among captures of the un-updated shop, widened; rows that only some captures have are noise."""
+    mask: Mask = np.zeros(frame, bool)
+    for capture in captures:
+        if capture is reference:
+            continue
+        height, width = min(frame[0], capture.shape[0]), min(frame[1], capture.shape[1])
+        common = [np.ascontiguousarray(picture[:height, :width]) for picture in (reference, capture)]
+        mask[:height, :width] |= differing(common[0], common[1], antialiasing=True)
+        mask[height:] = True
+        mask[:, width:] = True
+    return widened(mask, WIDEN) if mask.any() else mask
+
+
+def widened(mask: Mask, by: int) -> Mask:
+    """Each set pixel grown to a square that reaches `by` pixels to every side."""
+    for axis in (0, 1):
+        grown = mask.copy()
+        reach = 0
+        while reach < by:  # doubling: reach 1, 3, 7, … instead of one pass per pixel
+            step = min(reach + 1, by - reach)
+            wider = grown.copy()
+            for source, target in ((slice(step, None), slice(None, -step)), (slice(None, -step), slice(step, None))):
+                into = (target, slice(None)) if axis == 0 else (slice(None), target)
+                out_of = (source, slice(None)) if axis == 0 else (slice(None), source)
+                wider[into] |= grown[out_of]
+            grown = wider
+            reach += step
+        mask = grown
+    return mask
+
+
+def _declared(masks: Sequence[tuple[int, int, int, int]], frame: tuple[int, int]) -> Mask:
+    mask: Mask = np.zeros(frame, bool)
+    for x, y, width, height in masks:
+        mask[max(y, 0) : max(y + height, 0), max(x, 0) : max(x + width, 0)] = True
+    return mask
+
+
+def densest(changed: Mask) -> int:
+    """The most changed pixels in any WINDOW × WINDOW square."""
+    rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+    if not rows.size:
+        return 0
+    part = changed[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    sums = np.pad(part.cumsum(0, dtype=np.int64).cumsum(1), ((1, 0), (1, 0)))
+    high, wide = min(WINDOW, part.shape[0]), min(WINDOW, part.shape[1])
+    windows = sums[high:, wide:] - sums[:-high, wide:] - sums[high:, :-wide] + sums[:-high, :-wide]
+    return int(windows.max())
+
+
+def clusters(changed: Mask) -> tuple[Area, ...]:
+    """Changed pixels gathered into rectangles, largest first. Pixels less than a WINDOW apart belong together."""
+    ys, xs = np.nonzero(changed)
+    if not ys.size:
+        return ()
+    cells: dict[tuple[int, int], list[int]] = defaultdict(list)
+    keys = (ys // WINDOW) * (changed.shape[1] // WINDOW + 1) + xs // WINDOW
+    order = np.argsort(keys, kind="stable")
+    ys, xs, keys = ys[order], xs[order], keys[order]
+    starts = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]])
+    for start, end in zip(starts, np.r_[starts[1:], keys.size], strict=True):
+        y, x = ys[start:end], xs[start:end]
+        cell = (int(y[0]) // WINDOW, int(x[0]) // WINDOW)
+        cells[cell] = [int(x.min()), int(y.min()), int(x.max()), int(y.max()), int(end - start)]
+    areas = []
+    while cells:
+        first, box = cells.popitem()
+        waiting = [first]
+        while waiting:
+            row, column = waiting.pop()
+            for near in ((row + dy, column + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)):
+                if near in cells:
+                    other = cells.pop(near)
+                    box = [*map(min, box[:2], other[:2]), *map(max, box[2:4], other[2:4]), box[4] + other[4]]
+                    waiting.append(near)
+        areas.append(Area(box[0], box[1], box[2] - box[0] + 1, box[3] - box[1] + 1, box[4]))
+    return tuple(sorted(areas, key=lambda area: (-area.pixels, area.y, area.x)))
+
+
+# -------------------------------------------------------------------------------------------------- pictures for people
+
+_RED, _AMBER, _BLUE = (214, 40, 57), (240, 173, 48), (112, 132, 158)
+
+
+def _draw(page: Pixels, changed: Mask, noisy: Mask, declared: Mask, areas: Sequence[Area]) -> Pixels:
+    """The page faded to grey; changed pixels red with a frame around each area, noise amber, masks blue."""
+    grey = page[..., :3].astype(np.uint16) @ np.array([77, 150, 29], np.uint16) >> 8
+    canvas = np.repeat((190 + grey // 4).clip(0, 255).astype(np.uint8)[..., None], 3, axis=2)
+    for mask, colour in ((noisy, _AMBER), (declared, _BLUE)):
+        canvas[mask] = (canvas[mask].astype(np.uint16) + np.array(colour, np.uint16)) // 2
+    canvas[changed] = _RED
+    for area in areas[:50]:
+        top, left = max(area.y - 4, 0), max(area.x - 4, 0)
+        bottom, right = area.y + area.height + 4, area.x + area.width + 4
+        for line in (np.s_[top : top + 2, left:right], np.s_[bottom - 2 : bottom, left:right]):
+            canvas[line] = _RED
+        for line in (np.s_[top:bottom, left : left + 2], np.s_[top:bottom, right - 2 : right]):
+            canvas[line] = _RED
+    return canvas
+
+
+def _write(pixels: Pixels, path: Path, root: Path) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(imagecodecs.png_encode(pixels, level=4))
+    return _relative(path, root)
+
+
+def _relative(path: Path | None, root: Path) -> str:
+    return "" if path is None else path.resolve().relative_to(root.resolve()).as_posix()

@@ -1,0 +1,71 @@
+"""The run as JUnit XML, for CI: a suite per phase, a case per check, and the verdict as a case of its own."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree as ET
+
+from updater.model import Check, Status, Verdict
+from updater.report.record import PHASES, RunRecord, tell
+
+# XML 1.0 has no way to write these, escaped or not: one in a plugin's name would make the file unreadable.
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def junit(record: RunRecord) -> str:
+    """A failed check is a `failure`; one that could not be decided an `error`: CI shows both as not passed."""
+    root = ET.Element("testsuites", name=_xml(f"{record.site} {record.run}"))
+    verdict = ET.SubElement(root, "testsuite", name="verdict", tests="1")
+    case = ET.SubElement(verdict, "testcase", classname="updater", name=_xml(f"{record.site}: {tell(record).headline}"))
+    failures = errors = 0
+    if record.error or record.verdict is Verdict.INCONCLUSIVE:
+        errors = 1
+        _add(case, "error", "\n".join((*record.reasons, record.error)).strip() or "inconclusive")
+    elif record.verdict is Verdict.FAIL:
+        failures = 1
+        _add(case, "failure", "\n".join(record.reasons) or "rejected")
+    verdict.set("failures", str(failures))
+    verdict.set("errors", str(errors))
+
+    phases = [*PHASES, *sorted({check.phase for check in record.checks} - set(PHASES))]
+    for phase in phases:
+        checks = [check for check in record.checks if check.phase == phase]
+        if checks:
+            _suite(root, phase, checks)
+    ET.indent(root)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _suite(root: ET.Element, phase: str, checks: list[Check]) -> None:
+    suite = ET.SubElement(
+        root,
+        "testsuite",
+        name=_xml(phase),
+        tests=str(len(checks)),
+        failures=str(sum(c.status is Status.FAILED and c.required for c in checks)),
+        errors=str(sum(c.status is Status.INCONCLUSIVE and c.required for c in checks)),
+        skipped=str(sum(c.status is not Status.PASSED and not c.required for c in checks)),
+        time=f"{sum(check.seconds for check in checks):.3f}",
+    )
+    for check in checks:
+        case = ET.SubElement(
+            suite, "testcase", classname=_xml(phase), name=_xml(check.name), time=f"{check.seconds:.3f}"
+        )
+        if check.status is not Status.PASSED:
+            kind = "failure" if check.status is Status.FAILED else "error"
+            # A check that decides nothing must not turn a CI job red.
+            _add(case, kind if check.required else "skipped", _full(check))
+
+
+def _full(check: Check) -> str:
+    lines = [check.detail, *(f"{finding.where}: {finding.message}" for finding in check.findings)]
+    return "\n".join(line for line in lines if line.strip()) or check.status.value
+
+
+def _add(case: ET.Element, tag: str, text: str) -> None:
+    element = ET.SubElement(case, tag, message=_xml(text.splitlines()[0]))
+    element.text = _xml(text)
+
+
+def _xml(text: str) -> str:
+    return _NOT_XML.sub("\N{REPLACEMENT CHARACTER}", text)

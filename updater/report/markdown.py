@@ -1,0 +1,64 @@
+"""The run as Markdown, for a merge request or a chat: the verdict, the updates, and what did not pass."""
+
+from __future__ import annotations
+
+import re
+
+from updater.model import Status
+from updater.report.record import PHASES, RunRecord, tell
+
+# Everything that Markdown, HTML inside it, or the direction of text could give a meaning to.
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|<>~&@-])")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
+
+_MARK = {Status.PASSED: "✓", Status.FAILED: "✗", Status.INCONCLUSIVE: "?"}
+
+
+def markdown(record: RunRecord) -> str:
+    """One screen: details are in report.html."""
+    told = tell(record)
+    lines = [f"# {_text(record.site)}: {told.headline}", ""]
+    lines += [f"- {_text(reason)}" for reason in record.reasons]
+    lines += [f"- **Error:** {_text(record.error)}"] if record.error else []
+    lines += ["", told.production, ""]
+    if record.updates:
+        lines += ["| Update | From | To | Outcome | Why |", "|---|---|---|---|---|"]
+        for update in record.updates:
+            cells = (
+                f"{update.name} ({update.kind})",
+                update.from_version,
+                update.to_version,
+                update.outcome,
+                update.reason,
+            )
+            lines.append("| " + " | ".join(_text(cell) for cell in cells) + " |")
+        lines.append("")
+    if record.held:
+        lines += ["## Held back", ""]
+        lines += [
+            f"- {_text(held.slug)} {_text(held.from_version)} → {_text(held.to_version)}: {_text(held.reason)}"
+            for held in record.held
+        ]
+        lines.append("")
+    if record.checks:
+        lines += ["## Checks", ""]
+        for phase in dict.fromkeys((*PHASES, *(check.phase for check in record.checks))):
+            checks = [check for check in record.checks if check.phase == phase]
+            if not checks:
+                continue
+            passed = sum(check.status is Status.PASSED for check in checks)
+            lines.append(f"**{_text(PHASES.get(phase, phase))}**: {passed} of {len(checks)} passed")
+            lines += [
+                f"- {_MARK[check.status]} {_text(check.name)}: {_text(check.detail)}"
+                for check in checks
+                if check.status is not Status.PASSED
+            ]
+            lines.append("")
+    lines += [f"> {_text(note)}" for note in record.notes]
+    lines += ["", *(f"- {_text(why)}: `{command}`" if command else f"- {_text(why)}" for why, command in told.next)]
+    lines += ["", f"Run `{record.run}`, evidence `{record.evidence_sha256[:16] or 'none'}`; details in `report.html`."]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)) + "\n"
+
+
+def _text(value: str) -> str:
+    return _SPECIAL.sub(r"\\\1", _CONTROL.sub(" ", value)).strip()

@@ -1,0 +1,205 @@
+"""RunRecord: everything the reports and messages tell about one run, and the words they share."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import TypeVar, cast
+
+from updater.model import (
+    Approval,
+    Check,
+    Evidence,
+    Held,
+    Inventory,
+    Migration,
+    Outcome,
+    Verdict,
+)
+from updater.secrets import redact
+
+T = TypeVar("T")
+
+PHASES: Mapping[str, str] = {
+    "before": "Before the update",
+    "after": "After the update",
+    "compare": "Before compared with after",
+    "production": "On production",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateResult:
+    """What became of one offered update. `outcome`: applied, promoted, held, failed, rolled back, …; `reason` in words."""
+
+    kind: str
+    slug: str
+    name: str
+    from_version: str
+    to_version: str
+    outcome: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One run as it ended (or stands). `state` is the journal's: `awaiting approval`, `promoted`, `rejected`, …
+
+    Paths of pictures are relative to the run's folder, the one that `write` is given. `timings` are seconds by step;
+    `closed` is how long production was closed.
+    """
+
+    run: str
+    site: str
+    url: str
+    cms: str
+    state: str
+    exit_code: int
+    started: datetime
+    finished: datetime | None = None
+    verdict: Verdict | None = None
+    reasons: tuple[str, ...] = ()
+    inventory: Inventory | None = None
+    updates: tuple[UpdateResult, ...] = ()
+    held: tuple[Held, ...] = ()
+    evidence: Evidence | None = None
+    timings: Mapping[str, float] = field(default_factory=dict)
+    evidence_sha256: str = ""
+    approval: Approval | None = None
+    outcome: Outcome | None = None
+    error: str = ""
+    hint: str = ""
+    """What to type next, when the error knows better than the state does"""
+    notes: tuple[str, ...] = ()
+    """Remarks for people: `PHP 8.1 on production, nearest 8.2 used`, `personal data remains in …`"""
+    changed_files: int | None = None
+    migration: Migration | None = None
+    config: str | None = None
+    """The git commit of the repository that holds site.yml, when it is in one"""
+
+    @property
+    def checks(self) -> tuple[Check, ...]:
+        """Everything that was checked: on staging, then on production."""
+        return (self.evidence.checks if self.evidence else ()) + (self.outcome.checks if self.outcome else ())
+
+    @property
+    def kind_of_state(self) -> str:
+        """`state` with spaces, lower case: `rolled_back` and `rolled back` are one."""
+        return self.state.replace("_", " ").strip().lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A state in words. `tone`: good, wait, bad, doubt, calm. `next` lists (what for, command or '')."""
+
+    tone: str
+    headline: str
+    production: str
+    next: tuple[tuple[str, str], ...] = ()
+
+
+def tell(record: RunRecord) -> Told:
+    """What happened, what production is now, and what a person can type next."""
+    run = record.run
+    untouched = "Production was not touched."
+    again = ("Once the cause is mended, run it again", "updater run site.yml")
+    told = {
+        "awaiting approval": Told(
+            "wait",
+            "The updates passed. They wait for your approval.",
+            untouched + " Nothing is deployed before a person approves.",
+            (
+                ("See the evidence once more and deploy", f"updater approve {run}"),
+                ("Do not deploy", f"updater reject {run}"),
+            ),
+        ),
+        "promoted": Told(
+            "good",
+            "The updates are live.",
+            "Production runs the new versions and was checked after opening.",
+            (("Should something turn up, go back", "updater rollback site.yml"),),
+        ),
+        "rejected": Told(
+            "bad",
+            "The updates were rejected.",
+            untouched,
+            (
+                (
+                    "Hold the update back in site.yml (policy.hold), or wait for a mended version; then",
+                    "updater run site.yml",
+                ),
+            ),
+        ),
+        "inconclusive": Told(
+            "doubt",
+            "It cannot be told whether the updates are safe, so nothing is deployed.",
+            untouched,
+            (again,),
+        ),
+        "rolled back": Told(
+            "bad",
+            "The deployment failed and was rolled back.",
+            "Production runs the old versions again; its files were verified byte by byte.",
+            (again,),
+        ),
+        "nothing to do": Told("calm", "Nothing to do.", untouched),
+        "unknown": Told(
+            "bad",
+            "The state of production is not known. Someone must look now.",
+            "The deployment or its rollback could not be completed and verified.",
+            (("See what the server's own journal says", "updater status site.yml"),),
+        ),
+        "interrupted": Told(
+            "doubt",
+            "The run was interrupted.",
+            "Production is whole.",
+            (("See where it stopped", "updater status site.yml"), ("Start again", "updater run site.yml")),
+        ),
+        "running": Told("calm", "The run is under way.", "", (("Look again", "updater status site.yml"),)),
+    }.get(record.kind_of_state)
+    if told is None or record.exit_code == 5:
+        unknown = record.exit_code == 5
+        told = Told(
+            "bad" if unknown or record.exit_code else "calm",
+            "The state of production is not known. Someone must look now."
+            if unknown
+            else f"The run ended: {record.state}.",
+            "The deployment or its rollback could not be completed and verified." if unknown else "",
+            (("See what is known", "updater status site.yml"),),
+        )
+    if record.hint:
+        told = dataclasses.replace(told, next=((record.hint, ""), *told.next))
+    return told
+
+
+def masked_recipient(address: str) -> str:
+    """`anna@shop.example` → `a…@shop.example`: enough to see whether a mail went to the shop or to the customer."""
+    local, at, domain = address.strip().rpartition("@")
+    return f"{local[:1]}…{at}{domain}" if at else f"{address.strip()[:1]}…"
+
+
+def public(value: T) -> T:
+    """`value` with every string redacted and encodable, through dataclasses, mappings and sequences.
+
+    Before rendering, not after: an escaped secret would no longer be found, and a short one could also occur by chance
+    in a picture's base64 and spoil it.
+    """
+    return cast(T, _public(value))
+
+
+def _public(value: object) -> object:
+    if isinstance(value, Enum):
+        return value
+    if isinstance(value, str):
+        return redact(value).encode("utf-8", "replace").decode("utf-8")
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {each.name: _public(getattr(value, each.name)) for each in dataclasses.fields(value)}
+        return dataclasses.replace(value, **fields)
+    if isinstance(value, Mapping):
+        return {_public(key): _public(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return tuple(_public(item) for item in value)
+    return value
