@@ -69,9 +69,8 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def new_run_id(site: str) -> str:
-    """`20261122-0514-3f9a`: sorts by time, unique without asking anyone, safe in names of files and containers."""
-    del site
+def new_run_id() -> str:
+    """`20261122-051407-3f9a`: sorts by time, unique without asking anyone, safe in names of files and containers."""
     return f"{now():%Y%m%d-%H%M%S}-{random.token_hex(2)}"
 
 

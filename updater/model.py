@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
+from urllib.parse import urlsplit
 
 # --------------------------------------------------------------------------------------------- Site (site.yml)
 
@@ -179,6 +180,12 @@ class Site:
         """The folder `.updater/` beside site.yml."""
         return self.config.parent / ".updater"
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every host name that the site answers to, the one in `url` first."""
+        main = urlsplit(self.url).hostname or ""
+        return (main, *(name for name in self.hosts if name != main))
+
 
 # ------------------------------------------------------------------------------- what the CMS driver says of a site
 
@@ -222,6 +229,8 @@ class Component:
     path: str
     requires_php: str | None = None
     requires_core: str | None = None
+    file: str = ""
+    """The file that carries the header, as the CMS names it (`akismet/akismet.php`); '' where it has no such name"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,6 +105,9 @@ class Driver(Protocol):
     def guard(self, shell: Shell, installation: Installation, hosts: Sequence[str]) -> None:
         """Staging only: mail to the trap, cron off, no update checks, payment gateways off save an offline one."""
 
+    def staging_only(self) -> Sequence[str]:
+        """Paths below the docroot that `guard` makes: never part of a comparison or a release."""
+
     def apply(self, shell: Shell, installation: Installation, update: Update, package: str) -> str:
         """Install the package (a path on that shell's place) with the CMS's own updater and return the version read back.
 
