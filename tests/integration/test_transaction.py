@@ -1,0 +1,681 @@
+"""The transaction on a real server: Apache with an opcache that never revalidates, MariaDB, cron, and a tiny PHP shop."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import subprocess
+import tarfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+
+from updater.cms.base import Gate
+from updater.errors import ApprovalRefused, CommandFailed, Drifted, SiteLocked, StateUnknown
+from updater.log import Silent
+from updater.model import (
+    Approval,
+    ApprovedRelease,
+    Check,
+    Database,
+    Installation,
+    Migration,
+    MigrationStep,
+    Outcome,
+    PromoteSettings,
+    Release,
+    Server,
+    Site,
+    Status,
+)
+from updater.production.transaction import Patience, open_shop, promote, recover, rollback, state
+from updater.shell import Completed
+
+IMAGE = "updater-test-transaction"
+DOCKERFILE = r"""
+FROM debian:bookworm-slim
+RUN apt-get update && apt-get install -y --no-install-recommends apache2 libapache2-mod-php8.2 php8.2-cli php8.2-mysql \
+    mariadb-server mariadb-client cron busybox procps curl && rm -rf /var/lib/apt/lists/* \
+ && useradd -m -s /bin/sh deploy \
+ && sed -i 's/APACHE_RUN_USER=.*/APACHE_RUN_USER=deploy/; s/APACHE_RUN_GROUP=.*/APACHE_RUN_GROUP=deploy/' /etc/apache2/envvars \
+ && sed -i 's#DocumentRoot .*#DocumentRoot /srv/shop#' /etc/apache2/sites-available/000-default.conf \
+ && printf '<Directory /srv/shop>\nRequire all granted\nDirectoryIndex index.php\n</Directory>\nServerName shop.test\n' >> /etc/apache2/apache2.conf \
+ && printf 'opcache.validate_timestamps=0\nopcache.enable=1\n' > /etc/php/8.2/apache2/conf.d/99-opcache.ini \
+ && install -d -o deploy -g deploy /srv/shop /home/deploy/bin
+RUN printf '%s\n' '#!/bin/sh' 'mariadbd-safe --skip-networking >/dev/null 2>&1 &' 'cron' \
+    'until mariadb -e "SELECT 1" >/dev/null 2>&1; do sleep 0.2; done' \
+    "mariadb -e \"CREATE DATABASE shop; CREATE USER shop@localhost IDENTIFIED BY 'pa''ss\\\\\\\\word#1'; GRANT ALL ON shop.* TO shop@localhost\"" \
+    'touch /ready' 'exec apachectl -D FOREGROUND' > /start && chmod +x /start
+CMD ["/start"]
+"""
+PATIENT = Patience()
+PURGE = (MigrationStep("pages", "<?php file_put_contents('/home/deploy/purged', 'x', FILE_APPEND);"),)
+PASSWORD = r"pa'ss\word#1"
+HOSTILE = 'it\'s "$(touch pwned)"\n-x'
+CRONTAB = "# mine\n0 5 * * * /bin/true 100\\%  \n"
+
+GATE = Gate(
+    files={
+        ".maintenance": "<?php /* {run} */ $h = trim(file_get_contents(__DIR__ . '/.gate-token'));\n"
+        "if (!hash_equals($h, hash('sha256', $_COOKIE['pass'] ?? ''))) "
+        "{ http_response_code(503); header('Retry-After: 30'); exit('closed'); }\n"
+    },
+    token_file=".gate-token",
+    cookie="pass",
+)
+INDEX = (
+    "<?php if (is_file(__DIR__ . '/.maintenance')) { include __DIR__ . '/.maintenance'; }\n"
+    "require __DIR__ . '/lib/shop.php'; echo 'shop ' . version() . ' rows ' . rows();\n"
+)
+SHOP = (
+    "<?php function version() {{ return '{v}'; }} function rows() {{ "
+    "$d = new mysqli('localhost', 'shop', \"pa'ss\\\\word#1\", 'shop');"
+    "if (isset($_GET['slow'])) {{ $d->query('SELECT SLEEP(' . (int) $_GET['slow'] . ')'); }}"
+    "return $d->query('SELECT COUNT(*) FROM shop_options')->fetch_row()[0]; }}\n"
+)
+BEFORE = {
+    "index.php": INDEX,
+    "lib/shop.php": SHOP.format(v="1.0"),
+    "lib/removed/only.php": "<?php // 1.0 only\n",
+    "lib/-rf": "dash 1.0\n",
+    f"{HOSTILE}/{HOSTILE}.txt": "hostile 1.0\n",
+    f"{HOSTILE}/bin\udcff": "not utf-8 1.0\n",
+    "gone.txt": "1.0 only\n",
+}
+AFTER = {
+    "index.php": INDEX,
+    "lib/shop.php": SHOP.format(v="2.0"),
+    "lib/-rf": "dash 2.0\n",
+    "lib/deep/er/new.php": "<?php // 2.0 only\n",
+    f"{HOSTILE}/{HOSTILE}.txt": "hostile 2.0\n",
+    f"{HOSTILE}/bin\udcff": "not utf-8 2.0\n",
+    "brand-new/a.txt": "2.0 only\n",
+}
+CARRIED = {"lib/cache/left.txt": "of neither version\n"}
+UNITS = ("lib", HOSTILE, "gone.txt", "brand-new")
+
+ROWS_SQL = """
+DROP DATABASE shop; CREATE DATABASE shop; USE shop;
+CREATE TABLE shop_options (id INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(50), g INT AS (length(v)) STORED) DEFAULT CHARSET utf8mb4;
+SET sql_mode='NO_AUTO_VALUE_ON_ZERO'; INSERT INTO shop_options (id, v) VALUES (0, 'zero'), (1, 'Привет');
+ALTER TABLE shop_options AUTO_INCREMENT = 77;
+CREATE TABLE shop_old (a INT) ENGINE=MyISAM; INSERT INTO shop_old VALUES (5);
+CREATE TABLE shop_parent (id INT PRIMARY KEY) ENGINE=InnoDB;
+CREATE TABLE shop_child (id INT PRIMARY KEY, p INT, FOREIGN KEY (p) REFERENCES shop_parent (id)) ENGINE=InnoDB;
+INSERT INTO shop_parent VALUES (1); INSERT INTO shop_child VALUES (1, 1);
+"""
+
+
+def step(name: str, *queries: str, tail: str = 'echo "\\n{\\"ok\\": true}\\n";') -> MigrationStep:
+    done = "".join(f"$d->query({query!r}) or exit(3);\n" for query in queries)
+    connect = "mysqli_report(0); $d = new mysqli('localhost', 'shop', \"pa'ss\\\\word#1\", 'shop');\n"
+    return MigrationStep(name, f"<?php\n{connect}{done}{tail}\n")
+
+
+MIGRATE = (
+    step("widen", "ALTER TABLE shop_options ADD COLUMN extra INT", "INSERT INTO shop_options (v) VALUES (1)"),
+    step(
+        "tables",
+        "CREATE TABLE shop_new (a INT)",
+        "DROP TABLE shop_old",
+        "DELETE FROM shop_child",
+        "DELETE FROM shop_parent",
+    ),
+)
+
+
+@dataclass
+class Container:
+    """A `Remote` that speaks through `docker exec` as the deploy user."""
+
+    name: str
+    where: str = "deploy@container"
+    env: list[str] = field(default_factory=list)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        timeout: float = 600.0,
+        check: bool = True,
+    ) -> Completed:
+        assert not env
+        command = [
+            "docker",
+            "exec",
+            "-i",
+            "-u",
+            "deploy",
+            "-w",
+            "/home/deploy",
+            "-e",
+            "HOME=/home/deploy",
+            self.name,
+            *argv,
+        ]
+        done = subprocess.run(command, input=stdin, capture_output=True, timeout=timeout)
+        if check and done.returncode != 0:
+            raise CommandFailed(f"exit {done.returncode}: {argv}", cause=done.stderr.decode("utf-8", "replace"))
+        return Completed(tuple(argv), done.returncode, done.stdout, done.stderr.decode("utf-8", "replace"))
+
+    def put(self, local: Path, remote: str) -> None:
+        self.run(["sh", "-c", 'umask 077; cat > "$1"', "sh", remote], stdin=local.read_bytes())
+
+    def read(self, path: str) -> bytes:
+        raise AssertionError("not used")
+
+    def write(self, path: str, data: bytes, mode: int = 0o600) -> None:
+        raise AssertionError("not used")
+
+    def stream(
+        self, argv: Sequence[str], into: BinaryIO, *, stdin: BinaryIO | None = None, timeout: float = 3600.0
+    ) -> None:
+        raise AssertionError("not used")
+
+    def root(self, script: str, stdin: bytes = b"") -> str:
+        done = subprocess.run(
+            ["docker", "exec", "-i", self.name, "sh", "-c", script], input=stdin, capture_output=True, check=True
+        )
+        return done.stdout.decode("utf-8", "surrogateescape")
+
+    def get(self, path: str = "/", cookie: str = "") -> tuple[int, str]:
+        said = self.root(
+            f"curl -s -m 20 -H 'Host: shop.test' -b '{cookie}' -w '\\n%{{http_code}}' 'http://127.0.0.1{path}'"
+        )
+        body, _, code = said.rpartition("\n")
+        return int(code), body
+
+
+@pytest.fixture(scope="module")
+def container() -> Iterator[Container]:
+    subprocess.run(
+        ["docker", "build", "-q", "--network=host", "--label", "updater.test=transaction", "-t", IMAGE, "-"],
+        input=DOCKERFILE.encode(), check=True, capture_output=True,
+    )  # fmt: skip
+    name = f"updater-test-transaction-{time.time_ns()}"
+    subprocess.run(
+        ["docker", "run", "-d", "--name", name, "--label", "updater.test=transaction", "--tmpfs", "/small:size=3m,mode=1777", IMAGE],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    it = Container(name)
+    try:
+        while subprocess.run(["docker", "exec", name, "test", "-e", "/ready"], check=False).returncode != 0:
+            time.sleep(0.3)
+        yield it
+    finally:
+        subprocess.run(["docker", "rm", "-f", "-v", name], check=True, capture_output=True)
+
+
+def tar_of(files: Mapping[str, str]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT, errors="surrogateescape") as tar:
+        for path, content in files.items():
+            info = tarfile.TarInfo(path)
+            info.size = len(content.encode())
+            info.mode = 0o644
+            tar.addfile(info, io.BytesIO(content.encode()))
+    return buffer.getvalue()
+
+
+def digest(content: str) -> str:
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+@dataclass
+class Shop:
+    """A fresh shop 1.0 in the container and a release that makes it 2.0."""
+
+    box: Container
+    site: Site
+    installation: Installation
+    folder: Path
+    sh: tuple[str, ...] = ("sh",)
+    runs: int = 0
+
+    def release(self, steps: tuple[MigrationStep, ...] = MIGRATE, **changes: object) -> ApprovedRelease:
+        self.runs += 1
+        run = f"run-{time.time_ns()}"
+        paths = sorted({*BEFORE, *AFTER})
+        changed = {
+            path: (
+                digest(BEFORE[path]) if path in BEFORE else None,
+                digest(AFTER[path]) if path in AFTER else None,
+            )
+            for path in paths
+            if BEFORE.get(path) != AFTER.get(path)
+        }
+        archive = self.folder / f"{run}.tar"
+        archive.write_bytes(tar_of({path: AFTER[path] for path in changed if path in AFTER}))
+        migration = Migration(
+            steps=steps,
+            changed_tables=("shop_options", "shop_child", "shop_parent") if steps else (),
+            created_tables=("shop_new",) if steps else (),
+            dropped_tables=("shop_old",) if steps else (),
+        )
+        now = datetime.now(UTC)
+        release = Release(run, "shop", now, (), UNITS, changed, archive, migration, {}, {}, 1.0, "sha")
+        release = replace(release, **changes)
+        return ApprovedRelease(release, Approval(run, "ann", now, now + timedelta(days=1), "e", "sha"))
+
+    def promote(
+        self,
+        approved: ApprovedRelease,
+        check: Callable[[tuple[str, str]], tuple[Check, ...]] | None = None,
+        patience: Patience = PATIENT,
+    ) -> Outcome:
+        return promote(
+            self.box, self.site, self.installation, approved, check or self.passes, Silent(),
+            gate=GATE, purge=PURGE, sh=self.sh, patience=patience,
+        )  # fmt: skip
+
+    def passes(self, cookie: tuple[str, str]) -> tuple[Check, ...]:
+        assert self.box.get()[0] == 503
+        code, body = self.box.get(cookie="=".join(cookie))
+        good = code == 200 and body.startswith("shop 2.0")
+        return (Check("home", "production", Status.PASSED if good else Status.FAILED, body),)
+
+    def tree(self) -> dict[str, str]:
+        said = self.box.root("cd /srv/shop && find . -type f -print0 | xargs -0 sha256sum -z --")
+        rows = (row.split("  ", 1) for row in said.split("\0") if row)
+        return {path.removeprefix("./"): sha for sha, path in rows}
+
+    def tables(self) -> str:
+        names = self.box.root("mariadb -N shop -e 'SHOW TABLES'").split()
+        checks = self.box.root(f"mariadb -N shop -e 'CHECKSUM TABLE {','.join(names)}'")
+        return checks + self.box.root("mariadb-dump --no-data --skip-comments shop")
+
+    def assert_clean(self) -> None:
+        """No gate, lock, crontab line, watchdog, one-time file, copy or secret is left."""
+        wait_until(
+            lambda: "transaction.sh" not in self.box.root("ps -eo args | grep -v grep | grep transaction.sh || true")
+        )
+        assert self.box.root("ls -A /srv/shop | grep -E '^[.]|updater-' || true") == ""
+        assert state(self.box, self.site).lock == {}
+        assert state(self.box, self.site).unfinished == ()
+        assert self.box.run(["crontab", "-l"]).text == CRONTAB
+        assert "updater_" not in self.box.root("mariadb -N shop -e 'SHOW TABLES'")
+        assert self.box.root("grep -rlF --exclude-dir=old 'ss\\\\word' /home/deploy/.updater || true") == ""
+        assert self.box.root("find / -xdev -name pwned") == ""
+
+    def assert_old(self, tables: str) -> None:
+        assert self.tree() == {path: digest(text) for path, text in (BEFORE | CARRIED).items()}
+        assert self.tables() == tables
+        assert self.box.get() == (200, "shop 1.0 rows 2")
+        self.assert_clean()
+
+    def assert_new(self, rows: int = 3) -> None:
+        assert self.tree() == {path: digest(text) for path, text in (AFTER | CARRIED).items()}
+        assert self.box.get() == (200, f"shop 2.0 rows {rows}")
+        self.assert_clean()
+
+    def trap(self, tool: str, pattern: str, what: str, after: bool = False) -> None:
+        """A wrapper in front of `tool` that does `what` once, when its arguments or its input match."""
+        script = f"""#!/bin/sh
+real={self.box.root(f"PATH=/usr/bin:/bin command -v {tool}").strip()}
+run=$(ls -d /home/deploy/.updater/runs/*/ | tail -n 1)
+spring() {{ mv /home/deploy/trap /home/deploy/sprung 2>/dev/null || return; {what}; }}
+input=; [ {tool} = dd ] && input=$(cat)
+case "$* $input" in
+*{pattern}*) [ -n "{int(after) or ""}" ] || spring
+  if [ {tool} = dd ]; then printf '%s\\n' "$input" | "$real" "$@"; else "$real" "$@"; fi; code=$?
+  [ -z "{int(after) or ""}" ] || spring
+  exit $code;;
+esac
+if [ {tool} = dd ]; then printf '%s\\n' "$input" | exec "$real" "$@"; else exec "$real" "$@"; fi
+"""
+        self.box.root(
+            f"touch /home/deploy/trap; chown deploy /home/deploy/trap; cat > /home/deploy/bin/{tool}; chmod 755 /home/deploy/bin/{tool}",
+            script.encode(),
+        )
+        self.sh = ("env", "PATH=/home/deploy/bin:/usr/bin:/bin", *self.sh)
+        self.installation = replace(self.installation, php="/home/deploy/bin/php" if tool == "php" else "php")
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, "it did not come true in time"
+        time.sleep(0.1)
+
+
+KILL_MAIN = 'kill -9 -$(cat "$run/actor.pid")'
+KILL_BOTH = f'kill -9 $(cat "$run/watch.pid"); {KILL_MAIN}'
+
+
+@pytest.fixture(params=["dash", "busybox"])
+def shop(container: Container, tmp_path: Path, request: pytest.FixtureRequest) -> Shop:
+    sh = ("busybox", "sh") if request.param == "busybox" else ("dash",)
+    return fresh(container, tmp_path, sh)
+
+
+@pytest.fixture
+def dash_shop(container: Container, tmp_path: Path) -> Shop:
+    return fresh(container, tmp_path, ("dash",))
+
+
+def fresh(box: Container, folder: Path, sh: tuple[str, ...]) -> Shop:
+    box.root(
+        "rm -rf /srv/shop/* /srv/shop/.[!.]* /home/deploy/.updater /home/deploy/bin/* /home/deploy/trap /home/deploy/sprung /home/deploy/purged; "
+        "tar -xf - -C /srv/shop; chown -R deploy: /srv/shop; apachectl graceful; mariadb <<'END'\n"
+        + ROWS_SQL
+        + "END\n",
+        tar_of(BEFORE | CARRIED),
+    )
+    box.run(["crontab", "-"], stdin=CRONTAB.encode())
+    database = Database("shop", "shop", PASSWORD, prefix="shop_")
+    installation = Installation("tiny", "1", "/srv/shop", "php", "http://shop.test/", database)
+    site = Site(
+        "shop", Server("127.0.0.1", "deploy"), "/srv/shop", "http://shop.test/", folder / "site.yml",
+        address="127.0.0.1", promote=PromoteSettings(drain=2, deadline=40),
+    )  # fmt: skip
+    it = Shop(box, site, installation, folder, sh)
+    wait_until(lambda: box.get() == (200, "shop 1.0 rows 2"))
+    return it
+
+
+def test_a_release_with_a_migration_is_promoted_whole(shop: Shop) -> None:
+    outcome = shop.promote(shop.release())
+    assert outcome.state == "promoted", outcome.reason
+    assert 0 < outcome.closed_seconds < 30
+    shop.assert_new()
+    assert "extra" in shop.tables()
+    assert "shop_old" not in shop.tables()
+    assert shop.box.root("cat /home/deploy/purged") == "x"
+
+
+def test_a_failing_check_brings_back_every_byte_and_row(shop: Shop) -> None:
+    tables = shop.tables()
+    outcome = shop.promote(shop.release(), lambda _: (Check("home", "production", Status.FAILED, "no price"),))
+    assert outcome.state == "rolled_back"
+    assert "no price" in outcome.reason
+    assert "updater recover site.yml" in outcome.reason
+    shop.assert_old(tables)
+
+
+def test_a_release_without_a_migration_takes_no_dump_and_can_be_rolled_back_later(shop: Shop) -> None:
+    tables = shop.tables()
+    approved = shop.release(steps=())
+    assert shop.promote(approved).state == "promoted"
+    shop.assert_new(rows=2)
+    assert shop.tables() == tables
+    run = approved.release.run
+    assert shop.box.root(f"grep -cE 'dumped|migrated' /home/deploy/.updater/runs/{run}/journal || true").strip() == "0"
+    outcome = rollback(shop.box, shop.site, shop.installation, run, Silent(), gate=GATE, sh=shop.sh)
+    assert outcome.state == "rolled_back"
+    shop.assert_old(tables)
+
+
+def test_code_of_a_run_that_migrated_is_not_rolled_back(dash_shop: Shop) -> None:
+    approved = dash_shop.release()
+    assert dash_shop.promote(approved).state == "promoted"
+    with pytest.raises(ApprovalRefused, match="migrated"):
+        rollback(dash_shop.box, dash_shop.site, dash_shop.installation, approved.release.run, Silent(), gate=GATE)
+    dash_shop.assert_new()
+
+
+HALF = (
+    MIGRATE[0],
+    step("half", "CREATE TABLE shop_new (a INT)", "DROP TABLE shop_old", "DELETE FROM shop_child", "NO SUCH STATEMENT"),
+)
+HANGS = (*MIGRATE, step("hangs", "SELECT SLEEP(600) FROM shop_options LIMIT 1"))
+LIES = (*MIGRATE, step("lies", tail="echo 'Fine!';"))
+SAYS_ERROR = (*MIGRATE, step("error", tail='echo "\\n{\\"error\\": \\"no such version\\"}\\n";'))
+
+
+@pytest.mark.parametrize(
+    ("steps", "reason"),
+    [(HALF, "half"), (LIES, "without saying"), (SAYS_ERROR, "no such version"), (HANGS, "the deadline passed")],
+    ids=["half way", "lies", "error", "hangs"],
+)
+def test_a_migration_that_fails_leaves_the_old_shop(shop: Shop, steps: tuple[MigrationStep, ...], reason: str) -> None:
+    tables = shop.tables()
+    if steps is HANGS:
+        shop.site = replace(shop.site, promote=PromoteSettings(drain=2, deadline=12))
+    outcome = shop.promote(shop.release(steps=steps))
+    assert outcome.state == "rolled_back"
+    assert reason in outcome.reason or reason == "half"
+    shop.assert_old(tables)
+    assert "SLEEP" not in shop.box.root("mariadb -e 'SHOW FULL PROCESSLIST'")
+
+
+def test_a_check_that_breaks_or_never_ran_is_a_failed_check(dash_shop: Shop) -> None:
+    tables = dash_shop.tables()
+
+    def broken(_: tuple[str, str]) -> tuple[Check, ...]:
+        raise ValueError("no browser")
+
+    assert "no browser" in dash_shop.promote(dash_shop.release(), broken).reason
+    assert "no required check" in dash_shop.promote(dash_shop.release(), lambda _: ()).reason
+    dash_shop.assert_old(tables)
+
+
+def test_a_confirmation_after_the_deadline_is_refused(dash_shop: Shop) -> None:
+    tables = dash_shop.tables()
+    dash_shop.site = replace(dash_shop.site, promote=PromoteSettings(drain=2, deadline=10))
+
+    def late(cookie: tuple[str, str]) -> tuple[Check, ...]:
+        checks = dash_shop.passes(cookie)
+        wait_until(lambda: dash_shop.box.get() == (200, "shop 1.0 rows 2"))
+        return checks
+
+    outcome = dash_shop.promote(dash_shop.release(), late)
+    assert outcome.state == "rolled_back"
+    assert "the deadline passed" in outcome.reason
+    assert outcome.closed_seconds <= 12
+    dash_shop.assert_old(tables)
+
+
+def test_a_visitor_who_is_not_done_in_time_opens_the_shop_again(shop: Shop) -> None:
+    tables = shop.tables()
+    visitor = subprocess.Popen(
+        ["docker", "exec", shop.box.name, "curl", "-s", "-H", "Host: shop.test", "http://127.0.0.1/?slow=9"],
+        stdout=subprocess.PIPE,
+    )
+    wait_until(lambda: "SLEEP" in shop.box.root("mariadb -e 'SHOW FULL PROCESSLIST'"))
+    outcome = shop.promote(shop.release())
+    assert outcome.state == "rolled_back"
+    assert "not drained" in outcome.reason
+    assert visitor.communicate(timeout=30)[0] == b"shop 1.0 rows 2"
+    shop.assert_old(tables)
+
+
+def test_drift_is_refused_by_name_before_closing(dash_shop: Shop) -> None:
+    approved = dash_shop.release()
+    dash_shop.box.root("echo edited >> '/srv/shop/lib/-rf'")
+    with pytest.raises(Drifted, match="lib/-rf"):
+        dash_shop.promote(approved)
+    dash_shop.box.root("printf 'dash 1.0\\n' > '/srv/shop/lib/-rf'")
+    dash_shop.box.root("mariadb shop -e 'CREATE TABLE shop_new (a INT)'")
+    with pytest.raises(Drifted, match="shop_new"):
+        dash_shop.promote(dash_shop.release())
+    dash_shop.box.root("mariadb shop -e 'DROP TABLE shop_new'")
+    dash_shop.assert_clean()
+
+
+def test_a_gate_of_somebody_else_is_left_alone(dash_shop: Shop) -> None:
+    dash_shop.box.root("echo '<?php // theirs' > /srv/shop/.maintenance")
+    outcome = dash_shop.promote(dash_shop.release())
+    assert ".maintenance is there already" in outcome.reason
+    assert dash_shop.box.root("cat /srv/shop/.maintenance") == "<?php // theirs\n"
+    assert outcome.closed_seconds == 0
+
+
+def test_a_release_that_does_not_fit_is_refused_before_closing(dash_shop: Shop) -> None:
+    dash_shop.site = replace(dash_shop.site, server=replace(dash_shop.site.server, work="/small/work"))
+    outcome = dash_shop.promote(dash_shop.release())
+    assert outcome.state == "rolled_back"
+    assert "different file systems" in outcome.reason or "MB free" in outcome.reason
+    assert outcome.closed_seconds == 0
+    dash_shop.box.root("rm -rf /small/work")
+
+
+def test_a_web_server_whose_opcache_cannot_be_reset_is_not_promoted_to(dash_shop: Shop) -> None:
+    ini = "/etc/php/8.2/apache2/conf.d/99-opcache.ini"
+    dash_shop.box.root(f"echo opcache.restrict_api=/nowhere >> {ini}; apachectl graceful")
+    try:
+        outcome = dash_shop.promote(dash_shop.release())
+        assert "opcache cannot be reset" in outcome.reason
+        assert outcome.closed_seconds == 0
+    finally:
+        dash_shop.box.root(f"sed -i /restrict_api/d {ini}; apachectl graceful")
+    wait_until(lambda: dash_shop.box.get()[0] == 200)
+    dash_shop.assert_clean()
+
+
+def test_a_second_run_names_who_holds_the_site(shop: Shop) -> None:
+    first = shop.release()
+
+    def meanwhile(cookie: tuple[str, str]) -> tuple[Check, ...]:
+        with pytest.raises(SiteLocked, match=f"{first.release.run}(.|\\n)*person ann"):
+            shop.promote(shop.release())
+        assert recover(shop.box, shop.site, None, Silent(), sh=shop.sh) == [f"{first.release.run}: still at work"]
+        return shop.passes(cookie)
+
+    assert shop.promote(first, meanwhile).state == "promoted"
+    shop.assert_new()
+
+
+def test_files_of_neither_version_that_change_until_the_swap_are_kept(dash_shop: Shop) -> None:
+    # A log written after the copy was made and before the swap: the drain is in between.
+    dash_shop.trap(
+        "php", "'- '*' drain'", "echo late > /srv/shop/lib/cache/late.txt; echo more >> /srv/shop/lib/cache/left.txt"
+    )
+    assert dash_shop.promote(dash_shop.release()).state == "promoted"
+    assert (
+        dash_shop.box.root("cat /srv/shop/lib/cache/late.txt /srv/shop/lib/cache/left.txt")
+        == "late\nof neither version\nmore\n"
+    )
+
+
+KILLS = [
+    ("php", "preflight", "old"),
+    ("php", "' stage'", "old"),
+    ("dd", "'begin closed'", "old"),
+    ("dd", "'done closed'", "old"),
+    ("php", "' drain'", "old"),
+    ("php", "' copy'", "old"),
+    ("dd", "'done dumped'", "old"),
+    ("php", "' carry'", "old"),
+    ("mv", "'brand-new'", "old"),
+    ("mv", "'old/0001'", "old"),
+    ("dd", "'done swapped'", "old"),
+    ("dd", "'begin migrated'", "old"),
+    ("php", "' answer'", "old"),
+    ("dd", "'done migrated'", "old"),
+    ("dd", "'decided new'", "new"),
+    ("dd", "'begin opened'", "new"),
+    ("dd", "'done opened'", "new"),
+    ("php", "' drop-copies'", "new"),
+]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(("tool", "pattern", "end"), KILLS, ids=[f"{tool} {pattern}" for tool, pattern, _ in KILLS])
+def test_a_killed_process_on_the_server_is_brought_to_an_end_by_the_watchdog(
+    dash_shop: Shop, tool: str, pattern: str, end: str, after: bool
+) -> None:
+    tables = dash_shop.tables()
+    dash_shop.trap(tool, pattern, KILL_MAIN, after)
+    outcome = dash_shop.promote(dash_shop.release())
+    assert dash_shop.box.root("ls /home/deploy/sprung").strip(), "the trap was never reached"
+    # After the last word of a state the next begins: `checked` may be lost to the kill, the decision never.
+    if outcome.state == "promoted":
+        assert end == "new"
+        dash_shop.assert_new()
+    else:
+        assert end == "old"
+        dash_shop.assert_old(tables)
+
+
+ROLLBACK_KILLS = [
+    ("mv", "'old/0001'"),
+    ("dd", "'done reverted'"),
+    ("php", "' restore'"),
+    ("dd", "'done restored'"),
+    ("php", "' verify-tables'"),
+    ("dd", "'done reset'"),
+    ("dd", "'done opened'"),
+]
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize(("tool", "pattern"), ROLLBACK_KILLS)
+def test_a_rollback_that_is_killed_is_done_again(dash_shop: Shop, tool: str, pattern: str, after: bool) -> None:
+    tables = dash_shop.tables()
+    approved = dash_shop.release()
+
+    def fails(_: tuple[str, str]) -> tuple[Check, ...]:
+        dash_shop.box.root("touch /home/deploy/trap; chown deploy /home/deploy/trap")
+        return (Check("home", "production", Status.FAILED, "no price"),)
+
+    dash_shop.trap(tool, pattern, KILL_MAIN, after)
+    dash_shop.box.root("rm /home/deploy/trap")
+    assert dash_shop.promote(approved, fails).state == "rolled_back"
+    assert dash_shop.box.root("ls /home/deploy/sprung").strip(), "the trap was never reached"
+    dash_shop.assert_old(tables)
+
+
+@pytest.mark.parametrize(("tool", "pattern", "end"), [KILLS[3], KILLS[9], KILLS[12], KILLS[15]])
+def test_with_the_watchdog_dead_too_recover_ends_it_and_twice_is_once(
+    dash_shop: Shop, tool: str, pattern: str, end: str
+) -> None:
+    tables = dash_shop.tables()
+    # No cron: nothing but `recover` is left.
+    dash_shop.box.root("service cron stop")
+    try:
+        dash_shop.trap(tool, pattern, KILL_BOTH)
+        dash_shop.site = replace(dash_shop.site, promote=PromoteSettings(drain=2, deadline=8))
+        with pytest.raises(StateUnknown, match=r"updater recover site\.yml"):
+            dash_shop.promote(dash_shop.release(), patience=Patience(staging=10, after_deadline=2))
+        assert dash_shop.box.get()[0] == 503
+        assert state(dash_shop.box, dash_shop.site).lock["person"] == "ann"
+        ended = recover(dash_shop.box, dash_shop.site, None, Silent(), sh=dash_shop.sh)
+        assert [line.split(": ")[1] for line in ended] == ["rolled back" if end == "old" else "promoted"]
+        assert recover(dash_shop.box, dash_shop.site, None, Silent(), sh=dash_shop.sh) == []
+    finally:
+        dash_shop.box.root("service cron start")
+    if end == "old":
+        dash_shop.assert_old(tables)
+    else:
+        dash_shop.assert_new()
+
+
+def test_cron_brings_back_a_watchdog_that_was_killed_with_everything(dash_shop: Shop) -> None:
+    tables = dash_shop.tables()
+    dash_shop.trap("dd", "'done swapped'", KILL_BOTH)
+    assert dash_shop.promote(dash_shop.release()).state == "rolled_back"
+    dash_shop.assert_old(tables)
+
+
+def test_open_opens_at_once_and_recover_ends_the_rest(dash_shop: Shop) -> None:
+    tables = dash_shop.tables()
+
+    def emergency(_: tuple[str, str]) -> tuple[Check, ...]:
+        open_shop(dash_shop.box, dash_shop.site, Silent(), sh=dash_shop.sh)
+        assert dash_shop.box.get()[0] == 200
+        return ()
+
+    assert dash_shop.promote(dash_shop.release(), emergency).state == "rolled_back"
+    dash_shop.assert_old(tables)
+
+
+def test_a_database_that_is_restarted_during_a_migration_is_waited_for(dash_shop: Shop) -> None:
+    tables = dash_shop.tables()
+
+    def restart(_: tuple[str, str]) -> tuple[Check, ...]:
+        dash_shop.box.root("mariadb-admin shutdown")
+        subprocess.Popen(
+            ["docker", "exec", "-d", dash_shop.box.name, "sh", "-c", "sleep 4; exec mariadbd-safe --skip-networking"]
+        )
+        return (Check("home", "production", Status.FAILED, "the database is away"),)
+
+    assert dash_shop.promote(dash_shop.release(), restart).state == "rolled_back"
+    wait_until(lambda: dash_shop.box.get()[0] == 200)
+    dash_shop.assert_old(tables)

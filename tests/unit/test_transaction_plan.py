@@ -1,0 +1,153 @@
+"""The plan of a promotion is pure text: what the server gets, and what is refused before anything leaves this machine."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import tarfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from updater.cms.base import Gate
+from updater.errors import CommandFailed, PackageRefused
+from updater.model import Database, Installation, Migration, MigrationStep, PromoteSettings, Release, Server, Site
+from updater.production.transaction import (
+    by_hand,
+    client_settings,
+    deadline,
+    gate_files,
+    parse_report,
+    plan_files,
+    rolls_back_after,
+    verify_archive,
+)
+
+GATE = Gate(files={".maintenance": "<?php // {run}"}, token_file=".gate-token", cookie="pass")
+INSTALLATION = Installation(
+    "wordpress", "6.1", "/srv/shop/", "php8.2", "https://shop.test/", Database("shop", "u", 'p"\\w')
+)
+SITE = Site("shop", Server("shop.test", "deploy"), "/srv/shop", "https://shop.test/", Path("/x/site.yml"))
+SHA = "0" * 64
+
+
+def release(
+    tmp_path: Path, changed: dict[str, tuple[str | None, str | None]], units: tuple[str, ...], **more: object
+) -> Release:
+    migration = more.get("migration", Migration())
+    assert isinstance(migration, Migration)
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    return Release("run-1", "shop", now, (), units, changed, tmp_path / "a.tar", migration, {}, {}, 10.0, SHA)
+
+
+def plan(made: Release) -> dict[str, bytes]:
+    return plan_files(
+        SITE, INSTALLATION, made, GATE, (), token="secret-token", owner={"person": "ann"}, archive_bytes=1
+    )
+
+
+def archive(path: Path, *members: tarfile.TarInfo) -> None:
+    with tarfile.open(path, "w") as tar:
+        for member in members:
+            tar.addfile(member, io.BytesIO(b"x" * member.size))
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, link
+    return info
+
+
+def test_the_deadline_is_twice_the_rehearsal_and_at_least_two_minutes() -> None:
+    assert deadline(PromoteSettings(), 10) == 120
+    assert deadline(PromoteSettings(), 200) == 400
+    assert deadline(PromoteSettings(deadline=7), 200) == 7
+
+
+def test_the_way_back_begins_before_the_deadline() -> None:
+    assert [rolls_back_after(it) for it in (1, 8, 120, 1000)] == [1, 6, 90, 940]
+
+
+def test_names_travel_byte_by_byte_one_a_file(tmp_path: Path) -> None:
+    unit = 'it\'s "$(x)"\n-rf\udcff'
+    files = plan(release(tmp_path, {unit: (SHA, None)}, (unit,)))
+    raw = unit.encode("utf-8", "surrogateescape")
+    assert files["units/0000"] == raw
+    assert base64.b64decode(json.loads(files["plan.json"])["changed"][0][0]) == raw
+
+
+def test_the_token_is_stored_hashed_and_before_any_gate_file() -> None:
+    files = gate_files(GATE, "run-1", "secret-token")
+    assert files["gate/00/path"] == b".gate-token"
+    assert len(files["gate/00/content"]) == 64
+    assert files["gate/01/content"] == b"<?php // run-1"
+    assert not any(b"secret-token" in content for content in files.values())
+
+
+def test_without_a_changed_table_there_is_no_migration_in_the_plan(tmp_path: Path) -> None:
+    steps = (MigrationStep("db", "<?php"),)
+    files = plan(release(tmp_path, {"a": (None, SHA)}, ("a",), migration=Migration(steps=steps)))
+    assert not [path for path in files if path.startswith("migrat")]
+    files = plan(release(tmp_path, {"a": (None, SHA)}, ("a",), migration=Migration(steps=steps, changed_tables=("t",))))
+    assert files["migrate/000.php"] == b"<?php"
+    assert "migration" in files
+
+
+@pytest.mark.parametrize("path", ["../x", "/etc/passwd", "a/../../x", "a//b", "./a", "", "a\0b"])
+def test_a_path_that_leaves_the_docroot_is_refused(tmp_path: Path, path: str) -> None:
+    with pytest.raises(PackageRefused, match="leaves the docroot"):
+        plan(release(tmp_path, {path: (None, SHA)}, (path,)))
+
+
+def test_a_path_outside_the_units_and_overlapping_units_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(PackageRefused, match="outside its units"):
+        plan(release(tmp_path, {"ab/c": (None, SHA)}, ("a",)))
+    with pytest.raises(PackageRefused, match="overlap"):
+        plan(release(tmp_path, {"a/b": (None, SHA)}, ("a", "a/b")))
+
+
+@pytest.mark.parametrize(
+    ("members", "why"),
+    [
+        ([member("../x")], "leaves the docroot"),
+        ([member("a/other")], "does not name"),
+        ([member("a/x", tarfile.SYMTYPE, "/etc/passwd")], "does not name"),
+        ([member("a/x", tarfile.LNKTYPE, "/etc/passwd")], "does not name"),
+        ([member("a/l", tarfile.SYMTYPE, "/etc"), member("a/l/x")], "through a link"),
+        ([], "not whole"),
+    ],
+)
+def test_an_archive_that_is_not_exactly_the_release_is_refused(
+    tmp_path: Path, members: list[tarfile.TarInfo], why: str
+) -> None:
+    changed = (
+        {"a/x": (None, SHA), "a/l": (None, "link:/etc"), "a/l/x": (None, SHA)}
+        if len(members) == 2
+        else {"a/x": (None, SHA)}
+    )
+    made = release(tmp_path, changed, ("a",))
+    archive(made.archive, *members)
+    with pytest.raises(PackageRefused, match=why):
+        verify_archive(made)
+
+
+def test_a_password_is_quoted_for_the_defaults_file() -> None:
+    assert 'password="p\\"\\\\w"' in client_settings(INSTALLATION)
+
+
+def test_the_lines_by_hand_are_three_and_quote_the_folder() -> None:
+    lines = by_hand(SITE.server, "/home/a b/runs/r").splitlines()
+    assert len(lines) == 3
+    assert "'/home/a b/runs/r/transaction.sh' recover" in lines[1]
+
+
+def test_a_cut_report_is_not_taken_for_an_empty_one() -> None:
+    with pytest.raises(CommandFailed):
+        parse_report("decided=new\nfinished=promoted\n")
+    report = parse_report(
+        "decided=new\nfinished=\nreason=\nclosed=1.5\nopened=\nactor=alive\n--journal--\n1.0 begin checked\n"
+    )
+    assert report.begun("checked")
+    assert not report.finished

@@ -1,0 +1,536 @@
+<?php
+// The PHP half of transaction.sh: hashes, tables and HTTP, where a shell would have to parse names. Knows no CMS.
+// Usage: php -f transaction.php -- <run folder> <verb> [argument]. The last line printed is the reason when it fails.
+// Runs on PHP 7.0 and newer: it meets the server's own.
+error_reporting(E_ALL & ~E_WARNING & ~E_NOTICE & ~E_DEPRECATED);
+set_time_limit(0);
+$RUN = $argv[1];
+$plan = json_decode(file_get_contents("$RUN/plan/plan.json"), true);
+if (!is_array($plan)) { fail('the plan cannot be read'); }
+$DOCROOT = base64_decode($plan['docroot']);
+
+function fail($why) { echo str_replace(array("\r", "\n"), ' ', $why), "\n"; exit(1); }
+
+/** Write whole or not at all. */
+function keep($file, $text) {
+    global $RUN;
+    $temporary = "$RUN/$file.tmp";
+    if (file_put_contents($temporary, $text) !== strlen($text) || !rename($temporary, "$RUN/$file")) { fail("cannot write $file"); }
+}
+
+// ----------------------------------------------------------------------------------------------------- the tree
+
+/** sha256, `link:<target>`, `dir` (whatever it holds) or null: the words of the release. */
+function fingerprint($path) {
+    if (is_link($path)) { return 'link:' . readlink($path); }
+    if (is_dir($path)) { return 'dir'; }
+    if (!file_exists($path)) { return null; }
+    $hash = hash_file('sha256', $path);
+    return $hash === false ? 'unreadable' : $hash;
+}
+
+/** path => array(before, after); names travel as base64 because they may be no UTF-8. */
+function changed() {
+    global $plan;
+    $all = array();
+    foreach ($plan['changed'] as $row) {
+        $all[base64_decode($row[0])] = array(
+            $row[1] === null ? null : base64_decode($row[1]), $row[2] === null ? null : base64_decode($row[2]));
+    }
+    return $all;
+}
+
+/** number => path below the docroot, as in plan/units/. */
+function units() {
+    global $RUN;
+    $all = array();
+    foreach (scandir("$RUN/plan/units") as $name) {
+        if ($name[0] !== '.') { $all[$name] = file_get_contents("$RUN/plan/units/$name"); }
+    }
+    return $all;
+}
+
+function below($path, $unit) { return $path === $unit || strncmp($path, "$unit/", strlen($unit) + 1) === 0; }
+
+/** array(number, rest below the unit, '' for the unit itself). */
+function unit_of($path, $units) {
+    foreach ($units as $number => $unit) {
+        if (below($path, $unit)) { return array($number, (string) substr($path, strlen($unit) + 1)); }
+    }
+    fail("refused: no unit covers $path");
+}
+
+function inside($number, $rest) { global $RUN; return "$RUN/new/$number" . ($rest === '' ? '' : "/$rest"); }
+
+function there($path) { return is_link($path) || file_exists($path); }
+
+function delete_tree($path) {
+    if (is_link($path) || is_file($path)) { return unlink($path); }
+    foreach (scandir($path) as $name) {
+        if ($name !== '.' && $name !== '..' && !delete_tree("$path/$name")) { return false; }
+    }
+    return rmdir($path);
+}
+
+/** Every file and link below: rest => path. */
+function walk($root, $rest, &$found) {
+    $path = $rest === '' ? $root : "$root/$rest";
+    if (is_link($path) || is_file($path)) { $found[$rest] = $path; return; }
+    if (!is_dir($path)) { return; }
+    $names = scandir($path);
+    if ($names === false) { fail("refused: cannot read folder $path"); }
+    foreach ($names as $name) {
+        if ($name !== '.' && $name !== '..') { walk($root, $rest === '' ? $name : "$rest/$name", $found); }
+    }
+}
+
+/** Paths whose fingerprint is not what it should be; a folder that is empty in the release may hold nothing more or less. */
+function differing($side) {
+    global $DOCROOT;
+    $wrong = array();
+    foreach (changed() as $path => $pair) {
+        $is = fingerprint("$DOCROOT/$path");
+        // An absent path that is a folder now holds carried files.
+        if ($is !== $pair[$side] && !($is === 'dir' && ($pair[$side] === null || $pair[$side] === 'dir'))) { $wrong[] = $path; }
+    }
+    return $wrong;
+}
+
+function listed($paths) { return implode(', ', array_slice($paths, 0, 5)) . (count($paths) > 5 ? sprintf(' and %d more', count($paths) - 5) : ''); }
+
+function preflight() {
+    global $RUN, $DOCROOT, $plan;
+    if (!is_dir($DOCROOT)) { fail("refused: no folder $DOCROOT"); }
+    $root = realpath($DOCROOT);
+    if (below(realpath($RUN), $root)) { fail('refused: the work folder lies inside the docroot and would be served; set server.work'); }
+    $device = stat($RUN)['dev'];
+    $need = 0; $files = 0;
+    foreach (units() as $unit) {
+        $path = "$DOCROOT/$unit";
+        $parent = dirname($path);
+        // A unit's own parent may be new as well only when another unit brings it.
+        if (!is_dir($parent)) { fail("refused: the folder of $unit does not exist"); }
+        if (strncmp(realpath($parent) . '/', "$root/", strlen($root) + 1) !== 0) { fail("refused: $unit lies behind a link that leaves the docroot"); }
+        if (stat($parent)['dev'] !== $device) { fail("refused: $unit and the work folder are on different file systems; set server.work"); }
+        if (!is_writable($parent)) { fail("refused: the folder of $unit is not writable for this user"); }
+        if (is_link($path) && is_dir($path)) { fail("refused: $unit is a link to a folder"); }
+        if (is_dir($path) && !is_link($path)) {
+            if (stat($path)['dev'] !== $device) { fail("refused: $unit is a mount of its own"); }
+            if (!is_writable($path)) { fail("refused: $unit belongs to another user and cannot be moved"); }
+        }
+        $found = array();
+        walk($path, '', $found);
+        foreach ($found as $file) {
+            $size = lstat($file);
+            $need += $size['size']; $files++;
+            if (!is_link($file) && !is_readable($file)) { fail("refused: cannot read $file"); }
+        }
+    }
+    foreach (scandir("$RUN/plan/gate") as $name) {
+        if ($name[0] === '.') { continue; }
+        $gate = file_get_contents("$RUN/plan/gate/$name/path");
+        if (there("$DOCROOT/$gate")) { fail("refused: $gate is there already: another update or gate holds the shop"); }
+        if (!is_writable(dirname("$DOCROOT/$gate"))) { fail("refused: the gate file $gate cannot be written"); }
+        foreach (units() as $unit) { if (below($gate, $unit)) { fail("refused: the gate file $gate lies inside $unit, which is swapped"); } }
+    }
+    $drift = differing(0);
+    if ($drift) { fail('drift: ' . listed($drift)); }
+    foreach (changed() as $path => $pair) { unit_of($path, units()); }
+    $rows = 0;
+    if ($plan['migration']) {
+        database();
+        foreach (array_merge($plan['tables'], $plan['dropped']) as $table) {
+            $about = row('SELECT TABLE_TYPE t, DATA_LENGTH + INDEX_LENGTH s FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ' . text($table));
+            if (!$about) { fail("drift: the table $table is not in production's database"); }
+            if ($about['t'] !== 'BASE TABLE') { fail("refused: $table is a " . strtolower($about['t'])); }
+            $rows += (int) $about['s'];
+        }
+        foreach ($plan['created'] as $table) { if (table_there($table)) { fail("drift: the table $table exists already"); } }
+        $free = rows("SHOW VARIABLES LIKE 'datadir'");
+        // The database's own disk can be asked only when it is this machine's; twice the copy, because a dump may be needed too.
+        if ($free && is_dir($free[0]['Value']) && disk_free_space($free[0]['Value']) < 2 * $rows) { fail('refused: no space for a copy of the tables'); }
+    }
+    $need = (int) ($need * 1.1) + 3 * (int) $plan['archive_bytes'] + 2 * $rows + (16 << 20);
+    $free = disk_free_space($RUN);
+    if ($free !== false && $free < $need) { fail(sprintf('refused: %d MB free on the server, %d MB needed', $free >> 20, ($need >> 20) + 1)); }
+    keep('need-inodes', (string) ($files + count($plan['changed']) + 1000));
+    opcache();
+}
+
+/** new/<n> becomes the new unit: a copy of the live one (made by cp -a) with the release's changes. */
+function stage() {
+    global $RUN, $DOCROOT;
+    $units = units();
+    $now = time();
+    $all = changed();
+    krsort($all, SORT_STRING);
+    // Deletions first and deepest first, so that a file may become a folder.
+    foreach ($all as $path => $pair) {
+        list($number, $rest) = unit_of($path, $units);
+        $target = inside($number, $rest);
+        if (!there($target)) { continue; }
+        if ($pair[1] !== null && !is_dir($target)) { continue; }
+        if (is_dir($target) && !is_link($target)) {
+            if ($pair[1] === null || $pair[1] === 'dir') { @rmdir($target); continue; }
+            if (!@rmdir($target)) { fail("refused: $path holds files that belong to neither version"); }
+        } elseif (!unlink($target)) { fail("cannot delete $path in the copy"); }
+    }
+    ksort($all, SORT_STRING);
+    foreach ($all as $path => $pair) {
+        if ($pair[1] === null) { continue; }
+        list($number, $rest) = unit_of($path, $units);
+        $target = inside($number, $rest);
+        $source = "$RUN/upload/$path";
+        make_folder(dirname($target));
+        if ($pair[1] === 'dir') { make_folder($target); continue; }
+        if (strncmp($pair[1], 'link:', 5) === 0) {
+            if (there($target)) { unlink($target); }
+            if (!symlink(substr($pair[1], 5), $target)) { fail("cannot link $path"); }
+            continue;
+        }
+        if (fingerprint($source) !== $pair[1]) { fail("the upload of $path is damaged"); }
+        $mode = is_file($target) && !is_link($target) ? fileperms($target) & 07777 : 0644 | (fileperms($source) & 0111);
+        if (!rename($source, $target) || !chmod($target, $mode)) { fail("cannot write $path in the copy"); }
+        touch($target, $now);
+    }
+    // Folders that only held deleted files.
+    foreach ($all as $path => $pair) {
+        if ($pair[1] !== null) { continue; }
+        list($number, $rest) = unit_of($path, $units);
+        while ($rest !== '' && strpos($rest, '/') !== false) {
+            $rest = dirname($rest);
+            if (!@rmdir(inside($number, $rest))) { break; }
+        }
+    }
+    foreach ($units as $number => $unit) {
+        $live = there("$DOCROOT/$unit"); $new = there(inside($number, ''));
+        $whole = isset($all[$unit]) && $all[$unit][1] === null;
+        if ($live && $new && !$whole && is_dir(inside($number, '')) && is_emptied($number, $unit, $all)) { rmdir(inside($number, '')); $new = false; }
+        if (!$live && !$new) { fail("refused: $unit is neither on the server nor in the release"); }
+        file_put_contents("$RUN/kind/$number", $live ? ($new ? 'replace' : 'delete') : 'create');
+    }
+    foreach ($all as $path => $pair) {
+        list($number, $rest) = unit_of($path, $units);
+        $is = fingerprint(inside($number, $rest));
+        if ($is !== $pair[1] && !($is === 'dir' && $pair[1] === null)) { fail("the copy of $path is not what was tested"); }
+    }
+}
+
+/** A component that the release removes whole leaves no empty folder. */
+function is_emptied($number, $unit, $all) {
+    if (isset($all[$unit]) && $all[$unit][1] === 'dir') { return false; }
+    return count(scandir(inside($number, ''))) === 2;
+}
+
+function make_folder($path) {
+    if (is_dir($path)) { return; }
+    make_folder(dirname($path));
+    if (!mkdir($path) || !chmod($path, 0755)) { fail("cannot make the folder $path"); }
+}
+
+/** Files of neither version that changed since staging (logs, caches a plugin keeps in its own folder) follow into the copy. */
+function carry() {
+    global $DOCROOT;
+    $drift = differing(0);
+    if ($drift) { fail('drift: ' . listed($drift)); }
+    $all = changed();
+    foreach (units() as $number => $unit) {
+        $live = array(); $new = array();
+        walk("$DOCROOT/$unit", '', $live);
+        walk(inside($number, ''), '', $new);
+        foreach ($live as $rest => $path) {
+            if (isset($all[$rest === '' ? $unit : "$unit/$rest"])) { continue; }
+            $target = inside($number, $rest);
+            if (isset($new[$rest]) && (is_link($path) ? is_link($target) && readlink($path) === readlink($target)
+                : !is_link($target) && filesize($path) === filesize($target) && filemtime($path) === filemtime($target))) { continue; }
+            make_folder(dirname($target));
+            if (there($target) && !unlink($target)) { fail("cannot carry $path"); }
+            if (is_link($path) ? !symlink(readlink($path), $target)
+                : !(copy($path, $target) && chmod($target, fileperms($path) & 07777) && touch($target, filemtime($path)))) { fail("cannot carry $path"); }
+        }
+        foreach ($new as $rest => $path) {
+            if (!isset($all[$rest === '' ? $unit : "$unit/$rest"]) && !isset($live[$rest])) { unlink($path); }
+        }
+    }
+}
+
+function verify($side) {
+    $wrong = differing($side === 'old' ? 0 : 1);
+    if ($wrong) { fail("the files are not exactly the $side ones: " . listed($wrong)); }
+}
+
+// ------------------------------------------------------------------------------------------------- the database
+
+function database() {
+    static $connection = null;
+    global $RUN;
+    if ($connection) { return $connection; }
+    $it = json_decode((string) file_get_contents("$RUN/plan/database.json"), true);
+    if (!is_array($it)) { fail('the database credentials are no longer there'); }
+    if (!class_exists('mysqli')) { fail('refused: the command line PHP has no mysqli'); }
+    mysqli_report(MYSQLI_REPORT_OFF);
+    $connection = mysqli_init();
+    $connection->options(MYSQLI_OPT_CONNECT_TIMEOUT, 10);
+    if (!$connection->real_connect($it['socket'] !== null ? 'localhost' : $it['host'], $it['user'], $it['password'], $it['name'], $it['port'], $it['socket'])) {
+        fail('the database does not answer: ' . mysqli_connect_error());
+    }
+    $connection->set_charset('utf8mb4');
+    // As a dump does: id 0 and zero dates are data. A lock that somebody holds must not outlast the deadline.
+    run("SET SESSION sql_mode = 'NO_AUTO_VALUE_ON_ZERO', foreign_key_checks = 0, lock_wait_timeout = 20");
+    return $connection;
+}
+
+function run($sql) {
+    $result = database()->query($sql);
+    if ($result === false) { fail('the database refused: ' . database()->error); }
+    return $result;
+}
+
+function rows($sql) {
+    $all = array();
+    $result = run($sql);
+    while ($row = $result->fetch_assoc()) { $all[] = $row; }
+    return $all;
+}
+
+function row($sql) { $all = rows($sql); return $all ? $all[0] : null; }
+function text($value) { return "'" . database()->real_escape_string($value) . "'"; }
+function name($value) { return '`' . str_replace('`', '``', $value) . '`'; }
+function table_there($table) {
+    return (bool) rows('SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ' . text($table));
+}
+function checksum($table) { $it = row('CHECKSUM TABLE ' . name($table) . ' EXTENDED'); return $it['Checksum']; }
+
+/** Threads of this user in this database, ours left out. */
+function threads() {
+    $mine = row('SELECT CONNECTION_ID() i, DATABASE() d, CURRENT_USER() u, USER() w');
+    $user = substr($mine['w'], 0, strrpos($mine['w'], '@'));
+    $ids = array();
+    foreach (rows('SHOW FULL PROCESSLIST') as $thread) {
+        if ($thread['Id'] !== $mine['i'] && $thread['User'] === $user && ($thread['db'] === null || $thread['db'] === $mine['d'])) { $ids[] = (int) $thread['Id']; }
+    }
+    return array((int) $mine['i'], $ids);
+}
+
+/**
+ * Until no connection is older than the gate. A request that passed the gate opens its connection within the first
+ * second; thread ids grow, so everything below ours is older.
+ */
+function drain($seconds) {
+    $until = microtime(true) + (float) $seconds;
+    sleep(1);
+    list($boundary) = threads();
+    keep('boundary', (string) $boundary);
+    while (true) {
+        list(, $ids) = threads();
+        $older = array_filter($ids, function ($id) use ($boundary) { return $id < $boundary; });
+        if (!$older) { return; }
+        if (microtime(true) >= $until) { fail(sprintf('not drained: %d database connections of visitors are still open after %d s', count($older), $seconds)); }
+        usleep(200000);
+    }
+}
+
+/** Killing the client of a migration does not stop its statement: kill the thread, and wait until it is gone. */
+function kill_threads() {
+    global $RUN;
+    $boundary = (int) file_get_contents("$RUN/boundary");
+    for ($i = 0; $i < 150; $i++) {
+        list($mine, $ids) = threads();
+        // A server that was restarted counts from the start; nobody older than the gate is left then.
+        $since = array_filter($ids, function ($id) use ($boundary, $mine) { return $id > $boundary || $mine < $boundary; });
+        if (!$since) { return; }
+        foreach ($since as $id) { database()->query("KILL $id"); }
+        usleep(200000);
+    }
+    fail('a statement of the migration cannot be stopped');
+}
+
+/** Why this table cannot be copied by CREATE TABLE … LIKE and put back by RENAME, '' when it can. */
+function uncopyable($table) {
+    $t = text($table);
+    if (rows("SELECT 1 FROM information_schema.KEY_COLUMN_USAGE WHERE REFERENCED_TABLE_NAME IS NOT NULL AND ((TABLE_SCHEMA = DATABASE() AND TABLE_NAME = $t) OR (REFERENCED_TABLE_SCHEMA = DATABASE() AND REFERENCED_TABLE_NAME = $t))")) {
+        return 'foreign keys';
+    }
+    if (rows("SELECT 1 FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE = $t")) { return 'triggers'; }
+    return '';
+}
+
+/** Copy every table the migration touches inside the server; those that cannot be go to dump-tables/ for the dump tool. */
+function copy_tables() {
+    global $RUN, $plan;
+    $list = array(); $dump = array();
+    $short = substr(sha1(basename($RUN)), 0, 8);
+    foreach (array_values(array_unique(array_merge($plan['tables'], $plan['dropped']))) as $i => $table) {
+        $list[] = array('table' => base64_encode($table), 'copy' => "updater_{$short}_{$i}c", 'bad' => "updater_{$short}_{$i}b",
+            'mode' => uncopyable($table) === '' ? 'copy' : 'dump', 'checksum' => checksum($table));
+    }
+    // The names come first: what is half made must be found again.
+    keep('tables.json', json_encode($list));
+    foreach ($list as $i => $it) {
+        $table = base64_decode($it['table']);
+        if ($it['mode'] === 'copy' && !copy_table($table, $it)) {
+            run('DROP TABLE IF EXISTS ' . name($it['copy']));
+            $list[$i]['mode'] = 'dump';
+        }
+        if ($list[$i]['mode'] === 'dump') { $dump[] = $table; }
+    }
+    keep('tables.json', json_encode($list));
+    if ($dump) {
+        mkdir("$RUN/dump-tables");
+        foreach ($dump as $i => $table) { keep(sprintf('dump-tables/%04d', $i), $table); }
+    }
+}
+
+function copy_table($table, $it) {
+    $columns = array();
+    foreach (rows('SHOW COLUMNS FROM ' . name($table)) as $column) {
+        if (stripos($column['Extra'], 'GENERATED') === false && stripos($column['Extra'], 'VIRTUAL') === false && stripos($column['Extra'], 'PERSISTENT') === false && stripos($column['Extra'], 'STORED') === false) {
+            $columns[] = name($column['Field']);
+        }
+    }
+    $columns = implode(', ', $columns);
+    $auto = row('SELECT AUTO_INCREMENT a FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ' . text($table));
+    $db = database();
+    // No grant, quota, no space: not an error, the dump is there for that.
+    if (!$db->query('CREATE TABLE ' . name($it['copy']) . ' LIKE ' . name($table))) { return false; }
+    if (!$db->query('INSERT INTO ' . name($it['copy']) . " ($columns) SELECT $columns FROM " . name($table))) { return false; }
+    if ($auto['a'] !== null && !$db->query('ALTER TABLE ' . name($it['copy']) . ' AUTO_INCREMENT = ' . (int) $auto['a'])) { return false; }
+    return checksum($it['copy']) === $it['checksum'] && shape($it['copy']) === shape($table);
+}
+
+/** The definition without the name. */
+function shape($table) { $it = rows('SHOW CREATE TABLE ' . name($table)); return strstr($it[0]['Create Table'], '('); }
+
+function tables() {
+    global $RUN;
+    $list = is_file("$RUN/tables.json") ? json_decode(file_get_contents("$RUN/tables.json"), true) : array();
+    foreach ($list as $i => $it) { $list[$i]['table'] = base64_decode($it['table']); }
+    return $list;
+}
+
+/** One atomic RENAME brings every copied table back; run again, there is no copy left to bring. */
+function restore() {
+    global $plan;
+    $moves = array();
+    foreach (tables() as $it) {
+        if ($it['mode'] !== 'copy' || !table_there($it['copy'])) { continue; }
+        if (table_there($it['table'])) {
+            run('DROP TABLE IF EXISTS ' . name($it['bad']));
+            $moves[] = name($it['table']) . ' TO ' . name($it['bad']);
+        }
+        $moves[] = name($it['copy']) . ' TO ' . name($it['table']);
+    }
+    if ($moves) { run('RENAME TABLE ' . implode(', ', $moves)); }
+    foreach ($plan['created'] as $table) { run('DROP TABLE IF EXISTS ' . name($table)); }
+}
+
+function verify_tables() {
+    global $plan;
+    foreach (tables() as $it) {
+        if (!table_there($it['table']) || checksum($it['table']) !== $it['checksum']) { fail("the table {$it['table']} is not what it was"); }
+    }
+    foreach ($plan['created'] as $table) { if (table_there($table)) { fail("the table $table is still there"); } }
+}
+
+function drop_copies() {
+    global $RUN;
+    if (!is_file("$RUN/plan/database.json")) { return; } // ended before, and was killed while cleaning up
+    foreach (tables() as $it) { run('DROP TABLE IF EXISTS ' . name($it['copy']) . ', ' . name($it['bad'])); }
+}
+
+/** The contract of a migration step: exit 0, and an answer between the frame's lines (or as the last line) that is no error. */
+function read_answer($code) {
+    global $RUN;
+    $text = file_get_contents("$RUN/step.out");
+    $begin = strrpos($text, "\n--updater-answer--\n");
+    $end = strrpos($text, "\n--updater-end--\n");
+    if ($begin !== false && $end !== false && $end > $begin) {
+        $json = substr($text, $begin + 20, $end - $begin - 20);
+    } else {
+        $lines = explode("\n", trim($text));
+        $json = end($lines);
+    }
+    $answer = json_decode($json, true);
+    if (is_array($answer) && isset($answer['error'])) { fail('a migration step failed: ' . $answer['error'] . (empty($answer['cause']) ? '' : " ({$answer['cause']})")); }
+    if ((int) $code !== 0) { fail("a migration step ended with exit code $code"); }
+    if (!is_array($answer) || (isset($answer['ok']) && $answer['ok'] !== true)) { fail('a migration step ended without saying that it is done'); }
+}
+
+// ------------------------------------------------------------------------------------------------------ opcache
+
+/**
+ * Reset the web's opcache and prove it. A probe with a fixed mtime is served, rewritten, and must then answer anew: with
+ * equal mtime only a true reset does that, whatever validate_timestamps says. The answer carries a secret of this run,
+ * so it also proves that this docroot is what the public name serves; the certificate need not, and is not checked.
+ */
+function opcache() {
+    global $RUN, $DOCROOT, $plan;
+    $prefix = trim(file_get_contents("$RUN/plan/onetime"));
+    $id = bin2hex(random_bytes(16));
+    $token = bin2hex(random_bytes(16));
+    $file = "$DOCROOT/updater-$prefix-$id.php";
+    $probe = "$DOCROOT/updater-$prefix-$id-probe.php";
+    register_shutdown_function(function () use ($file, $probe) { @unlink($file); @unlink($probe); });
+    // Younger than two seconds is not cached at all (opcache.file_update_protection): the probe must be older.
+    $write = function ($say) use ($probe, $token) {
+        $code = "<?php header('Cache-Control: no-store'); echo " . var_export("$say-" . hash('sha256', "$say$token"), true) . ";\n";
+        if (file_put_contents($probe, $code) === false) { fail('refused: no one-time PHP file can be written to the docroot'); }
+        chmod($probe, 0644);
+        touch($probe, 1500000000);
+    };
+    $write('one');
+    file_put_contents($file, "<?php header('Cache-Control: no-store');\n"
+        . 'if (!isset($_SERVER["HTTP_X_UPDATER_TOKEN"]) || !hash_equals(' . var_export(hash('sha256', $token), true) . ', hash("sha256", $_SERVER["HTTP_X_UPDATER_TOKEN"]))) { http_response_code(404); exit; }' . "\n"
+        . 'clearstatcache(true); $on = function_exists("opcache_get_status") && @opcache_get_status(false) !== false;' . "\n"
+        . 'echo function_exists("opcache_reset") && @opcache_reset() ? "reset" : ($on ? "refused" : "off");');
+    chmod($file, 0644);
+    $first = 'one-' . hash('sha256', "one$token");
+    $second = 'two-' . hash('sha256', "two$token");
+    $why = '';
+    foreach (addresses() as $address) {
+        $answer = get(basename($probe), $address, '', $why);
+        if ($answer !== $first) { continue; }
+        get(basename($probe), $address, '', $why);
+        $write('two');
+        for ($i = 0; $i < 25; $i++) {
+            $said = get(basename($file), $address, $token, $why);
+            $now = get(basename($probe), $address, '', $why);
+            if ($now === $second) { return; }
+            usleep(200000);
+        }
+        fail('refused: opcache cannot be reset over HTTP (the server said ' . json_encode($said) . '), new code would not be run');
+    }
+    fail('refused: the server does not reach its own site over HTTP: ' . ($why ?: 'another docroot answers'));
+}
+
+/** Where to reach the site from itself: as site.yml says, this machine, what DNS says. */
+function addresses() {
+    global $plan;
+    $all = array('127.0.0.1');
+    if ($plan['address'] !== null) { $all[] = $plan['address']; }
+    $all[] = gethostbyname(parse_url($plan['url'], PHP_URL_HOST));
+    return array_unique($all);
+}
+
+function get($name, $address, $token, &$why) {
+    global $plan;
+    $url = parse_url($plan['url']);
+    $host = $url['host'];
+    $port = isset($url['port']) ? ":{$url['port']}" : '';
+    $path = isset($url['path']) ? rtrim($url['path'], '/') : '';
+    $bracketed = strpos($address, ':') !== false ? "[$address]" : $address;
+    $context = stream_context_create(array(
+        'http' => array('header' => "Host: $host$port\r\nX-Updater-Token: $token\r\nConnection: close", 'timeout' => 5, 'follow_location' => 0, 'user_agent' => 'updater'),
+        'ssl' => array('peer_name' => $host, 'SNI_enabled' => true, 'verify_peer' => false, 'verify_peer_name' => false),
+    ));
+    error_clear_last();
+    $body = file_get_contents("{$url['scheme']}://$bracketed$port$path/$name", false, $context);
+    if ($body === false) { $last = error_get_last(); $why = $last ? str_replace($name, '…', $last['message']) : 'no answer'; }
+    return $body;
+}
+
+$verbs = array('preflight' => 'preflight', 'stage' => 'stage', 'carry' => 'carry', 'verify' => 'verify', 'drain' => 'drain',
+    'kill-threads' => 'kill_threads', 'copy' => 'copy_tables', 'restore' => 'restore', 'verify-tables' => 'verify_tables',
+    'drop-copies' => 'drop_copies', 'answer' => 'read_answer', 'opcache' => 'opcache');
+if (!isset($verbs[$argv[2]])) { fail("no such verb: {$argv[2]}"); }
+call_user_func_array($verbs[$argv[2]], array_slice($argv, 3));

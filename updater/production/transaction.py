@@ -1,0 +1,665 @@
+"""A release into production, all or nothing: plans the transaction, starts it on the server, checks, decides, follows it."""
+
+from __future__ import annotations
+
+import base64
+import getpass
+import io
+import json
+import re
+import secrets
+import shlex
+import socket
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path, PurePosixPath
+from typing import Protocol
+
+from updater.cms.base import Gate
+from updater.errors import (
+    ApprovalRefused,
+    CommandFailed,
+    ConnectionFailed,
+    Drifted,
+    Interrupted,
+    PackageRefused,
+    SiteLocked,
+    StateUnknown,
+    UpdaterError,
+)
+from updater.log import Progress
+from updater.model import (
+    ApprovedRelease,
+    Check,
+    Installation,
+    MigrationStep,
+    Outcome,
+    PromoteSettings,
+    Release,
+    Server,
+    Site,
+    Status,
+)
+from updater.resources import package_text
+from updater.secrets import redact, register
+from updater.shell import Completed, Shell
+
+STATES = ("staged", "closed", "drained", "dumped", "swapped", "migrated", "checked", "decided", "opened")
+
+Checks = Callable[[tuple[str, str]], tuple[Check, ...]]
+"""Looks at the closed shop through the bypass cookie (name, value)."""
+
+_POLL = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long the end is waited for, in seconds, beside the deadline itself: staging happens in an open shop and may
+    take its time; after the deadline the server rolls back, and tries again until it has."""
+
+    staging: float = 3600
+    after_deadline: float = 300
+
+
+class Remote(Shell, Protocol):
+    """A server that also takes whole files."""
+
+    def put(self, local: Path, remote: str) -> None:
+        """Copy a local file there, in a folder that exists."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerState:
+    """What lies on the server: who holds the lock, and runs that were begun and not finished."""
+
+    lock: Mapping[str, str]
+    """run, person, host, time; empty when nobody holds it"""
+    unfinished: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    decided: str
+    finished: str
+    reason: str
+    closed: float | None
+    opened: float | None
+    actor: str
+    journal: tuple[str, ...]
+
+    def begun(self, state: str) -> bool:
+        return any(line.endswith(f" begin {state}") for line in self.journal)
+
+
+# ------------------------------------------------------------------------------------------- the plan, as pure text
+
+
+def deadline(settings: PromoteSettings, rehearsed_seconds: float) -> int:
+    """Seconds that the shop may be closed: what site.yml says, else twice the rehearsal and at least 120."""
+    return settings.deadline if settings.deadline is not None else max(120, round(2 * rehearsed_seconds))
+
+
+def rolls_back_after(deadline_seconds: int) -> int:
+    """Seconds after closing when an undecided transaction is undone: a quarter (at most 60 s) is left for the way back."""
+    return max(1, deadline_seconds - min(60, deadline_seconds // 4))
+
+
+def plan_files(
+    site: Site,
+    installation: Installation,
+    release: Release,
+    gate: Gate,
+    purge: Sequence[MigrationStep],
+    *,
+    token: str,
+    owner: Mapping[str, str],
+    archive_bytes: int,
+    restarter: int = 0,
+) -> dict[str, bytes]:
+    """The plan folder: path → content. One entry a file, so that no name is ever parsed by a shell.
+
+    Raises PackageRefused for a path that leaves the docroot or is covered by no unit.
+    """
+    for path in (*release.units, *release.changed, *gate.files, gate.token_file):
+        _below_docroot(path)
+    for path in release.changed:
+        if not any(path == unit or path.startswith(f"{unit}/") for unit in release.units):
+            raise PackageRefused("the release holds a path outside its units", where=path)
+    overlapping = [f"{a} and {b}" for a in release.units for b in release.units if b.startswith(f"{a}/")]
+    if overlapping:
+        raise PackageRefused("the release's units overlap", where=overlapping[0])
+    migration = release.migration
+    database = installation.database
+    files = {
+        "docroot": _bytes(installation.docroot.rstrip("/")),
+        "php": _bytes(installation.php),
+        "owner": "".join(f"{key}={_line(value)}\n" for key, value in owner.items()).encode(),
+        "deadline": str(rolls_back_after(deadline(site.promote, release.rehearsed_seconds))).encode(),
+        "drain": str(site.promote.drain).encode(),
+        "restarter": str(restarter).encode(),
+        "onetime": secrets.token_hex(8).encode(),
+        "database.name": _bytes(database.name),
+        "database.json": json.dumps(
+            {
+                "host": database.host,
+                "user": database.user,
+                "password": database.password,
+                "name": database.name,
+                "port": database.port,
+                "socket": database.socket,
+            }
+        ).encode(),
+        "my.cnf": client_settings(installation).encode(),
+        "plan.json": json.dumps(
+            {
+                "docroot": _b64(installation.docroot.rstrip("/")),
+                "url": site.url,
+                "address": site.address,
+                "changed": [
+                    [_b64(path), *(None if side is None else _b64(side) for side in pair)]
+                    for path, pair in sorted(release.changed.items())
+                ],
+                "migration": migration.needed,
+                "tables": list(migration.changed_tables),
+                "dropped": list(migration.dropped_tables),
+                "created": list(migration.created_tables),
+                "archive_bytes": archive_bytes,
+            }
+        ).encode(),
+    }
+    for number, unit in enumerate(release.units):
+        files[f"units/{number:04}"] = _bytes(unit)
+    files |= gate_files(gate, release.run, token)
+    files |= _steps("purge", purge)
+    if migration.needed:
+        files["migration"] = b""
+        files |= _steps("migrate", migration.steps)
+    return files
+
+
+def gate_files(gate: Gate, run: str, token: str) -> dict[str, bytes]:
+    """The gate's part of the plan: the token's hash first, so that a gate file never stands without it."""
+    contents = {gate.token_file: sha256(token.encode()).hexdigest()}
+    contents |= {path: text.replace("{run}", run) for path, text in gate.files.items()}
+    files: dict[str, bytes] = {}
+    for number, (path, content) in enumerate(contents.items()):
+        files[f"gate/{number:02}/path"] = _bytes(path)
+        files[f"gate/{number:02}/content"] = content.encode()
+    return files
+
+
+def client_settings(installation: Installation) -> str:
+    """A defaults file for the database's own tools: a password in an argument list shows in `ps`."""
+    database = installation.database
+    place = {"socket": database.socket} if database.socket else {"host": database.host, "port": str(database.port)}
+    options = {"user": database.user, "password": database.password, **place}
+    lines = (f'{key}="{_option(value)}"' for key, value in options.items())
+    return "[client]\n" + "\n".join(lines) + "\n"
+
+
+def by_hand(server: Server, run_folder: str) -> str:
+    """The three lines that finish or undo a run without this program."""
+    program = shlex.quote(f"{run_folder}/transaction.sh")
+    return (
+        f"ssh -p {server.port} {server.user}@{server.host}\n"
+        f"         sh {program} recover   # finishes or undoes it; twice is the same as once\n"
+        f"         sh {program} open      # only if the shop is still closed after that"
+    )
+
+
+def verify_archive(release: Release) -> int:
+    """Bytes of the archive's content. PackageRefused unless it holds exactly the release's new files, inside the docroot."""
+    wanted = {path: pair[1] for path, pair in release.changed.items() if pair[1] is not None and pair[1] != "dir"}
+    links = {path for path, after in wanted.items() if after is not None and after.startswith("link:")}
+    total = 0
+    with tarfile.open(release.archive) as archive:
+        for member in archive:
+            name = member.name.removeprefix("./").rstrip("/")
+            if member.isdir():
+                continue
+            _below_docroot(name)
+            if name not in wanted or not (member.isfile() or (member.issym() and name in links)):
+                raise PackageRefused("the release's archive holds what the release does not name", where=name)
+            if any(str(parent) in links for parent in PurePosixPath(name).parents):
+                raise PackageRefused("the release's archive writes through a link", where=name)
+            wanted.pop(name)
+            total += member.size
+    missing = [path for path in wanted if path not in links]
+    if missing:
+        raise PackageRefused("the release's archive is not whole", where=missing[0])
+    return total
+
+
+# ------------------------------------------------------------------------------------------------------ promote
+
+
+def promote(
+    remote: Remote,
+    site: Site,
+    installation: Installation,
+    approved: ApprovedRelease,
+    check: Checks,
+    progress: Progress,
+    *,
+    gate: Gate,
+    purge: Sequence[MigrationStep] = (),
+    restarter: int = 0,
+    patience: Patience = Patience(),
+    sh: Sequence[str] = ("sh",),
+) -> Outcome:
+    """Bring the approved release to production, or leave it exactly as it was.
+
+    `check` sees the new code and the migrated database through the cookie while visitors see the gate: every required
+    check must pass. `restarter`: seconds to wait, with the shop open, until cron was seen to restart the watchdog
+    (0: not waited for). `sh` is the server's POSIX shell.
+
+    Returns an Outcome `promoted` or `rolled_back` (verified; reason and checks in it). Raises SiteLocked, Drifted
+    (nothing was touched), PackageRefused, Interrupted (rolled back), and StateUnknown when the end was not seen.
+    """
+    release = approved.release
+    if release.sha256 != approved.approval.release_sha256:
+        raise ApprovalRefused(
+            "the release is not the one that was approved",
+            where=release.run,
+            hint="updater run site.yml, and approve what it shows",
+        )
+    token = register(secrets.token_urlsafe(32))
+    archive_bytes = verify_archive(release)
+    owner = {"person": approved.approval.person or getpass.getuser(), "host": socket.gethostname()}
+    files = plan_files(
+        site,
+        installation,
+        release,
+        gate,
+        purge,
+        token=token,
+        owner=owner,
+        archive_bytes=archive_bytes,
+        restarter=restarter,
+    )
+    server = _Server(remote, site, sh)
+    folder = server.prepare(release.run)
+    progress.say("uploading")
+    server.upload(folder, files, release.archive)
+    server.start(folder, "start")
+    limit = deadline(site.promote, release.rehearsed_seconds)
+    return _follow(server, folder, (gate.cookie, token), check, progress, limit, patience)
+
+
+def _follow(
+    server: _Server,
+    folder: str,
+    cookie: tuple[str, str],
+    check: Checks,
+    progress: Progress,
+    limit: int,
+    patience: Patience,
+) -> Outcome:
+    """Wait for `checked`, check, decide, wait for the end. Ctrl-C decides for the old shop and still waits for the end."""
+    checks: tuple[Check, ...] = ()
+    try:
+        report = server.wait(
+            folder, lambda it: bool(it.finished) or it.begun("checked"), progress, patience.staging + limit
+        )
+        if not report.finished and not report.decided:
+            progress.say("checking the closed shop")
+            reason, checks = _checked(check, cookie)
+            stands = server.reject(folder, reason) if reason else server.confirm(folder)
+            progress.say(f"decided: {stands}")
+        report = server.wait(folder, lambda it: bool(it.finished), progress, limit + patience.after_deadline)
+    except KeyboardInterrupt:
+        server.reject(folder, "interrupted by Ctrl-C")
+        report = server.wait(folder, lambda it: bool(it.finished), progress, limit + patience.after_deadline)
+        if report.finished == "rolled_back":
+            raise Interrupted(
+                "interrupted: production is as it was before",
+                where=server.where,
+                hint=f"updater approve starts again; when in doubt: {server.help(folder)}",
+            ) from None
+    if report.finished == "rolled_back" and report.reason.startswith("drift: "):
+        raise Drifted(
+            "production changed since it was cloned; nothing was deployed",
+            where=server.where,
+            cause=report.reason.removeprefix("drift: "),
+            hint="updater run site.yml starts again from production as it is now",
+        )
+    return Outcome(
+        state=report.finished,
+        closed_seconds=_seconds(report),
+        checks=checks,
+        reason="" if report.finished == "promoted" else f"{redact(report.reason)}\n  next:  {server.help(folder)}",
+    )
+
+
+def _checked(check: Checks, cookie: tuple[str, str]) -> tuple[str, tuple[Check, ...]]:
+    """('' when every required check passed, else the reason; the checks)."""
+    try:
+        checks = check(cookie)
+    except Exception as failure:  # noqa: BLE001 - whatever breaks a check, the old shop must come back; the reason is reported
+        return f"the checks broke: {type(failure).__name__}: {failure}", ()
+    failed = [f"{it.name}: {it.detail}" for it in checks if it.required and it.status is not Status.PASSED]
+    if failed:
+        return f"a check of the closed shop did not pass: {'; '.join(failed)}", checks
+    if not any(it.required for it in checks):
+        return "no required check ran on the closed shop", checks
+    return "", checks
+
+
+# ------------------------------------------------------------------------------- recover, open, rollback, state
+
+
+def state(remote: Remote, site: Site, *, sh: Sequence[str] = ("sh",)) -> ServerState:
+    """What a run left on the server, if anything. Changes nothing."""
+    return _Server(remote, site, sh).state()
+
+
+def recover(
+    remote: Remote, site: Site, installation: Installation | None, progress: Progress, *, sh: Sequence[str] = ("sh",)
+) -> list[str]:
+    """Finish or undo whatever a dead run left, from the server's own journal; one line for people per run.
+
+    `installation` is not needed for it (the plan lies on the server). Twice is the same as once. A run that an updater
+    still follows is left alone. Raises StateUnknown when something could not be brought to an end.
+    """
+    server = _Server(remote, site, sh)
+    found = server.state()
+    lines = []
+    for run in found.unfinished:
+        progress.say(f"recovering {run}")
+        folder = server.folder(run)
+        done = server.shell(folder, "recover", timeout=600, check=False)
+        if done.exit_code != 0:
+            raise StateUnknown(
+                f"the run {run} could not be brought to an end",
+                where=server.where,
+                cause=redact((done.text + done.stderr).strip()[-500:]),
+                hint=server.help(folder),
+            )
+        lines.append(f"{run}: {done.text.strip().replace('_', ' ')}")
+    if found.lock and not found.unfinished and server.release_stale_lock():
+        lines.append("a lock without a run was removed")
+    return lines
+
+
+def open_shop(remote: Remote, site: Site, progress: Progress, *, sh: Sequence[str] = ("sh",)) -> list[str]:
+    """In an emergency: take the gate away now, whatever else is wrong. What is half done stays for `recover`."""
+    server = _Server(remote, site, sh)
+    lines = []
+    for run in server.state().unfinished:
+        progress.say(f"opening {run}")
+        done = server.shell(server.folder(run), "open", timeout=120, check=False)
+        if done.exit_code != 0:
+            raise StateUnknown(
+                "the gate could not be removed", where=server.where, cause=redact((done.text + done.stderr).strip()[-500:]),
+                hint=server.help(server.folder(run)),
+            )  # fmt: skip
+        lines.append(f"{run}: opened")
+    return lines
+
+
+def rollback(
+    remote: Remote,
+    site: Site,
+    installation: Installation,
+    run: str,
+    progress: Progress,
+    *,
+    gate: Gate,
+    purge: Sequence[MigrationStep] = (),
+    sh: Sequence[str] = ("sh",),
+) -> Outcome:
+    """Bring back the code of before a promoted run: code only, and only when that run migrated nothing.
+
+    Raises ApprovalRefused with what to do when it migrated or its old code is gone, Drifted when the code was changed
+    since, SiteLocked, StateUnknown.
+    """
+    server = _Server(remote, site, sh)
+    folder = server.folder(run)
+    if not server.exists(folder):
+        raise ApprovalRefused(
+            f"the server knows no run {run}", where=server.where, hint="updater runs site.yml lists them"
+        )
+    # Nobody passes this gate: the token is thrown away here.
+    files = gate_files(gate, run, secrets.token_urlsafe(32)) | _steps("purge", purge)
+    server.upload(folder, files, None)
+    server.start(folder, "rollback")
+    report = server.wait(
+        folder, lambda it: bool(it.finished), progress, deadline(site.promote, 0) + Patience().after_deadline
+    )
+    return Outcome(state=report.finished, closed_seconds=_seconds(report), reason=report.reason)
+
+
+# ------------------------------------------------------------------------------------------------ talking to it
+
+
+class _Server:
+    """The work folder on one server. Reading is repeated after a lost connection; starting twice is harmless there."""
+
+    def __init__(self, remote: Remote, site: Site, sh: Sequence[str]) -> None:
+        self.remote = remote
+        self.site = site
+        self.sh = sh
+        self.where = remote.where
+        made = remote.run(
+            [
+                "sh",
+                "-c",
+                'umask 077; mkdir -p -- "$1/runs" && chmod 700 -- "$1" && cd -- "$1" && pwd -P',
+                "sh",
+                site.server.work,
+            ]
+        )
+        self.work = made.text.removesuffix("\n")
+
+    def folder(self, run: str) -> str:
+        return f"{self.work}/runs/{_run_name(run)}"
+
+    def help(self, folder: str) -> str:
+        return f"updater recover {self.site.config.name}\n         or by hand:\n         {by_hand(self.site.server, folder)}"
+
+    def exists(self, folder: str) -> bool:
+        return self.remote.run(["test", "-d", folder], check=False).exit_code == 0
+
+    def prepare(self, run: str) -> str:
+        """An empty run folder. StateUnknown-safe: a folder that a run already began in is never reused."""
+        folder = self.folder(run)
+        if self.remote.run(["test", "-e", f"{folder}/journal"], check=False).exit_code == 0:
+            raise ApprovalRefused(
+                f"the run {run} was promoted before",
+                where=self.where,
+                hint="updater run site.yml makes a new one; updater recover site.yml ends one that is open",
+            )
+        self.remote.run(["sh", "-c", 'umask 077; rm -rf -- "$1" && mkdir -- "$1"', "sh", folder])
+        return folder
+
+    def upload(self, folder: str, files: Mapping[str, bytes], archive: Path | None) -> None:
+        with tempfile.TemporaryDirectory(prefix="updater-") as temporary:
+            bundle = Path(temporary) / "plan.tar"
+            bundle.touch(mode=0o600)
+            with tarfile.open(bundle, "w", format=tarfile.GNU_FORMAT) as tar:
+                for path, content in files.items():
+                    _add(tar, f"plan/{path}", content)
+                for name in ("transaction.sh", "transaction.php"):
+                    _add(tar, name, package_text("updater.production", name).encode())
+            self.remote.put(bundle, f"{folder}/plan.tar")
+        if archive is not None:
+            self.remote.put(archive, f"{folder}/archive.tar")
+        unpack = 'umask 077; cd -- "$1" && rm -rf plan/gate plan/purge && tar -xof plan.tar && rm -f plan.tar && mkdir -p plan/units plan/gate'
+        self.remote.run(["sh", "-c", unpack, "sh", folder])
+
+    def shell(
+        self, folder: str, *words: str, stdin: bytes = b"", timeout: float = 60.0, check: bool = True
+    ) -> Completed:
+        argv = [*self.sh, f"{folder}/transaction.sh", *words]
+        return self.remote.run(argv, stdin=stdin, timeout=timeout, check=check)
+
+    def start(self, folder: str, verb: str) -> None:
+        done = self.shell(folder, verb, check=False)
+        if done.exit_code == 0:
+            return
+        said = done.text.strip()
+        if done.exit_code == 6:
+            holder = _pairs(said)
+            if verb == "start":
+                self.remote.run(["rm", "-rf", "--", folder])
+            raise SiteLocked(
+                f"another run holds this site: {holder.get('run', 'unknown')}",
+                where=self.where,
+                cause=", ".join(f"{key} {value}" for key, value in holder.items()),
+                hint=f"wait for it; if it is dead: updater recover {self.site.config.name}",
+            )
+        if said.startswith("the files are not exactly"):
+            raise Drifted(
+                "the code was changed since that run",
+                where=self.where,
+                cause=said,
+                hint="restore it by hand or from a backup",
+            )
+        if done.exit_code == 2:
+            raise ApprovalRefused(
+                f"this run cannot be rolled back by itself: {said}",
+                where=self.where,
+                hint="orders may have come since; restore a backup, or update forward with updater run site.yml",
+            )
+        raise CommandFailed(
+            "the transaction did not start",
+            where=self.where,
+            cause=redact(said + done.stderr)[-500:],
+            hint=self.help(folder),
+        )
+
+    def confirm(self, folder: str) -> str:
+        return self._decide(folder, "confirm", b"")
+
+    def reject(self, folder: str, reason: str) -> str:
+        return self._decide(folder, "reject", redact(reason).encode("utf-8", "replace")[:2000])
+
+    def _decide(self, folder: str, verb: str, stdin: bytes) -> str:
+        """Idempotent on the server: asked again after a lost reply, it says what stands. The journal tells the rest."""
+        for _ in range(3):
+            try:
+                return self.shell(folder, verb, stdin=stdin).text.strip()
+            except (ConnectionFailed, CommandFailed):
+                time.sleep(1)
+        return "unknown"
+
+    def wait(self, folder: str, until: Callable[[_Report], bool], progress: Progress, seconds: float) -> _Report:
+        """Follow the journal until `until`. StateUnknown after `seconds`, measured here."""
+        limit = time.monotonic() + seconds
+        seen = 0
+        trouble = ""
+        while time.monotonic() < limit:
+            try:
+                report = parse_report(self.shell(folder, "report", "follow").text)
+            except (ConnectionFailed, CommandFailed) as failure:
+                # The server goes on by itself; only our view is lost.
+                trouble = str(failure)
+                time.sleep(1)
+                continue
+            for line in report.journal[seen:]:
+                _tell(line, progress)
+            seen = len(report.journal)
+            if until(report):
+                return report
+            time.sleep(_POLL)
+        raise StateUnknown(
+            "the promotion did not come to an end that we could see",
+            where=self.where,
+            cause=redact(trouble) or "the server's journal names no end",
+            hint=self.help(folder),
+        )
+
+    def state(self) -> ServerState:
+        script = (
+            'cat -- "$1/lock/owner" 2>/dev/null; if [ -d "$1/lock" ]; then echo held=yes; fi; echo --runs--; '
+            'for run in "$1"/runs/*; do if [ -e "$run/journal" ] && { [ ! -e "$run/finished" ] || '
+            '[ "$(sed -n s/^run=//p "$1/lock/owner" 2>/dev/null)" = "${run##*/}" ]; }; then echo "${run##*/}"; fi; done'
+        )
+        owner, _, runs = self.remote.run(["sh", "-c", script, "sh", self.work]).text.partition("--runs--\n")
+        return ServerState(lock=_pairs(owner), unfinished=tuple(runs.split()))
+
+    def release_stale_lock(self) -> bool:
+        """A lock whose run never began: killed between the lock and the journal. Only when it is over a minute old."""
+        script = '[ -n "$(find "$1/lock" -maxdepth 0 -mmin +1)" ] && rm -rf -- "$1/lock"'
+        return self.remote.run(["sh", "-c", script, "sh", self.work], check=False).exit_code == 0
+
+
+def parse_report(text: str) -> _Report:
+    """What `transaction.sh report` prints. CommandFailed when it is cut."""
+    head, found, journal = text.partition("--journal--\n")
+    if not found:
+        raise CommandFailed("the server's report is not whole", cause=text[-200:])
+    values = _pairs(head)
+    return _Report(
+        decided=values.get("decided", ""),
+        finished=values.get("finished", ""),
+        reason=values.get("reason", ""),
+        closed=float(values["closed"]) if values.get("closed") else None,
+        opened=float(values["opened"]) if values.get("opened") else None,
+        actor=values.get("actor", ""),
+        journal=tuple(line for line in journal.splitlines() if line),
+    )
+
+
+def _seconds(report: _Report) -> float:
+    return max(0.0, report.opened - report.closed) if report.opened and report.closed else 0.0
+
+
+def _tell(line: str, progress: Progress) -> None:
+    _, _, what = line.partition(" ")
+    verb, _, rest = what.partition(" ")
+    if verb == "begin":
+        progress.say(rest)
+    elif verb in ("note", "decided"):
+        progress.say(what.removeprefix("note "))
+
+
+def _pairs(text: str) -> dict[str, str]:
+    return {key: value for key, sign, value in (line.partition("=") for line in text.splitlines()) if sign}
+
+
+def _run_name(run: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", run):
+        raise UpdaterError(f"not a run's name: {run!r}", hint="updater runs site.yml lists them")
+    return run
+
+
+def _below_docroot(path: str) -> None:
+    parts = path.split("/")
+    if not path or path.startswith("/") or any(part in ("", ".", "..") for part in parts) or "\0" in path:
+        raise PackageRefused("a path that leaves the docroot", where=repr(path))
+
+
+def _steps(folder: str, steps: Sequence[MigrationStep]) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    for number, step in enumerate(steps):
+        files[f"{folder}/{number:03}.php"] = step.script.encode()
+        files[f"{folder}/{number:03}.name"] = _line(step.name).encode()
+    return files
+
+
+def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = len(content)
+    info.mode = 0o600
+    tar.addfile(info, io.BytesIO(content))
+
+
+def _bytes(path: str) -> bytes:
+    return path.encode("utf-8", "surrogateescape")
+
+
+def _b64(path: str) -> str:
+    return base64.b64encode(_bytes(path)).decode()
+
+
+def _line(text: str) -> str:
+    return re.sub(r"[\x00-\x1f]+", " ", text)
+
+
+def _option(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -1,0 +1,638 @@
+#!/bin/sh
+# The server's half of a promotion: staged closed drained dumped swapped migrated checked decided opened, all or nothing.
+#
+# It lies in <work>/runs/<run>/ beside its plan, is started detached, journals before and after every act, and undoes
+# itself unless `confirm` wins the one atomic decision before the deadline. It knows no CMS: folders, gate files, tables
+# and PHP scripts come as files of plan/, one entry a file, so that no name is ever parsed or evaluated.
+#
+#   start     take the lock, stage while the shop is open, close, swap, migrate, wait for a decision
+#   confirm   decide for the new shop; prints the decision that stands (`old` when it came too late)
+#   reject    decide for the old shop (reason on stdin)
+#   watch     the watchdog; also what the crontab line calls
+#   recover   finish or undo what a dead run left, now; twice is the same as once
+#   open      emergency: remove the gate and restore the crontab, whatever else is wrong
+#   rollback  bring back the code of before, after opening (nothing migrated)
+#   report    the run's state, for the other half
+#
+# Who may act holds flock on actor.lock: a free lock means that the actor is gone (a pid or boot id proves nothing).
+# File descriptors: 9 actor.lock, 8 watch.lock, 7 job.lock. What runs long must not inherit 9 and 8.
+set -u
+umask 077
+LC_ALL=C
+export LC_ALL
+
+RUN=$(cd -- "$(dirname -- "$0")" && pwd -P) || exit 70
+NAME=${RUN##*/}
+WORK=${RUN%/runs/*}
+SHELL_PROGRAM=$(tr '\0' '\n' <"/proc/$$/cmdline" 2>/dev/null | sed -n 1p)
+HELD='#updater-held# '
+cd -- "$RUN" || exit 70
+
+# ------------------------------------------------------------------------------------------------- small things
+
+exists() { [ -e "$1" ] || [ -L "$1" ]; }
+
+# VALUE: the file's bytes, trailing newlines included ($(…) alone would lose them).
+load() {
+    VALUE=$(cat -- "$1" && printf x) || return 1
+    VALUE=${VALUE%x}
+}
+
+text() { load "$RUN/plan/$1" 2>/dev/null && printf %s "$VALUE"; }
+
+load "$RUN/plan/docroot" || exit 70
+DOCROOT=$VALUE
+load "$RUN/plan/php" || exit 70
+PHP=$VALUE
+
+now() { date +%s; }
+
+stamp() {
+    at=$(date +%s.%N)
+    case $at in *[!0-9.]* | *.) date +%s ;; *) printf '%s\n' "$at" ;; esac
+}
+
+# POSIX sh cannot fsync: dd can, else everything is flushed.
+append() {
+    { printf '%s\n' "$2" | dd of="$1" oflag=append conv=notrunc,fsync 2>/dev/null; } || {
+        printf '%s\n' "$2" >>"$1" && sync
+    }
+}
+
+flush() { sync -- "$@" 2>/dev/null || sync; }
+
+journal() {
+    # A line torn by a crash must not swallow the next one.
+    if [ -s journal ] && [ -n "$(tail -c 1 journal)" ]; then append journal '' || return 1; fi
+    append journal "$(stamp) $(printf %s "$1" | tr '\n\r' '  ')" || return 1
+}
+
+begun() { grep -q "^[0-9.]* begin $1\$" journal 2>/dev/null; }
+did() { grep -q "^[0-9.]* done $1\$" journal 2>/dev/null; }
+
+# The first reason is the cause; later ones are its consequences.
+because() {
+    [ -n "$1" ] || return 0
+    printf '%s\n' "$1" >"reason.$$" && ln "reason.$$" reason 2>/dev/null
+    rm -f "reason.$$"
+}
+
+# Replace the file in one step: nobody ever reads half of it.
+put() {
+    cat >"$1.updater-$$" && chmod "$2" "$1.updater-$$" && flush "$1.updater-$$" && mv -f -- "$1.updater-$$" "$1"
+}
+
+# The PHP half: databases, hashes and HTTP. Its last line of output is the reason when it fails.
+helper() {
+    job "$PHP" -d display_errors=stderr -d allow_url_fopen=1 -d memory_limit=-1 -f "$RUN/transaction.php" -- "$RUN" "$@" \
+        >"helper.out" 2>>log </dev/null && return 0
+    code=$?
+    because "$(tail -n 1 helper.out)"
+    [ -s helper.out ] || because "$1 ended with exit code $code"
+    return 1
+}
+
+# --------------------------------------------------------------------------------- processes that can be killed
+
+# Run in a process group of its own, holding job.lock: while it is locked, job.pid is true.
+job() {
+    # shellcheck disable=SC2016  # the inner shell expands
+    setsid sh -c 'flock 7 && printf %s "$$" >job.pid && exec "$@"' sh "$@" 7>>job.lock 8>&- 9>&-
+}
+
+free() { flock -n "$1" true 8>&- 9>&-; }
+
+kill_group() { kill -9 "-$1" 2>/dev/null || kill -9 "$1" 2>/dev/null; }
+
+stop_jobs() {
+    tries=0
+    until free job.lock; do
+        [ -s job.pid ] && kill_group "$(cat job.pid)"
+        tries=$((tries + 1))
+        [ "$tries" -lt 50 ] || { because 'a migration process cannot be killed'; return 1; }
+        sleep 0.2 2>/dev/null || sleep 1
+    done
+}
+
+become_actor() {
+    exec 9>>actor.lock
+    flock -n 9 || { exec 9>&-; return 1; }
+    printf %s "$$" >actor.pid
+}
+
+no_actor() { exec 9>&-; }
+
+kill_actor() {
+    tries=0
+    until free actor.lock; do
+        [ -s actor.pid ] && kill_group "$(cat actor.pid)"
+        tries=$((tries + 1))
+        [ "$tries" -lt 50 ] || return 1
+        sleep 0.2 2>/dev/null || sleep 1
+    done
+}
+
+# ----------------------------------------------------------------------------------------------- the decision
+
+# One atomic create that either side wins; DECISION is what stands afterwards.
+decide() {
+    # Both files were made at the start: a link needs no space on a full disk.
+    if ln "decision.$1" decided 2>/dev/null; then
+        flush "$RUN"
+        rm -f reserve
+        journal "decided $1"
+    fi
+    DECISION=$(cat decided) || return 1
+}
+
+decision() { cat decided 2>/dev/null; }
+
+expired() { [ "$(now)" -ge "$(cat deadline 2>/dev/null || echo 0)" ]; }
+
+# -------------------------------------------------------------------------------------------------- the lock
+
+owner_run() { sed -n 's/^run=//p' "$WORK/lock/owner" 2>/dev/null; }
+
+lock() {
+    if ! mkdir -- "$WORK/lock" 2>/dev/null; then
+        other=$(owner_run)
+        # A run that ended and was killed before it let go.
+        if [ -n "$other" ] && [ -e "$WORK/runs/$other/finished" ]; then
+            rm -rf -- "$WORK/lock"
+            mkdir -- "$WORK/lock" 2>/dev/null || return 1
+        else
+            return 1
+        fi
+    fi
+    { printf 'run=%s\n' "$NAME"; text owner; printf 'time=%s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)"; } | put "$WORK/lock/owner" 600
+    flush "$WORK/lock"
+}
+
+unlock() {
+    [ "$(owner_run)" = "$NAME" ] || return 0
+    rm -rf -- "$RUN/lock.released"
+    mv -- "$WORK/lock" "$RUN/lock.released" && rm -rf -- "$RUN/lock.released"
+}
+
+# ------------------------------------------------------------------------------------------------ the crontab
+
+restarter_line() { printf '* * * * * CRON=1 sh %s/transaction.sh watch >/dev/null 2>&1 # updater %s\n' "$(quoted "$RUN")" "$NAME"; }
+quoted() { printf "'%s'" "$(printf %s "$1" | sed "s/'/'\\\\''/g; s/%/\\\\%/g")"; }
+
+crontab_save() {
+    exists crontab.saved || exists crontab.none || exists crontab.unusable || {
+        if ! command -v crontab >/dev/null; then
+            : >crontab.unusable
+        elif crontab -l >crontab.tmp 2>crontab.err; then
+            mv crontab.tmp crontab.saved
+        elif grep -qi 'no crontab' crontab.err; then
+            : >crontab.none
+        else
+            : >crontab.unusable
+        fi
+    }
+    flush "$RUN"
+}
+
+crontab_install() {
+    exists crontab.unusable && { journal 'note no usable crontab: nothing restarts the watchdog'; return 0; }
+    : >crontab.ours
+    if [ "$1" = held ]; then
+        [ ! -e crontab.saved ] || awk 1 crontab.saved | sed "s/^/$HELD/" >crontab.ours
+    else
+        [ ! -e crontab.saved ] || awk 1 crontab.saved >crontab.ours
+    fi
+    restarter_line >>crontab.ours
+    crontab crontab.ours 2>>log || {
+        [ "$1" = held ] && return 1
+        : >crontab.unusable
+        journal 'note crontab refused: nothing restarts the watchdog'
+    }
+}
+
+crontab_restore() {
+    exists crontab.unusable && return 0
+    exists crontab.ours || return 0
+    crontab -l >crontab.current 2>/dev/null || : >crontab.current
+    grep -q "# updater $NAME\$" crontab.current || grep -q "^$HELD" crontab.current || return 0
+    sed "s/^$HELD//; /# updater $NAME\$/d" crontab.current >crontab.merged
+    if [ ! -s crontab.merged ] && [ -e crontab.none ]; then
+        crontab -r 2>>log
+    elif cmp -s crontab.current crontab.ours; then
+        crontab crontab.saved 2>>log
+    else
+        # Somebody edited it meanwhile: their lines stay, ours go.
+        crontab crontab.merged 2>>log
+    fi
+}
+
+# --------------------------------------------------------------------------------------------------- the gate
+
+# Put in place in the plan's order (the token's file comes first), removed in reverse.
+gate_put() {
+    for entry in plan/gate/*; do
+        load "$entry/path" || return 1
+        put "$DOCROOT/$VALUE" 644 <"$entry/content" || { because "cannot write the gate file $VALUE"; return 1; }
+    done
+    sync
+}
+
+gate_remove() {
+    begun closed || return 0
+    last=$(find plan/gate -mindepth 1 -maxdepth 1 | sort -r)
+    for entry in $last; do
+        load "$entry/path" || return 1
+        rm -f -- "$DOCROOT/$VALUE.updater-"*
+        exists "$DOCROOT/$VALUE" || continue
+        cmp -s "$entry/content" "$DOCROOT/$VALUE" || { because "the gate file $VALUE was changed by somebody else"; return 1; }
+        rm -f -- "$DOCROOT/$VALUE" || { because "cannot remove the gate file $VALUE"; return 1; }
+    done
+    [ -e opened-at ] || { stamp >opened-at; }
+    sync
+}
+
+# ------------------------------------------------------------------------------------------------- the states
+
+stage() {
+    for tool in flock setsid tar mv cp cmp sed grep find; do
+        command -v "$tool" >/dev/null || { because "the server has no $tool"; return 1; }
+    done
+    helper preflight || return 1
+    inodes=$(df -Pi -- "$RUN" 2>/dev/null | awk 'NR==2 && $4 ~ /^[0-9]+$/ {print $4}')
+    # 0 free and 0 in all is a file system that counts no inodes (btrfs).
+    if [ -n "$inodes" ] && [ "$inodes" -gt 0 ] && [ "$inodes" -lt "$(cat need-inodes)" ]; then
+        because "refused: $inodes free inodes on the server, $(cat need-inodes) needed"
+        return 1
+    fi
+    crontab_save
+    crontab_install open
+    restarter_seen || return 1
+    rm -rf -- new upload kind && mkdir -p new upload kind old || return 1
+    job tar -xof archive.tar -C upload 2>>log || { because 'the uploaded archive cannot be unpacked'; return 1; }
+    for entry in plan/units/*; do
+        n=${entry##*/}
+        load "$entry"
+        if exists "$DOCROOT/$VALUE"; then
+            job cp -a -- "$DOCROOT/$VALUE" "new/$n" 2>>log || { because "cannot copy $VALUE"; return 1; }
+        fi
+    done
+    helper stage || return 1
+    rm -rf -- upload archive.tar
+    sync
+}
+
+# A watchdog that nothing restarts is a promise with a hole: wait until cron was seen to fire, where the plan asks it.
+restarter_seen() {
+    wait=$(text restarter)
+    [ "${wait:-0}" -gt 0 ] || return 0
+    until [ -e restarter-seen ]; do
+        [ "$wait" -gt 0 ] || { because 'refused: cron did not start the watchdog, nothing would restart it'; return 1; }
+        wait=$((wait - 1))
+        sleep 1
+    done
+}
+
+close_shop() {
+    echo $(($(now) + $(text deadline))) >deadline.tmp && mv deadline.tmp deadline && flush deadline
+    stamp >closed-at
+    exists crontab.unusable || crontab_install held || { because 'the crontab cannot be held'; return 1; }
+    gate_put
+}
+
+drain() { helper drain "$(text drain)"; }
+
+dump() {
+    helper copy || return 1
+    [ -d dump-tables ] || return 0
+    set --
+    for entry in dump-tables/*; do
+        load "$entry"
+        set -- "$@" "$VALUE"
+    done
+    tool=$(command -v mariadb-dump || command -v mysqldump) || { because 'no dump tool'; return 1; }
+    load plan/database.name
+    job "$tool" --defaults-extra-file="$RUN/plan/my.cnf" --single-transaction --hex-blob --triggers --no-tablespaces \
+        --skip-lock-tables -- "$VALUE" "$@" >dump.sql 2>>log || { because 'the dump failed'; return 1; }
+    tail -n 1 dump.sql | grep -q '^-- Dump completed' || { because 'the dump is not whole'; return 1; }
+    flush dump.sql
+}
+
+swap() {
+    helper carry || return 1
+    for entry in plan/units/*; do
+        n=${entry##*/}
+        load "$entry"
+        live=$DOCROOT/$VALUE
+        kind=$(cat "kind/$n") || return 1
+        if [ "$kind" != create ] && ! exists "old/$n"; then
+            mv -- "$live" "old/$n" 2>>log || { because "cannot move $VALUE aside"; return 1; }
+        fi
+        if [ "$kind" != delete ] && exists "new/$n"; then
+            exists "$live" && { because "$VALUE came back while it was swapped"; return 1; }
+            mv -- "new/$n" "$live" 2>>log || { because "cannot put the new $VALUE in place"; return 1; }
+        fi
+    done
+    sync
+    helper verify new && helper opcache
+}
+
+swap_back() {
+    last=$(find plan/units -mindepth 1 -maxdepth 1 | sort -r)
+    for entry in $last; do
+        n=${entry##*/}
+        load "$entry" || return 1
+        live=$DOCROOT/$VALUE
+        kind=$(cat "kind/$n") || return 1
+        if [ "$kind" = create ]; then
+            if ! exists "new/$n" && exists "$live"; then mv -- "$live" "new/$n" 2>>log || return 1; fi
+        elif exists "old/$n"; then
+            if exists "$live"; then
+                away=new/$n
+                # Somebody made the path anew in the moment between two renames.
+                if [ "$kind" = delete ] || exists "$away"; then mkdir -p stray && away=stray/$n.$$.$(now); fi
+                mv -- "$live" "$away" 2>>log || { because "cannot move the new $VALUE aside"; return 1; }
+            fi
+            mv -- "old/$n" "$live" 2>>log || { because "cannot put the old $VALUE back"; return 1; }
+        fi
+    done
+    sync
+}
+
+# Each step is a process of its own; exit 0 proves nothing, its answer does.
+run_step() {
+    job "$PHP" -d display_errors=stderr <"$1" >step.out 2>>log
+    echo $? >step.code
+    helper answer "$(cat step.code)"
+}
+
+migrate() {
+    for entry in plan/migrate/*; do
+        [ -e "$entry" ] || continue
+        load "${entry%.php}.name" 2>/dev/null || VALUE=${entry##*/}
+        case $entry in *.php) ;; *) continue ;; esac
+        journal "note migration $VALUE"
+        run_step "$entry" || { because "the migration $VALUE failed"; return 1; }
+    done
+}
+
+# Caches are emptied after either outcome. One that refuses is noted: it must not keep the shop closed.
+purge() {
+    for entry in plan/purge/*.php; do
+        [ -e "$entry" ] || continue
+        limit=
+        command -v timeout >/dev/null && limit='timeout 60'
+        # shellcheck disable=SC2086  # two words or none
+        job $limit "$PHP" -d display_errors=stderr <"$entry" >step.out 2>>log || journal "note purge ${entry##*/} failed"
+    done
+}
+
+await_decision() {
+    until [ -e decided ]; do sleep 0.2 2>/dev/null || sleep 1; done
+    [ "$(decision)" = new ]
+}
+
+# ------------------------------------------------------------------------------------------ forward, back, done
+
+step() {
+    # Exit 2: decided meanwhile.
+    [ ! -e decided ] || return 2
+    journal "begin $1" || return 1
+    "$2" || return 1
+    journal "done $1"
+}
+
+# Everything below is idempotent: it may be killed anywhere and is then run again.
+undo() {
+    stop_jobs || return 1
+    if begun migrated && ! did restored; then helper kill-threads || return 1; fi
+    if begun swapped && ! did reverted; then
+        journal 'begin reverted'
+        swap_back || return 1
+        helper verify old || return 1
+        journal 'done reverted'
+    fi
+    # Never twice: after opening, the tables hold new orders.
+    if begun dumped && ! did restored; then
+        journal 'begin restored'
+        restore || return 1
+        journal 'done restored'
+    fi
+    if begun swapped && ! did reset; then
+        helper opcache || return 1
+        journal 'done reset'
+    fi
+    finish rolled_back
+}
+
+restore() {
+    begun migrated || return 0
+    helper restore || return 1
+    if [ -d dump-tables ]; then
+        client=$(command -v mariadb || command -v mysql) || { because 'no database client'; return 1; }
+        load plan/database.name
+        # --binary-mode: nothing in the data is a command of the client.
+        job "$client" --defaults-extra-file="$RUN/plan/my.cnf" --binary-mode -- "$VALUE" <dump.sql 2>>log ||
+            { because 'the dump cannot be loaded back'; return 1; }
+    fi
+    helper verify-tables
+}
+
+finish() {
+    [ ! -e finished ] || { unlock; return 0; }
+    journal 'begin opened'
+    if begun closed && ! did opened; then purge; fi
+    gate_remove || return 1
+    if begun dumped; then helper drop-copies || return 1; fi
+    # One-time PHP files have names that nobody else could have made.
+    find "$DOCROOT" -maxdepth 1 -name "updater-$(cat plan/onetime)-*.php" -exec rm -f -- {} \;
+    crontab_restore || { because 'the crontab cannot be restored'; return 1; }
+    rm -rf -- reserve plan/my.cnf plan/database.json plan/migrate plan/purge dump.sql dump-tables upload archive.tar step.out
+    if [ "$1" = promoted ]; then
+        prune
+    else
+        rm -rf -- new
+    fi
+    journal 'done opened'
+    printf '%s\n' "$1" >finished.tmp && flush finished.tmp && mv finished.tmp finished && flush "$RUN"
+    unlock
+}
+
+# Old code is kept for one code rollback: that of the last promotion.
+prune() {
+    for other in "$WORK"/runs/*; do
+        [ "$other" != "$RUN" ] && [ -e "$other/finished" ] && rm -rf -- "$other/old" "$other/new" "$other/stray"
+    done
+    rm -rf -- new
+}
+
+settle() {
+    decide old || return 1
+    if [ "$DECISION" = new ]; then finish promoted; else undo; fi
+}
+
+main() {
+    trap '' HUP
+    # The lock came with the descriptor from `start`; taking it again is a no-op.
+    flock -n 9 || exit 1
+    printf %s "$$" >actor.pid
+    if forward; then finish promoted; else settle; fi
+}
+
+forward() {
+    step staged stage && step closed close_shop && step drained drain || return 1
+    if [ -e plan/migration ]; then step dumped dump || return 1; fi
+    step swapped swap || return 1
+    if [ -e plan/migration ]; then step migrated migrate || return 1; fi
+    step checked await_decision
+}
+
+watch() {
+    [ -e finished ] && { unlock; exit 0; }
+    exec 8>>watch.lock
+    flock -n 8 || { [ -z "${CRON:-}" ] || : >restarter-seen; exit 0; }
+    [ -z "${CRON:-}" ] || : >restarter-seen
+    trap '' HUP
+    printf %s "$$" >watch.pid
+    grace=0
+    until [ -e finished ]; do
+        if become_actor; then
+            because 'the process on the server was gone'
+            settle || journal "note not done yet: $(cat reason 2>/dev/null)"
+            no_actor
+        elif expired; then
+            because 'the deadline passed'
+            decide old
+            # decided for new: it only has to open, and gets the time for it.
+            if [ "$DECISION" = old ] || [ "$grace" -gt 20 ]; then kill_actor; fi
+            grace=$((grace + 1))
+        elif [ "$(decision)" = old ]; then
+            # It rolls back by itself; when it hangs in a job, the job is what must go.
+            grace=$((grace + 1))
+            [ "$grace" -le 3 ] || did_begin_undo || kill_actor
+        fi
+        [ -e finished ] || sleep 1
+    done
+}
+
+did_begin_undo() { begun reverted || begun opened || begun restored; }
+
+detached() {
+    # shellcheck disable=SC2016  # the inner shell expands
+    setsid nohup "${SHELL_PROGRAM:-sh}" ${APPLET:+"$APPLET"} "$RUN/transaction.sh" "$@" </dev/null >>log 2>&1 &
+}
+
+start() {
+    [ ! -e journal ] || { echo 'started already'; return 0; }
+    lock || { echo locked; cat "$WORK/lock/owner" 2>/dev/null; exit 6; }
+    become_actor || exit 1
+    echo old >decision.old && echo new >decision.new || exit 1
+    # Freed by the decision, so that a full disk can still be journaled and undone.
+    dd if=/dev/zero of=reserve bs=1024 count=1024 2>/dev/null || { unlock; echo 'refused: no space left in the work folder'; exit 1; }
+    # Staging happens in an open shop and may take its time; closing sets the real deadline.
+    echo $(($(now) + 3600)) >deadline
+    journal "note started $(text owner | tr '\n' ' ')"
+    detached main
+    no_actor
+    detached watch
+    echo started
+}
+
+recover() {
+    if [ -e finished ]; then
+        unlock
+        cat finished
+        return 0
+    fi
+    if [ ! -e journal ]; then
+        unlock
+        echo 'nothing was begun'
+        return 0
+    fi
+    # An updater that still follows its run touches `alive`.
+    if ! free actor.lock && [ "${1:-}" != --now ] && [ -n "$(find alive -mmin -1 2>/dev/null)" ] && ! expired; then
+        echo 'still at work'
+        return 0
+    fi
+    because 'recovered by hand'
+    decide old
+    tries=0
+    until [ -e finished ]; do
+        if become_actor; then
+            settle
+            no_actor
+        elif [ "$tries" -eq 10 ]; then
+            kill_actor
+        fi
+        tries=$((tries + 1))
+        [ "$tries" -lt 60 ] || { echo "not done: $(cat reason 2>/dev/null)"; exit 5; }
+        [ -e finished ] || sleep 1
+    done
+    cat finished
+}
+
+open_now() {
+    kill_actor
+    stop_jobs
+    gate_remove
+    rc=$?
+    crontab_restore
+    echo "gate removed; now: sh $RUN/transaction.sh recover"
+    return "$rc"
+}
+
+# Code only, after opening: closes, swaps back, resets opcache, opens. The plan (gate, purge) was uploaded anew.
+rollback() {
+    [ "$(cat finished 2>/dev/null)" = promoted ] || { echo 'this run was not promoted'; exit 2; }
+    [ ! -e plan/migration ] || { echo 'this run migrated the database'; exit 2; }
+    [ -n "$(find old -mindepth 1 -maxdepth 1 2>/dev/null)" ] || grep -q create kind/* 2>/dev/null ||
+        { echo 'the old code is no longer there'; exit 2; }
+    lock || { echo locked; cat "$WORK/lock/owner" 2>/dev/null; exit 6; }
+    become_actor || exit 1
+    helper verify new || { cat reason; unlock; exit 1; }
+    mv journal journal.promoted && mkdir -p new
+    echo old >decision.old
+    rm -f decided finished reason closed-at opened-at crontab.saved crontab.none crontab.ours crontab.unusable restarter-seen
+    echo $(($(now) + $(text deadline))) >deadline
+    printf 'rolled back by hand\n' >reason
+    # What a watchdog finds from here on says: go back.
+    decide old
+    journal 'begin closed' && journal 'begin swapped'
+    crontab_save
+    stamp >closed-at
+    detached go-back
+    no_actor
+    detached watch
+    echo started
+}
+
+go_back() {
+    trap '' HUP
+    flock -n 9 || exit 1
+    printf %s "$$" >actor.pid
+    crontab_install held
+    gate_put && sleep 1
+    settle
+}
+
+report() {
+    [ -z "${1:-}" ] || : >alive
+    printf 'decided=%s\nfinished=%s\nreason=%s\nclosed=%s\nopened=%s\nactor=%s\n--journal--\n' "$(decision)" "$(cat finished 2>/dev/null)" \
+        "$(cat reason 2>/dev/null)" "$(cat closed-at 2>/dev/null)" "$(cat opened-at 2>/dev/null)" \
+        "$(if free actor.lock; then echo gone; else echo alive; fi)"
+    cat journal 2>/dev/null
+}
+
+case $SHELL_PROGRAM in *busybox) APPLET='sh' ;; *) APPLET= ;; esac
+case ${1:-} in
+    start) start ;;
+    main) main ;;
+    watch) watch ;;
+    confirm) if expired || ! begun checked; then decide old; else decide new; fi; echo "$DECISION" ;;
+    reject) because "$(cat)"; decide old; echo "$DECISION" ;;
+    recover) recover "${2:-}" ;;
+    open) open_now ;;
+    rollback) rollback ;;
+    go-back) go_back ;;
+    report) report "${2:-}" ;;
+    *) sed -n 's/^#   //p' "$0"; exit 2 ;;
+esac
