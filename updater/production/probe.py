@@ -1,0 +1,455 @@
+"""What the server is and can do, found by doing: PHP, platform, and the capability table of `updater check --connect`."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from updater import cms
+from updater.errors import CommandFailed, UnsupportedSite, UpdaterError
+from updater.model import Installation, Platform, Site
+from updater.production.clone import dump_client
+from updater.production.database import DatabaseFacts, other_prefixes, own_tables, read_database
+from updater.production.host import Host
+from updater.production.web import WebPhp, client, get, one_time_file, one_time_php, read_web_php
+
+# Where distributions and hosting panels (cPanel, CloudLinux, Plesk, ISPmanager, Remi) put their command line PHPs.
+_PHPS = (
+    "php php8.4 php8.3 php8.2 php8.1 php8.0 php7.4 php84 php83 php82 php81 php80 php74 /opt/php*/bin/php /usr/local/php*/bin/php "
+    "/opt/cpanel/ea-php*/root/usr/bin/php /opt/alt/php*/usr/bin/php /opt/plesk/php/*/bin/php /opt/remi/php*/root/usr/bin/php"
+)
+# `php` may be a CGI binary on a hosting: only the command line one reads a script from stdin and prints no headers.
+_LIST_PHPS = f"""for p in {_PHPS}; do
+  f=$(command -v "$p") || continue
+  v=$(printf '%s' '<?php echo PHP_SAPI, " ", PHP_VERSION;' | "$f" 2>/dev/null) || continue
+  case "$v" in "cli "*) echo "$f ${{v#cli }}";; esac
+done"""
+
+Status = Literal["proven", "fallback", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """One row: what was tried, whether it may be relied on, and the finding in plain words."""
+
+    name: str
+    status: Status
+    detail: str
+
+
+def find_php(host: Host, site: Site) -> str:
+    """The server's command line PHP: site.yml's, else the one whose version is the web's, else the first that runs.
+
+    UnsupportedSite when none runs.
+    """
+    if site.php is not None:
+        tried = host.run([site.php, "-r", "echo PHP_SAPI;"], check=False)
+        if tried.exit_code == 0 and tried.text.strip() == "cli":
+            return site.php
+        raise UnsupportedSite(
+            f"{site.php} is no command line PHP that runs",
+            where=host.where,
+            cause=(tried.stderr or tried.text).strip()[-300:],
+            hint="correct `php` in site.yml, or leave it out",
+        )
+    found: dict[str, str] = {}
+    for line in host.run(["sh", "-c", _LIST_PHPS]).text.splitlines():
+        path, _, version = line.rpartition(" ")
+        found.setdefault(path, version)
+    if not found:
+        raise UnsupportedSite(
+            "no command line PHP runs on the server", where=host.where, hint="set `php` in site.yml to its full path"
+        )
+    if len(set(found.values())) > 1:
+        try:
+            web = read_web_php(host, site).version
+        except CommandFailed:  # capabilities() shows that failure; here it only means that the first one is taken
+            web = ""
+        for path, version in found.items():
+            if version == web:
+                return path
+        for path, version in found.items():
+            if _minor(version) == _minor(web):
+                return path
+    return next(iter(found))
+
+
+def read_platform(host: Host, site: Site, installation: Installation) -> Platform:
+    """The web's PHP by a one-time file over HTTP, and the database by the shop's own credentials. CommandFailed says which failed."""
+    web = read_web_php(host, site)
+    database = read_database(host, installation)
+    return Platform(
+        php=web.version,
+        php_extensions=web.extensions,
+        php_ini=web.ini,
+        database=database.version,
+        database_flavour=database.flavour,
+        sql_mode=database.sql_mode,
+        charset=database.charset,
+        collation=database.collation,
+    )
+
+
+# ---------------------------------------------------------------------------------------------------- capabilities
+
+
+class _Tried:
+    """What several rows need, asked once. A question that failed fails each row that asks it."""
+
+    def __init__(self, host: Host, site: Site, installation: Installation) -> None:
+        self.host = host
+        self.site = site
+        self.installation = installation
+        self._web: WebPhp | UpdaterError | None = None
+        self._database: DatabaseFacts | UpdaterError | None = None
+
+    @property
+    def docroot(self) -> str:
+        return self.installation.docroot.rstrip("/")
+
+    @property
+    def work(self) -> str:
+        return self.site.server.work
+
+    def web(self) -> WebPhp:
+        if self._web is None:
+            try:
+                self._web = read_web_php(self.host, self.site)
+            except UpdaterError as failure:
+                self._web = failure
+        if isinstance(self._web, UpdaterError):
+            raise self._web
+        return self._web
+
+    def database(self) -> DatabaseFacts:
+        if self._database is None:
+            try:
+                self._database = read_database(self.host, self.installation)
+            except UpdaterError as failure:
+                self._database = failure
+        if isinstance(self._database, UpdaterError):
+            raise self._database
+        return self._database
+
+    def sh(self, script: str, *arguments: str, timeout: float = 120.0) -> tuple[int, str]:
+        """Exit code and output of a shell script; arguments are `$1`…"""
+        done = self.host.run(["sh", "-c", script, "sh", *arguments], check=False, timeout=timeout)
+        return done.exit_code, (done.text + done.stderr).strip()
+
+
+Row = Callable[[_Tried], tuple[Status, str]]
+
+
+def capabilities(host: Host, site: Site, installation: Installation) -> tuple[Capability, ...]:
+    """The table of `updater check --connect`: each row by doing; a row that cannot even be tried is refused, with why."""
+    tried = _Tried(host, site, installation)
+    host.run(["mkdir", "-p", "-m", "700", "--", site.server.work])
+    rows = []
+    for name, row in ROWS.items():
+        try:
+            status, detail = row(tried)
+        except UpdaterError as failure:
+            status, detail = "refused", f"{failure.what}{': ' + failure.cause if failure.cause else ''}"
+        rows.append(Capability(name, status, detail))
+    return tuple(rows)
+
+
+def _public_site(tried: _Tried) -> tuple[Status, str]:
+    nonce = secrets.token_hex(16)
+    with one_time_file(tried.host, tried.site, ".txt", nonce.encode()) as url, client(tried.site) as http:
+        seen = [get(http, url).text.strip() == nonce for _ in range(10)]
+    if all(seen):
+        return "proven", f"a file put into {tried.docroot} came back over HTTP, 10 of 10 times"
+    if any(seen):
+        return (
+            "refused",
+            f"only {sum(seen)} of 10 requests reached this docroot: several servers answer for {tried.site.url}",
+        )
+    return "refused", f"{tried.site.url} is not served from {tried.docroot} on this server"
+
+
+def _php(tried: _Tried) -> tuple[Status, str]:
+    web = tried.web()
+    code, text = tried.sh('exec "$1" -r "echo PHP_VERSION;"', tried.installation.php)
+    if code != 0:
+        return "refused", f"{tried.installation.php} does not run: {text[-200:]}"
+    if text == web.version:
+        return "proven", f"{tried.installation.php} and the web ({web.sapi}) are both PHP {text}"
+    if _minor(text) == _minor(web.version):
+        return "proven", f"{tried.installation.php} is PHP {text}, the web ({web.sapi}) is {web.version}"
+    return (
+        "refused",
+        f"{tried.installation.php} is PHP {text} but the web is {web.version}: set `php` in site.yml to the web's",
+    )
+
+
+def _copy(tried: _Tried) -> tuple[Status, str]:
+    why = tried.host.without_rsync()
+    if not why:
+        return "proven", "rsync over ssh with the pinned host key"
+    code, _ = tried.sh("command -v tar")
+    return (
+        ("fallback", f"tar over ssh, all files each time: {why}") if code == 0 else ("refused", f"no tar either; {why}")
+    )
+
+
+def _dump(tried: _Tried) -> tuple[Status, str]:
+    found = dump_client(tried.host)
+    if found is None:
+        return "refused", "neither mariadb-dump nor mysqldump: the database cannot be cloned"
+    facts = tried.database()
+    return "proven", f"{found}; the database is {facts.flavour} {facts.version}"
+
+
+def _grants(tried: _Tried) -> tuple[Status, str]:
+    facts = tried.database()
+    held = privileges(facts.grants, tried.installation.database.name)
+    needed = {"SELECT", "INSERT", "UPDATE", "DELETE", "CREATE", "DROP", "ALTER", "INDEX", "LOCK TABLES"}
+    if "SELECT" not in held:
+        return "refused", "the database user may not read its tables"
+    if missing := sorted(needed - held):
+        return "refused", f"clone only: the database user lacks {', '.join(missing)}"
+    optional = sorted({"TRIGGER", "EVENT", "CREATE ROUTINE", "CREATE VIEW"} - held)
+    return "proven", "all that a promotion needs" + (f"; without {', '.join(optional)}" if optional else "")
+
+
+def _shared_database(tried: _Tried) -> tuple[Status, str]:
+    facts = tried.database()
+    prefix = tried.installation.database.prefix
+    own = own_tables(facts.tables, prefix)
+    size = sum(facts.tables[name].bytes for name in own)
+    others = other_prefixes(facts.tables, prefix)
+    said = f"{len(own)} tables with prefix {prefix!r}, {size / 1e6:.0f} MB"
+    if others:
+        return "fallback", f"{said}; also there and never touched: {', '.join(others)}"
+    return "proven", f"{said}, nothing else in the database"
+
+
+def _engines(tried: _Tried) -> tuple[Status, str]:
+    facts = tried.database()
+    own = own_tables(facts.tables, tried.installation.database.prefix)
+    other = [name for name in own if facts.tables[name].engine not in ("InnoDB", None)]
+    if other:
+        return (
+            "fallback",
+            f"not part of one consistent snapshot: {', '.join(other[:8])}{' …' if len(other) > 8 else ''}",
+        )
+    return "proven", "all tables are InnoDB: one consistent snapshot"
+
+
+def _space(tried: _Tried) -> tuple[Status, str]:
+    said, low = [], False
+    for label, place in (("work folder", tried.work), ("docroot", tried.docroot)):
+        code, text = tried.sh('df -Pk -- "$1" | tail -n 1; df -Pi -- "$1" 2>/dev/null | tail -n 1', place)
+        lines = [line.split() for line in text.splitlines()]
+        if code != 0 or not lines or len(lines[0]) < 6:
+            return "refused", f"free space of {place} cannot be read: {text[-200:]}"
+        free = int(lines[0][3]) / 1024
+        inodes = int(lines[1][3]) if len(lines) > 1 and lines[1][3].isdigit() and int(lines[1][1]) > 0 else None
+        said.append(f"{label} {free:.0f} MB free" + (f", {inodes} inodes" if inodes is not None else ""))
+        low = low or free < 200 or (inodes is not None and inodes < 5000)
+    return ("refused" if low else "proven"), "; ".join(said)
+
+
+# A rename keeps the inode; mv's copy across file systems makes a new one.
+_RENAME = """set -e; name=updater-rename-$$; rm -rf -- "$1/$name" "$2/$name"
+trap 'rm -rf -- "$1/$name" "$2/$name"' EXIT
+mkdir -- "$1/$name"; : > "$1/$name/file"; before=$(ls -di -- "$1/$name" | awk '{print $1}')
+mv -- "$1/$name" "$2/$name"; after=$(ls -di -- "$2/$name" | awk '{print $1}')
+mv -- "$2/$name" "$1/$name"; [ "$before" = "$after" ] || exit 9"""
+
+
+def _work_folder(tried: _Tried) -> tuple[Status, str]:
+    _, both = tried.sh('cd -- "$1" && pwd -P; cd - >/dev/null; cd -- "$2" && pwd -P', tried.work, tried.docroot)
+    work, _, docroot = both.partition("\n")
+    if f"{work}/".startswith(f"{docroot}/"):
+        return "refused", f"the work folder {work} lies inside the docroot: set server.work in site.yml"
+    code, text = tried.sh(_RENAME, tried.work, tried.docroot)
+    if code == 9:
+        return "refused", f"{work} and {docroot} are on different file systems: set server.work beside the docroot"
+    if code != 0:
+        return "refused", f"a folder cannot be renamed from {work} into {docroot}: {text[-200:]}"
+    return "proven", f"{work} is outside the docroot, and a folder was renamed across and back"
+
+
+_EACH_FOLDER = """name=updater-try-$$
+for f in "$@"; do
+  if mkdir -- "$f/$name" && mv -- "$f/$name" "$f/$name.2" && rmdir -- "$f/$name.2"; then continue; fi 2>/dev/null
+  rmdir -- "$f/$name" "$f/$name.2" 2>/dev/null
+  echo "$f"
+done"""
+
+
+def _folders(tried: _Tried) -> tuple[Status, str]:
+    inventory = cms.driver(tried.installation.cms).inventory(tried.host, tried.installation)
+    below = {posixpath.dirname(component.path) for component in inventory.components if component.path}
+    folders = [tried.docroot, *(posixpath.join(tried.docroot, path) for path in sorted(below - {""}))]
+    _, text = tried.sh(_EACH_FOLDER, *folders)
+    if text:
+        return "refused", f"the ssh user cannot create, rename and delete in: {', '.join(text.splitlines())}"
+    return "proven", f"created, renamed and deleted in {len(folders)} folders"
+
+
+def _owners(tried: _Tried) -> tuple[Status, str]:
+    _, text = tried.sh('find "$1" -type d ! -user "$(id -un)" 2>/dev/null | head -n 5', tried.docroot)
+    if not text:
+        return "proven", "every folder belongs to the ssh user"
+    return (
+        "fallback",
+        f"folders of another owner are renamed in place, never moved elsewhere: {', '.join(text.splitlines())}",
+    )
+
+
+def _symlinks(tried: _Tried) -> tuple[Status, str]:
+    _, text = tried.sh('find "$1" -type l 2>/dev/null | head -n 6', tried.docroot)
+    links = text.splitlines()
+    if not links:
+        return "proven", "none in the docroot"
+    shown = ", ".join(link.removeprefix(tried.docroot + "/") for link in links[:5])
+    return "fallback", f"cloned as links, what they point at is not: {shown}{' …' if len(links) > 5 else ''}"
+
+
+def _opcache(tried: _Tried) -> tuple[Status, str]:
+    web = tried.web()
+    if not web.opcache:
+        return "proven", "off in the web's PHP"
+    ini = web.ini
+    setting = f"validate_timestamps={ini.get('opcache.validate_timestamps', '?')}, revalidate_freq={ini.get('opcache.revalidate_freq', '?')}"
+    if _reset_proven(tried):
+        return "proven", f"on ({setting}); after a reset over HTTP changed code was seen to run"
+    return "refused", f"on ({setting}), and old code still ran after a reset over HTTP: no promotion"
+
+
+def _reset_proven(tried: _Tried) -> bool:
+    """Cache one version, put another under it with the same time, reset, and see which one runs."""
+    host, site = tried.host, tried.site
+    with one_time_php(host, site) as ask, one_time_file(host, site, ".php", b"<?php echo 'one';") as url:
+        path = f"{tried.docroot}/{url.rsplit('/', 1)[1]}"
+        # An hour ago: opcache does not keep files younger than opcache.file_update_protection.
+        age = ["touch", "-t", "202001010000", "--", path]
+        host.run(age)
+        with client(site) as http:
+            if any(get(http, url).text != "one" for _ in range(3)):
+                return False
+            host.write(path, b"<?php echo 'two';", 0o644)
+            host.run(age)
+            ask("?reset=1")
+            return all(get(http, url).text == "two" for _ in range(3))
+
+
+def _cron(tried: _Tried) -> tuple[Status, str]:
+    code, text = tried.sh("crontab -l")
+    if code == 0 or "no crontab" in text.lower():
+        lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")] if code == 0 else []
+        return "proven", f"crontab can be read; {len(lines)} lines"
+    return "refused", f"no crontab: {text[-200:]}"
+
+
+def _lock(tried: _Tried) -> tuple[Status, str]:
+    code, _ = tried.sh(
+        'f="$1/lock-try"; flock -n "$f" sh -c \'flock -n "$1" true && exit 9; exit 0\' sh "$f"; c=$?; rm -f -- "$f"; exit $c',
+        tried.work,
+    )
+    if code == 0:
+        return "proven", "flock holds a lock against a second process"
+    return ("refused", "flock does not lock here") if code == 9 else ("fallback", "no flock: PHP's own is used")
+
+
+def _detached(tried: _Tried) -> tuple[Status, str]:
+    """A process that goes on when its ssh session has ended, as the watchdog must."""
+    flag = f"{tried.work}/detached-{secrets.token_hex(8)}"
+    tried.sh('(sleep 2; : > "$1") </dev/null >/dev/null 2>&1 &', flag)
+    code, _ = tried.sh(
+        'for i in 1 2 3 4 5 6; do [ -e "$1" ] && break; sleep 1; done; [ -e "$1" ] && rm -f -- "$1"', flag
+    )
+    if code == 0:
+        return "proven", "a background process outlives its ssh session"
+    return "refused", "background processes are killed when ssh disconnects: no promotion"
+
+
+def _managed(tried: _Tried) -> tuple[Status, str]:
+    _, text = tried.sh(
+        'for d in "$1" "$1/.."; do for m in .git .hg .svn composer.json composer.lock; do [ -e "$d/$m" ] && echo "$d/$m"; done; done',
+        tried.docroot,
+    )
+    if text:
+        return (
+            "refused",
+            f"deployed by another tool, which would undo an update: {', '.join(posixpath.normpath(p) for p in text.splitlines())}",
+        )
+    return "proven", "no Git or Composer deployment"
+
+
+ROWS: Mapping[str, Row] = {
+    "public site": _public_site,
+    "php": _php,
+    "copy files": _copy,
+    "dump": _dump,
+    "grants": _grants,
+    "database": _shared_database,
+    "engines": _engines,
+    "space": _space,
+    "work folder": _work_folder,
+    "folders": _folders,
+    "owners": _owners,
+    "symlinks": _symlinks,
+    "opcache": _opcache,
+    "cron": _cron,
+    "lock": _lock,
+    "background": _detached,
+    "deployment": _managed,
+}
+
+
+def privileges(grants: tuple[str, ...], database: str) -> frozenset[str]:
+    """What SHOW GRANTS allows on this database as a whole; ALL PRIVILEGES is spelled out."""
+    held: set[str] = set()
+    for grant in grants:
+        match = re.match(r"GRANT (.+?) ON (?:TABLE )?(\*|`(?:[^`]|``)*`)\.\* TO ", grant)
+        if match is None or not _covers(match.group(2), database):
+            continue
+        words = {re.sub(r"\s*\(.*", "", word).strip() for word in match.group(1).split(",")}
+        held |= _ALL if words & {"ALL PRIVILEGES", "ALL"} else words
+    return frozenset(held)
+
+
+_ALL = frozenset(
+    {
+        "SELECT",
+        "INSERT",
+        "UPDATE",
+        "DELETE",
+        "CREATE",
+        "DROP",
+        "ALTER",
+        "INDEX",
+        "LOCK TABLES",
+        "TRIGGER",
+        "EVENT",
+        "CREATE ROUTINE",
+        "ALTER ROUTINE",
+        "EXECUTE",
+        "CREATE VIEW",
+        "SHOW VIEW",
+        "REFERENCES",
+        "CREATE TEMPORARY TABLES",
+    }
+)
+
+
+def _covers(scope: str, database: str) -> bool:
+    """`*`, or a database name in which `%` and `_` are wildcards unless a backslash stands before them."""
+    if scope == "*":
+        return True
+    pattern = ""
+    for escaped, plain in re.findall(r"\\(.)|(.)", scope[1:-1].replace("``", "`")):
+        pattern += re.escape(escaped) if escaped else {"%": ".*", "_": "."}.get(plain, re.escape(plain))
+    return re.fullmatch(pattern, database) is not None
+
+
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])

@@ -1,0 +1,131 @@
+"""The shop as the public sees it: one-time files in the docroot, fetched over HTTP, removed whatever happens."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import ssl
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from updater.errors import CommandFailed
+from updater.model import Site
+from updater.production.host import Host
+from updater.resources import package_text
+
+_LIVES = 300  # seconds that the one-time PHP file answers, should nobody be left to remove it
+_HINT = "check `url`, `address`, `tls_ca` and `docroot` in site.yml"
+
+
+@dataclass(frozen=True, slots=True)
+class WebPhp:
+    """The PHP that serves the shop, as it described itself over HTTP. `file`: its own path, as that PHP sees it."""
+
+    version: str
+    sapi: str
+    extensions: tuple[str, ...]
+    ini: dict[str, str]
+    user: int | None
+    file: str
+    opcache: bool
+
+
+class _AtAddress(httpx.BaseTransport):
+    """Sends the site's names to its address, like `curl --resolve`: Host, SNI and certificate stay those of the name."""
+
+    def __init__(self, names: frozenset[str], address: str, context: ssl.SSLContext) -> None:
+        self._names = names
+        self._address = address
+        self._inner = httpx.HTTPTransport(verify=context)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        if request.url.host in self._names:
+            request.extensions = {**request.extensions, "sni_hostname": request.url.host}
+            request.url = request.url.copy_with(host=self._address)
+        return self._inner.handle_request(request)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def client(site: Site, *, timeout: float = 30.0) -> httpx.Client:
+    """An HTTP client that reaches the site where site.yml says it is. `timeout` in seconds. Follows redirects."""
+    context = ssl.create_default_context()
+    if site.tls_ca is not None:
+        context.load_verify_locations(cafile=str(site.tls_ca))
+    # A cache in front may keep a one-time answer only if it ignores this.
+    headers = {"Cache-Control": "no-cache", "User-Agent": "cms-updater"}
+    if site.address is None:
+        return httpx.Client(verify=context, timeout=timeout, follow_redirects=True, headers=headers)
+    transport = _AtAddress(frozenset(site.names), site.address, context)
+    return httpx.Client(transport=transport, timeout=timeout, follow_redirects=True, headers=headers, trust_env=False)
+
+
+def read_web_php(host: Host, site: Site) -> WebPhp:
+    """Ask the web's PHP what it is. CommandFailed when HTTP does not lead to this docroot or PHP does not run there."""
+    with one_time_php(host, site) as ask:
+        told = ask("")
+    return WebPhp(
+        version=told["version"],
+        sapi=told["sapi"],
+        extensions=tuple(sorted(told["extensions"], key=str.lower)),
+        ini=dict(told["ini"]),
+        user=told["user"],
+        file=told["file"],
+        opcache=bool(told["opcache"]),
+    )
+
+
+@contextmanager
+def one_time_php(host: Host, site: Site) -> Iterator[Any]:
+    """Puts the one-time PHP file into the docroot and yields `ask(query) -> dict`; removes the file at the end."""
+    token = secrets.token_urlsafe(32)
+    source = (
+        package_text("updater.production", "web.php")
+        .replace("__EXPIRES__", str(int(time.time()) + _LIVES))
+        .replace("__TOKEN_SHA256__", hashlib.sha256(token.encode()).hexdigest())
+    )
+    with one_time_file(host, site, ".php", source.encode()) as url, client(site) as http:
+
+        def ask(query: str) -> dict[str, Any]:
+            answer = get(http, url + query, {"X-Updater-Token": token})
+            try:
+                told = json.loads(answer.content)
+            except ValueError as garbage:
+                raise CommandFailed(
+                    "the shop's web server did not run a PHP file put into its docroot",
+                    where=site.url,
+                    cause=f"HTTP {answer.status_code}: {answer.text[:200]!r}",
+                    hint=_HINT,
+                ) from garbage
+            return dict(told)
+
+        yield ask
+
+
+@contextmanager
+def one_time_file(host: Host, site: Site, suffix: str, content: bytes) -> Iterator[str]:
+    """A file of unguessable name in the docroot, world-readable; yields its public URL; removed whatever happens."""
+    name = f"updater-{secrets.token_hex(16)}{suffix}"
+    path = f"{site.docroot.rstrip('/')}/{name}"
+    try:
+        host.write(path, content, 0o644)
+        yield f"{site.url.rstrip('/')}/{name}"
+    finally:
+        host.run(["rm", "-f", "--", path])
+
+
+def get(http: httpx.Client, url: str, headers: dict[str, str] | None = None) -> httpx.Response:
+    """GET with any answer but a network failure accepted: that is CommandFailed."""
+    try:
+        return http.get(url, headers=headers)
+    except httpx.HTTPError as failure:
+        raise CommandFailed(
+            "the shop does not answer over HTTP", where=url.split("/updater-", 1)[0], cause=str(failure), hint=_HINT
+        ) from failure
