@@ -1,0 +1,110 @@
+"""The browser holds still, reaches the shop and nothing else, and hears what the page complains about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tiny_shop import HOST, TinyShop, serve
+
+from updater.checks.browser import MAX_CAPTURES, Browser, BrowserFailed, find_chromium
+from updater.model import DESKTOP, MOBILE
+
+RESTLESS = """
+<style>@keyframes turn { to { transform: rotate(360deg) } } .turn { animation: turn 1s infinite; width: 90px; height: 90px; background: red }
+.fade { opacity: 0; animation: fade 3s forwards } @keyframes fade { to { opacity: 1 } }</style>
+<div class=turn>x</div><p class=fade>faded in</p><p id=dice></p>
+<script>document.getElementById('dice').textContent = Math.random();</script>
+<div style='height:3000px'></div><img loading=lazy decoding=async src=/deep.svg>
+"""
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, MOBILE], ids=lambda viewport: viewport.name)
+def test_four_captures_of_a_moving_page_are_the_same_bytes(viewport):
+    with serve(TinyShop(extra=RESTLESS)) as shop, Browser({HOST: "127.0.0.1"}) as browser:
+        captures = []
+        for _ in range(4):
+            with browser.tab(viewport) as tab:
+                assert tab.open(shop.target.url) == 200
+                captures.append(tab.capture())
+    assert len({capture.sha256 for capture in captures}) == 1
+    assert all(capture.settled for capture in captures)
+    assert captures[0].width == viewport.width
+    assert captures[0].height > 3000
+    assert "/deep.svg" in shop.asked
+
+
+def test_a_page_that_never_settles_is_photographed_and_said_to_be_moving():
+    moving = "<p id=n></p><script>(function f(i){n.textContent=i;requestAnimationFrame(()=>f(i+1))})(0)</script>"
+    with serve(TinyShop(extra=moving)) as shop, Browser({HOST: "127.0.0.1"}) as browser, browser.tab(DESKTOP) as tab:
+        tab.open(shop.target.url)
+        capture = tab.capture()
+    assert not capture.settled
+    assert capture.png.startswith(b"\x89PNG")
+    assert MAX_CAPTURES > 2
+
+
+def test_masks_are_recorded_where_they_stand_and_not_painted():
+    box = (
+        "<div class=clock style='position:absolute;left:40px;top:1500px;width:100px;height:50px;background:red'></div>"
+    )
+    with serve(TinyShop(extra=box)) as shop, Browser({HOST: "127.0.0.1"}) as browser, browser.tab(DESKTOP) as tab:
+        tab.open(shop.target.url)
+        plain, masked = tab.capture(), tab.capture([".clock", ".absent"])
+        with pytest.raises(ValueError, match="no CSS selector"):
+            tab.capture(["::::"])
+    assert masked.masks == ((40, 1500, 100, 50),)
+    assert plain.png == masked.png
+
+
+def test_no_other_name_and_no_address_is_reachable():
+    with (
+        serve(TinyShop(fault="")) as shop,
+        Browser({HOST: "127.0.0.1"}) as browser,
+        browser.tab(DESKTOP) as tab,
+    ):
+        assert tab.open(f"http://127.0.0.1:{shop.port}/") == 0
+        assert tab.open(f"http://localhost:{shop.port}/") == 0
+        assert tab.open("http://example.org/") == 0
+        assert shop.asked == []
+        assert tab.open(shop.target.url) == 200
+
+
+def test_own_errors_are_heard_and_other_hosts_noise_is_not():
+    noisy = (
+        "<script src=http://ads.example/a.js></script><img src=http://ads.example/a.png>"
+        "<script src=/missing.js></script><script>console.error('own complaint')</script><script>tea.pour()</script>"
+    )
+    with serve(TinyShop(extra=noisy)) as shop, Browser({HOST: "127.0.0.1"}) as browser, browser.tab(DESKTOP) as tab:
+        tab.open(shop.target.url)
+        tab.settle()
+        console, failed = tab.complaints()
+        assert tab.complaints() == ((), ())
+    assert len(console) == 2
+    assert console[0].startswith("own complaint")
+    assert console[1].startswith("ReferenceError: tea is not defined")
+    assert failed == ("GET /missing.js: HTTP 404",)
+
+
+def test_the_gate_cookie_is_sent_from_the_first_request_on():
+    with (
+        serve(TinyShop()) as shop,
+        Browser({HOST: "127.0.0.1"}, cookie=("pass", "letmein")) as browser,
+        browser.tab(DESKTOP) as tab,
+    ):
+        tab.open(shop.target.url)
+    assert shop.cookies
+    assert all("pass=letmein" in cookie for cookie in shop.cookies)
+
+
+def test_chromium_is_the_one_that_is_named(tmp_path):
+    with pytest.raises(BrowserFailed, match="UPDATER_CHROMIUM names no program"):
+        find_chromium({"UPDATER_CHROMIUM": str(tmp_path / "absent")})
+    for revision in ("900", "1200"):
+        binary = tmp_path / f"chromium-{revision}" / "chrome-linux" / "chrome"
+        binary.parent.mkdir(parents=True)
+        binary.write_text("")
+        binary.chmod(0o755)
+    found = find_chromium({"PLAYWRIGHT_BROWSERS_PATH": str(tmp_path)})
+    assert found == tmp_path / "chromium-1200" / "chrome-linux" / "chrome"
+    assert find_chromium({"UPDATER_CHROMIUM": "/bin/true"}) == Path("/bin/true")

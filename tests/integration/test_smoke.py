@@ -1,0 +1,238 @@
+"""Smoke tests by a real pytest in a real browser against a small shop: what passes, what fails, and what proves nothing."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tiny_shop import TinyShop, serve
+
+from updater.checks import facts, live
+from updater.checks.observation import Observation
+from updater.checks.smoke import load, observe
+from updater.log import Silent
+from updater.model import DESKTOP, MOBILE, Flow, Mask, Server, Site, Status
+from updater.resources import folder
+
+SUITE = folder("smoke_tests") / "wordpress"
+
+
+def site(shop: TinyShop, tmp_path: Path, **changes) -> Site:
+    plain = Site(
+        name="tiny",
+        server=Server("127.0.0.1", "deploy"),
+        docroot="/var/www",
+        url=shop.target.url,
+        config=tmp_path / "site.yml",
+        viewports=(DESKTOP,),
+    )
+    return replace(plain, **changes)
+
+
+def look(shop: TinyShop, tmp_path: Path, name: str = "out", suite: Path = SUITE, like=None, **changes) -> Observation:
+    return observe(
+        shop.target, site(shop, tmp_path, **changes), suite, tmp_path / name, Silent(), state=shop.state, like=like
+    )
+
+
+def failures(seen: Observation) -> str:
+    return "\n".join(test.message for test in seen.tests if test.outcome != "passed")
+
+
+def test_a_shop_that_sells_passes_in_both_window_sizes(tmp_path):
+    with serve(TinyShop(title='"><script>alert(1)</script> & ]]> Чай\u2028')) as shop:
+        seen = look(shop, tmp_path, viewports=(DESKTOP, MOBILE))
+    assert failures(seen) == ""
+    assert seen.exit_code == 0
+    assert {test.name for test in seen.tests} == {
+        f"{module}::{name}[{extra}{viewport}]"
+        for module, name, extra in (
+            ("test_checkout", "test_a_customer_can_order", "checkout-"),
+            ("test_pages", "test_pages", ""),
+        )
+        for viewport in ("desktop", "mobile")
+    }
+    for viewport in ("desktop", "mobile"):
+        labels = {view.page for view in seen.views if view.viewport == viewport}
+        assert labels == {
+            *("home", "product", "cart", "checkout", "order-received"),
+            *("/", "/shop/", "/product/tea/", "/about/"),
+        }
+        assert seen.facts[f"product.price [checkout, {viewport}]"] == "1 290,00 ₽"
+        assert seen.facts[f"checkout.payment [checkout, {viewport}]"] == "Cash"
+        assert seen.facts[f"checkout.delivery [checkout, {viewport}]"] == "Courier: 0 ₽"
+    assert seen.facts["page.title [/, mobile]"].startswith('"><script>alert(1)</script>')
+    assert len(seen.shots) == len(seen.views)
+    check = facts.order_check(seen, "after")
+    assert check.status is Status.PASSED, check
+    assert len(facts.placed_orders(seen)) == 2
+    assert load(seen.folder) == seen
+
+
+def test_a_place_order_button_that_does_nothing_fails_in_words_a_shop_owner_understands(tmp_path):
+    with serve(TinyShop(fault="script throws")) as shop:
+        seen = look(shop, tmp_path)
+    assert seen.exit_code == 1
+    said = failures(seen)
+    assert "Clicking “Place order” did nothing for 20 s: no order-received page" in said
+    assert "the browser reported: ReferenceError: undefinedGateway is not defined (shop.js:" in said
+    assert facts.order_check(seen, "after").status is Status.FAILED
+    assert (seen.folder / "failure-desktop-checkout.png").exists()
+
+
+def test_an_order_that_stands_twice_in_the_database_fails(tmp_path):
+    with serve(TinyShop(fault="order twice")) as shop:
+        seen = look(shop, tmp_path)
+    assert seen.exit_code == 0
+    check = facts.order_check(seen, "after")
+    assert check.status is Status.FAILED
+    assert "1 orders were placed, 2 are new in the database" in check.findings[0].message
+
+
+def test_a_fatal_error_on_a_page_that_answers_200_fails(tmp_path):
+    with serve(TinyShop(fault="fatal about")) as shop:
+        seen = look(shop, tmp_path)
+    assert seen.exit_code == 1
+    assert "/about/: PHP's own words stand on the page: Fatal error: Uncaught Error" in failures(seen)
+
+
+def test_a_maintenance_page_is_no_shop(tmp_path):
+    with serve(TinyShop(fault="maintenance")) as shop:
+        seen = look(shop, tmp_path)
+    assert seen.exit_code == 1
+    assert "Opening /: the server answered HTTP 503" in failures(seen)
+
+
+def test_a_changed_price_is_found_and_a_page_no_longer_linked_is_still_visited(tmp_path):
+    with serve(TinyShop()) as shop:
+        before = look(shop, tmp_path, "a1")
+        noise = look(shop, tmp_path, "a2", like=before)
+        shop.price, shop.links = "129,00 ₽", ()
+        after = look(shop, tmp_path, "b", like=before)
+    assert {view.page for view in after.views} == {view.page for view in before.views}
+    checks = {check.name: check for check in facts.compare(before, after, noise)}
+    changed = {finding.where: (finding.before, finding.after) for finding in checks["facts"].findings}
+    assert checks["facts"].status is Status.FAILED
+    assert changed["product.price [checkout, desktop]"] == ("1 290,00 ₽", "129,00 ₽")
+    assert "order.number [checkout, desktop]" not in changed
+    assert "product.stock [checkout, desktop]" not in changed  # each order lowers it: noise
+    assert checks["pages"].status is Status.PASSED
+    pictures = {shot.page: shot.sha256 for shot in before.shots}
+    again = {shot.page: shot.sha256 for shot in noise.shots}
+    assert {page for page in pictures if pictures[page] != again[page]} <= {
+        "product",
+        "/product/tea/",
+        "order-received",
+    }
+
+
+def test_production_is_looked_at_and_nothing_is_bought(tmp_path):
+    with serve(TinyShop()) as shop:
+        tested = look(shop, tmp_path, "staging")
+        shop.asked.clear()
+        shop.cookies.clear()
+        target = replace(shop.target, read_only=True, cookie=("pass", "letmein"))
+        one = site(shop, tmp_path)
+        wanted = live.expectations(tested)
+        checks = live.check_live(target, one, SUITE, wanted, tmp_path / "live")
+        assert [check.status for check in checks] == [Status.PASSED, Status.PASSED], checks
+        assert "POST /order" not in shop.asked
+        assert "/checkout/" in shop.asked
+        assert all("pass=letmein" in cookie for cookie in shop.cookies)
+        assert "letmein" not in "".join(
+            path.read_text(errors="replace") for path in (tmp_path / "live").rglob("*") if path.is_file()
+        )
+        shop.price = "1,00 ₽"
+        checks = live.check_live(target, one, SUITE, wanted, tmp_path / "live2")
+        assert checks[1].status is Status.FAILED
+        shown = observe(target, one, SUITE, tmp_path / "shown", Silent())
+        assert live.fidelity(shown, shown).status is Status.PASSED
+        assert live.fidelity(shown, tested).status is Status.INCONCLUSIVE
+    with pytest.raises(ValueError, match="read_only"):
+        live.check_live(replace(target, read_only=False), one, SUITE, wanted, tmp_path / "live3")
+
+
+# ---------------------------------------------------------------------------------------- passes that prove nothing
+
+
+def own_suite(tmp_path: Path) -> Path:
+    """Our plugin with a suite of one small flow: what these tests are about is beside it."""
+    suite = tmp_path / "suite" / "wordpress"
+    suite.mkdir(parents=True)
+    (suite / "test_flow.py").write_text(FLOW)
+    for name in ("shop_plugin.py", "pytest.ini"):
+        (suite.parent / name).write_text((SUITE.parent / name).read_text())
+    return suite
+
+
+def client_tests(tmp_path: Path, text: str) -> Path:
+    folder = tmp_path / "client"
+    folder.mkdir()
+    (folder / "test_flow.py").write_text(text)
+    return folder
+
+
+FLOW = "def test_flow(shop, flow, capture):\n    shop.open('/')\n    capture('home')\n"
+
+
+@pytest.mark.parametrize(
+    ("tests", "message"),
+    [
+        ("", "holds no test"),
+        ("import pytest\ndef test_flow(shop, flow):\n    pytest.skip('later')\n", "was skipped: later"),
+        ("import os\ndef test_flow(shop, flow):\n    os._exit(0)\n", "no test ran"),
+        ("import os\ndef test_flow(shop, flow):\n    os.kill(os.getpid(), 11)\n", "killed by signal 11"),
+        ("import time\ndef test_flow(shop, flow):\n    time.sleep(900)\n", "killed by signal 9"),
+        ("def test_flow(shop, flow) oops", "SyntaxError"),
+        (
+            FLOW + "def test_lost(job):\n    [p.unlink() for p in job.out.glob('*.png')]\n",
+            "there is no picture of home",
+        ),
+    ],
+    ids=["no test", "skipped", "exit", "crash", "endless", "syntax", "picture lost"],
+)
+def test_a_pass_that_proves_nothing_is_never_a_success(tmp_path, tests, message):
+    client = client_tests(tmp_path, tests)
+    limit = 8 if "sleep" in tests else 90
+    with serve(TinyShop()) as shop:
+        one = site(shop, tmp_path, smoke_tests=client)
+        seen = observe(shop.target, one, own_suite(tmp_path), tmp_path / "out", Silent(), time_limit=limit)
+    assert seen.exit_code != 0
+    assert any(test.outcome != "passed" for test in seen.tests)
+    assert message in failures(seen)
+
+
+def test_no_flow_at_all_is_never_a_success(tmp_path):
+    with serve(TinyShop()) as shop:
+        seen = look(shop, tmp_path, suite=own_suite(tmp_path), flows=())
+    assert seen.exit_code != 0
+    assert "lists no flow" in failures(seen)
+
+
+def test_the_tests_see_no_secret_in_their_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("DEPLOY_PASSWORD", "hunter22")
+    writes = "import os\ndef test_env(job):\n    (job.out / 'env').write_text(' '.join(sorted(os.environ)))\n"
+    client = client_tests(tmp_path, writes)
+    with serve(TinyShop()) as shop:
+        seen = look(shop, tmp_path, suite=own_suite(tmp_path), smoke_tests=client)
+    assert seen.exit_code == 0, failures(seen)
+    names = set((seen.folder / "env").read_text().split())
+    allowed = {"PATH", "HOME", "LANG", "UPDATER_SMOKE", "UPDATER_CHROMIUM", "PYTEST_CURRENT_TEST", "PYTEST_VERSION"}
+    assert names - allowed <= {"LC_CTYPE"}
+    assert "DEPLOY_PASSWORD" in os.environ
+
+
+def test_popups_are_closed_and_fields_of_site_yml_are_filled(tmp_path):
+    popup = "<div id=popup style='position:fixed;inset:0;background:#fff'><button id=no onclick='popup.remove()'>No</button></div>"
+    with serve(TinyShop(extra=popup)) as shop:
+        flow = Flow(close=("#no",), fill={"#billing_city": "Тверь"}, selectors={"product_name": ".summary .stock"})
+        seen = look(shop, tmp_path, flows=(flow,), masks=(Mask("h1", "/about/"),))
+        wrong = look(shop, tmp_path, "wrong", flows=(replace(flow, fill={"#absent": "x"}),))
+    assert seen.exit_code == 0, failures(seen)
+    assert seen.facts["product.name [checkout, desktop]"].endswith("in stock")
+    assert "The checkout shows no field #absent" in failures(wrong)
+    masked = {shot.page for shot in seen.shots if shot.masks}
+    assert "/about/" in masked
+    assert "home" not in masked

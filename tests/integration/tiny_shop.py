@@ -1,0 +1,177 @@
+"""A shop in one file: WooCommerce's classic addresses and selectors, and faults to choose from. For the tests of the checks."""
+
+from __future__ import annotations
+
+import html
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+from updater.checks.observation import Target
+from updater.cms.base import OrderRow, ShopState
+
+HOST = "shop.example"
+PIXEL = b"<svg xmlns='http://www.w3.org/2000/svg' width='300' height='200'><rect width='300' height='200' fill='teal'/></svg>"
+
+SCRIPT = """
+document.addEventListener('DOMContentLoaded', () => {
+  const form = document.querySelector('form.checkout');
+  if (!form) return;
+  form.addEventListener('submit', event => {
+    event.preventDefault();
+    %s
+    fetch('/order', {method: 'POST', body: new URLSearchParams(new FormData(form))})
+      .then(answer => answer.text()).then(to => { if (to.startsWith('/')) location.href = to; });
+  });
+});
+"""
+
+
+@dataclass
+class TinyShop:
+    """`fault`: '', 'script throws', 'order fails', 'order twice', 'wrong total', 'fatal about', 'maintenance'."""
+
+    fault: str = ""
+    title: str = "Tiny shop"
+    price: str = "1 290,00 ₽"
+    extra: str = ""
+    """HTML at the end of the home page"""
+    links: tuple[str, ...] = ("/about/",)
+    orders: list[OrderRow] = field(default_factory=list)
+    stock: int = 10
+    port: int = 0
+    asked: list[str] = field(default_factory=list)
+    cookies: list[str] = field(default_factory=list)
+
+    @property
+    def target(self) -> Target:
+        return Target(f"http://{HOST}:{self.port}/", {HOST: "127.0.0.1"}, trust_any_certificate=False)
+
+    def state(self) -> ShopState:
+        return ShopState(tuple(reversed(self.orders)), len(self.orders), {"7": str(self.stock)}, 1)
+
+    # ------------------------------------------------------------------------------------------------- pages
+
+    def page(self, path: str, cart: bool) -> tuple[int, str, str]:
+        """(status, title, body)"""
+        if self.fault == "maintenance":
+            return 503, "Maintenance", "Briefly unavailable for scheduled maintenance. Check back in a minute."
+        match path:
+            case "/":
+                links = "".join(f"<a href='{link}'>{link}</a> " for link in self.links)
+                return (
+                    200,
+                    self.title,
+                    f"<h1>Welcome to the shop</h1>{LISTED}{links}<a href='/shop/'>Shop</a>{self.extra}",
+                )
+            case "/shop/":
+                return 200, "Shop", f"<h1>All our products</h1>{LISTED}"
+            case "/product/tea/":
+                return 200, "Tea", PRODUCT.format(price=self.price, stock=self.stock)
+            case "/cart/":
+                form = CART.format(price=self.price)
+                return 200, "Cart", form if cart else "<p>Your cart is currently empty.</p>"
+            case "/checkout/":
+                return 200, "Checkout", CHECKOUT.format(price=self.price)
+            case "/about/":
+                if self.fault == "fatal about":
+                    where = "/var/www/tea.php:3 thrown in /var/www/tea.php on line 3"
+                    fatal = f"<b>Fatal error</b>: Uncaught Error: Call to undefined function tea() in {where}"
+                    return 200, "About", fatal
+                return 200, "About us", "<h1>About us</h1><p>We have sold tea since 1913.</p>"
+        if path.startswith("/checkout/order-received/"):
+            number = path.rstrip("/").rpartition("/")[2]
+            return 200, "Order received", RECEIVED.format(number=number, price=self.price)
+        return 404, "Not found", "<p>There is nothing here, sorry.</p>"
+
+    def order(self, fields: dict[str, list[str]]) -> str:
+        total = "1.00" if self.fault == "wrong total" else "1290.00"
+        for _ in range(2 if self.fault == "order twice" else 1):
+            self.orders.append(OrderRow(str(100 + len(self.orders)), total, fields["billing_email"][0]))
+        self.stock -= 1
+        return f"/checkout/order-received/{self.orders[-1].id}/"
+
+    def script(self) -> str:
+        return SCRIPT % ("undefinedGateway.pay();" if self.fault == "script throws" else "")
+
+
+PAGE = """<!doctype html><meta charset='utf-8'><meta name='viewport' content='width=device-width'><title>{title}</title>
+<script src='/shop.js?ver=1'></script><body>{body}</body>"""
+LISTED = """<ul class='products'><li class='product'>
+<a href='/product/tea/'><img loading='lazy' decoding='async' src='/tea.svg' alt=''> Tea</a></li></ul>"""
+PRODUCT = """<h1 class='product_title'>Tea</h1><div class='summary'><p class='price'>{price}</p><p class='stock'>{stock} in stock</p>
+<form class='cart' method='post' action='/add'>
+<button class='single_add_to_cart_button' name='add-to-cart' value='7'>Add to cart</button></form></div>"""
+CART = """<form class='woocommerce-cart-form'>Tea</form>
+<div class='cart_totals'><p class='order-total'><span class='amount'>{price}</span></p></div>
+<a class='checkout-button' href='/checkout/'>Proceed to checkout</a>"""
+CHECKOUT = (
+    """<form class='checkout'><div id='customer_details'>"""
+    + "".join(
+        f"<p><label>{name}<input name='billing_{name}' id='billing_{name}'></label></p>"
+        for name in ("first_name", "last_name", "address_1", "city", "postcode", "phone", "email")
+    )
+    + """</div><div id='order_review'><p class='order-total'><span class='amount'>{price}</span></p>
+<ul id='shipping_method'><li><label>Courier: 0 ₽</label></li></ul>
+<ul class='wc_payment_methods'><li>
+<input type='radio' name='payment_method' id='payment_method_cod' value='cod'>
+<label for='payment_method_cod'>Cash</label></li></ul>
+<button id='place_order'>Place order</button></div></form>"""
+)
+RECEIVED = """<h1>Thank you</h1><ul><li class='woocommerce-order-overview__order'>Order: <strong>{number}</strong></li>
+<li class='woocommerce-order-overview__total'>Total: <strong>{price}</strong></li></ul>"""
+
+
+@contextmanager
+def serve(shop: TinyShop) -> Iterator[TinyShop]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            path = urlsplit(self.path).path
+            shop.asked.append(path)
+            shop.cookies.append(self.headers.get("Cookie", ""))
+            if path == "/shop.js":
+                self.answer(200, shop.script().encode(), "text/javascript")
+            elif path.endswith(".svg"):
+                self.answer(200, PIXEL, "image/svg+xml")
+            elif path == "/favicon.ico":
+                self.answer(204, b"", "image/x-icon")
+            else:
+                status, title, body = shop.page(path, "cart=1" in self.headers.get("Cookie", ""))
+                text = PAGE.format(title=html.escape(title), body=body)
+                self.answer(status, text.encode(), "text/html; charset=utf-8")
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+            shop.asked.append(f"POST {self.path}")
+            if self.path == "/add":
+                self.send_response(303)
+                self.send_header("Set-Cookie", "cart=1; path=/")
+                self.send_header("Location", "/cart/")
+                self.end_headers()
+            elif shop.fault == "order fails":
+                self.answer(500, b"There has been a critical error on this website.", "text/html")
+            else:
+                self.answer(200, shop.order(parse_qs(body)).encode(), "text/plain")
+
+        def answer(self, status: int, body: bytes, kind: str) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None: ...  # noqa: A002 - the base class names it so
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    shop.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield shop
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

@@ -1,0 +1,154 @@
+"""What the shop says, compared: values, order rows, stock, mail."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from updater.checks import facts
+from updater.checks.observation import Observation, PageView
+from updater.cms.base import OrderRow, ShopState
+from updater.model import CaughtMail, Status
+
+ORDER = {
+    "order.number [checkout, desktop]": "101",
+    "order.total [checkout, desktop]": "1 290,00 ₽",
+    "order.email [checkout, desktop]": "smoke-test@example.com",
+    "product.id [checkout, desktop]": "7",
+}
+
+
+def seen(values=None, views=(), before=None, after=None) -> Observation:
+    return Observation(
+        folder=Path("/nowhere"),
+        exit_code=0,
+        tests=(),
+        views=views,
+        shots=(),
+        facts=values or {},
+        state_before=before or ShopState(),
+        state_after=after or ShopState(),
+    )
+
+
+def view(page, status=200, title="Shop") -> PageView:
+    return PageView(page, "desktop", f"http://shop.example{page}", status, title)
+
+
+@pytest.mark.parametrize(
+    ("shown", "meant"),
+    [
+        ("1 290,00 ₽", {"1290.00"}),
+        ("Total: $1,290.50", {"1290.50"}),
+        ("1.290,50 €", {"1290.50"}),
+        ("1'290.50 CHF", {"1290.50"}),
+        ("990 руб.", {"990"}),
+        ("1.290 KWD", {"1290", "1.290"}),
+        ("1,234,567", {"1234567"}),
+        ("free", set()),
+        ("", set()),
+    ],
+)
+def test_a_shown_price_is_read_in_any_notation(shown, meant):
+    assert facts.amounts(shown) == {Decimal(value) for value in meant}
+
+
+def test_keys_survive_pages_with_commas_and_brackets():
+    for scope in ("checkout", "/a, b/", "/a]b[c/", "/?p=1"):
+        assert facts.split_fact(facts.fact_key("page.title", scope, "mobile")) == ("page.title", scope, "mobile")
+    assert facts.split_fact("plain") == ("plain", "", "")
+
+
+def compared(before, after, noise):
+    return {check.name: check for check in facts.compare(before, after, noise)}
+
+
+def test_what_already_differs_between_two_looks_at_the_old_shop_is_noise():
+    before, noise, after = seen({"a": "1", "b": "x"}), seen({"a": "2", "b": "x"}), seen({"a": "3", "b": "x"})
+    assert compared(before, after, noise)["facts"].status is Status.PASSED
+
+
+@pytest.mark.parametrize("after", [{"b": "y"}, {}, {"b": "x", "c": "new"}], ids=["changed", "gone", "new"])
+def test_a_value_that_changed_went_or_came_is_a_finding(after):
+    check = compared(seen({"b": "x"}), seen(after), seen({"b": "x"}))["facts"]
+    assert check.status is Status.FAILED
+    assert len(check.findings) == 1
+
+
+def test_a_page_that_now_answers_404_is_a_finding():
+    old, new = seen({"a": "1"}, (view("/about/"),)), seen({"a": "1"}, (view("/about/", 404, "Not found"),))
+    (finding,) = compared(old, new, old)["pages"].findings
+    assert finding.before == "HTTP 200 Shop"
+    assert finding.after == "HTTP 404 Not found"
+
+
+def test_nothing_to_compare_with_is_inconclusive():
+    assert {check.status for check in facts.compare(seen(), seen({"a": "1"}), seen())} == {Status.INCONCLUSIVE}
+
+
+def bought(**changes) -> Observation:
+    row = OrderRow("55", "1290.0000", "Smoke-Test@example.com")
+    plain = seen(ORDER, before=ShopState((), 4, {"7": "10"}, 6), after=ShopState((row,), 5, {"7": "9"}, 6))
+    return replace(plain, **changes)
+
+
+def test_one_order_in_the_database_for_the_one_that_was_placed_passes():
+    check = facts.order_check(bought(), "after")
+    assert check.status is Status.PASSED
+    assert check.phase == "after"
+
+
+@pytest.mark.parametrize(
+    ("state", "kind"),
+    [
+        (ShopState((), 4, {"7": "9"}, 6), "order"),
+        (ShopState((OrderRow("55", "0.00", "smoke-test@example.com"),), 5, {"7": "9"}, 6), "order"),
+        (ShopState((OrderRow("55", "1290.00", "somebody@example.com"),), 5, {"7": "9"}, 6), "order"),
+        (ShopState((OrderRow("55", "1290.00", "smoke-test@example.com"),), 6, {"7": "9"}, 6), "order"),
+        (ShopState((OrderRow("55", "1290.00", "smoke-test@example.com"),), 5, {"7": "10"}, 6), "stock"),
+        (ShopState((OrderRow("55", "1290.00", "smoke-test@example.com"),), 5, {"7": "8"}, 6), "stock"),
+    ],
+    ids=["no row", "other total", "other customer", "two rows", "stock unchanged", "stock twice"],
+)
+def test_a_database_that_does_not_agree_with_the_order_fails(state, kind):
+    check = facts.order_check(bought(state_after=state), "after")
+    assert check.status is Status.FAILED
+    assert kind in {finding.kind for finding in check.findings}
+
+
+def test_a_product_whose_stock_is_not_counted_passes():
+    uncounted = {"7": ""}
+    row = OrderRow("55", "1290.00", "smoke-test@example.com")
+    states = {"state_before": ShopState((), 4, uncounted, 6), "state_after": ShopState((row,), 5, uncounted, 6)}
+    assert facts.order_check(bought(**states), "after").status is Status.PASSED
+
+
+def test_no_placed_order_fails_and_unreadable_records_are_inconclusive():
+    assert facts.order_check(bought(facts={}), "after").status is Status.FAILED
+    assert facts.order_check(bought(state_after=ShopState()), "after").status is Status.INCONCLUSIVE
+
+
+def letter(step, text="Order #101", body="") -> CaughtMail:
+    return CaughtMail(datetime(2026, 1, 1, tzinfo=UTC), ("owner@shop.example",), text, body, step)
+
+
+@pytest.mark.parametrize(
+    ("mail", "status", "required"),
+    [
+        ((letter("before"), letter("after")), Status.PASSED, True),
+        ((letter("before"), letter("after", "Order", "<b>№</b> <td>101</td>")), Status.PASSED, True),
+        ((letter("before"),), Status.FAILED, True),
+        ((letter("before"), letter("after", "Order #1015")), Status.FAILED, True),
+        ((letter("before"), letter("noise")), Status.FAILED, True),
+        ((letter("after"),), Status.PASSED, False),
+        ((), Status.PASSED, False),
+    ],
+    ids=["both", "in the body", "after untold", "another number", "another step", "only after", "never any"],
+)
+def test_an_order_mail_is_required_when_the_old_shop_sent_one(mail, status, required):
+    check = facts.mail_check(bought(), bought(), mail)
+    assert (check.status, check.required) == (status, required)

@@ -1,0 +1,440 @@
+"""One Chromium with everything that moves held still: two captures of the same page are the same bytes."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+import os
+import re
+import struct
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlsplit
+
+from playwright.sync_api import (
+    BrowserContext,
+    CDPSession,
+    ConsoleMessage,
+    Page,
+    Request,
+    Response,
+    sync_playwright,
+)
+from playwright.sync_api import Error as PlaywrightError
+
+from updater.errors import UpdaterError
+from updater.model import Viewport
+
+DEBIAN_CHROMIUM = Path("/usr/bin/chromium")
+MAX_CAPTURES = 8
+"""A page that still changes after so many captures is photographed as it is: what moves is noise for the A/A comparison."""
+MAX_HEIGHT = 12_000
+"""Pixels. Chromium draws nothing beyond its largest texture (16,384), and an endless feed has no bottom."""
+SETTLE_SECONDS = 10.0
+NAVIGATION_SECONDS = 30.0
+MOBILE_BELOW = 600
+"""Viewports narrower than this are phones: touch, and the mobile layout viewport."""
+
+# Durations of 1 ms, not 0 and not `none`: scripts wait for `transitionend`, and an element that fades in must end visible.
+_HOLD_STILL = r"""
+(() => {
+  const css = `*, *::before, *::after {
+    animation-duration: 1ms !important; animation-delay: 0s !important; animation-iteration-count: 1 !important;
+    transition-duration: 1ms !important; transition-delay: 0s !important;
+    scroll-behavior: auto !important; caret-color: transparent !important; }`;
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(css);
+  const hold = () => {
+    if (!document.adoptedStyleSheets.includes(sheet))
+      document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
+    if (window.jQuery && window.jQuery.fx) window.jQuery.fx.off = true;
+  };
+  hold();
+  document.addEventListener('DOMContentLoaded', hold);
+  window.addEventListener('load', hold);
+  // Seeded, so that a shuffled banner is shuffled the same way. The clock runs on: a checkout with a stopped one waits for ever.
+  let seed = 0x2F6E2B1;
+  Math.random = () => {
+    seed = (seed + 0x6D2B79F5) | 0;
+    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  };
+  new MutationObserver(changes => {
+    for (const change of changes) for (const node of change.addedNodes) {
+      const images = node.tagName === 'IMG' ? [node] : node.querySelectorAll ? node.querySelectorAll('img') : [];
+      for (const image of images) {
+        if (image.loading === 'lazy') image.loading = 'eager';
+        image.decoding = 'sync';
+      }
+    }
+  }).observe(document, {childList: true, subtree: true});
+})();
+"""
+
+# Lazy loaders of plugins watch the viewport, so it is led once over the page; then images are decoded, not merely complete.
+_SETTLE = r"""
+(async (limit) => {
+  const frame = () => new Promise(done => requestAnimationFrame(done));
+  const within = promise => Promise.race([promise, new Promise(done => setTimeout(done, limit))]);
+  const root = document.scrollingElement || document.documentElement;
+  for (let y = 0, steps = 0; y < root.scrollHeight && steps < 40; y += innerHeight, steps++) { scrollTo(0, y); await frame(); }
+  scrollTo(0, 0);
+  for (const image of document.images) { if (image.loading === 'lazy') image.loading = 'eager'; image.decoding = 'sync'; }
+  for (const media of document.querySelectorAll('video, audio')) {
+    media.pause();
+    try { media.currentTime = 0; } catch (e) { /* a live stream cannot seek */ }
+  }
+  const images = [...document.images].filter(image => image.src);
+  await within(Promise.all(images.map(image => image.decode().catch(() => 0))));
+  await within(document.fonts.ready);
+  for (const animation of document.getAnimations()) { try { animation.finish(); } catch (e) { animation.cancel(); } }
+  if (document.activeElement && document.activeElement !== document.body) document.activeElement.blur();
+  await frame(); await frame();
+  return true;
+})
+"""
+
+_RECTANGLES = r"""
+(selectors => selectors.flatMap(selector => [...document.querySelectorAll(selector)].map(element => {
+  const box = element.getBoundingClientRect();
+  return [box.left + scrollX, box.top + scrollY, box.width, box.height];
+}).filter(box => box[2] > 0 && box[3] > 0)))
+"""
+
+_FRAME = "new Promise(done => requestAnimationFrame(() => done(true)))"
+
+
+class BrowserFailed(UpdaterError):
+    """There is no Chromium, or it did not start. Says nothing about the shop."""
+
+
+def find_chromium(environment: Mapping[str, str] | None = None) -> Path:
+    """`UPDATER_CHROMIUM`, else the newest that Playwright downloaded, else Debian's. BrowserFailed when there is none."""
+    environment = os.environ if environment is None else environment
+    named = environment.get("UPDATER_CHROMIUM")
+    if named:
+        if not os.access(named, os.X_OK):
+            raise BrowserFailed(
+                "UPDATER_CHROMIUM names no program that can be run",
+                where=named,
+                hint="unset UPDATER_CHROMIUM, or name a Chromium: UPDATER_CHROMIUM=/usr/bin/chromium updater run",
+            )
+        return Path(named)
+    home = environment.get("HOME", "")
+    downloads = Path(environment.get("PLAYWRIGHT_BROWSERS_PATH") or Path(home, ".cache", "ms-playwright"))
+    for found in sorted(downloads.glob("chromium-*/chrome-linux*/chrome"), key=_revision, reverse=True):
+        if os.access(found, os.X_OK):
+            return found
+    if os.access(DEBIAN_CHROMIUM, os.X_OK):
+        return DEBIAN_CHROMIUM
+    raise BrowserFailed(
+        "no Chromium found",
+        where=f"UPDATER_CHROMIUM (not set), {downloads}, {DEBIAN_CHROMIUM}",
+        hint="apt-get install chromium, or: playwright install chromium",
+    )
+
+
+def _revision(path: Path) -> int:
+    match = re.search(r"chromium-(\d+)", str(path))
+    return int(match.group(1)) if match else 0
+
+
+def ascii_host(host: str) -> str:
+    """The name as DNS and Chromium know it: lower case, IDN as punycode."""
+    return host.lower().encode("idna").decode("ascii") if not host.isascii() else host.lower()
+
+
+def flags(hosts: Mapping[str, str]) -> list[str]:
+    """Chromium's command line: nothing of its own on the network, and every name but the shop's leads nowhere."""
+    rules = [
+        f"MAP {ascii_host(host)} {f'[{address}]' if ':' in address else address}" for host, address in hosts.items()
+    ]
+    return [
+        *(["--no-sandbox"] if os.geteuid() == 0 else []),  # Chromium refuses to run as root with its sandbox
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--disable-quic",
+        "--no-first-run",
+        "--no-proxy-server",
+        "--hide-scrollbars",
+        "--force-color-profile=srgb",
+        "--font-render-hinting=none",
+        "--disable-lcd-text",
+        "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
+        "--host-resolver-rules=" + ", ".join([*rules, "MAP * ~NOTFOUND"]),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """One full-page PNG. `settled` is False when the page still changed after MAX_CAPTURES captures."""
+
+    png: bytes
+    width: int
+    height: int
+    masks: tuple[tuple[int, int, int, int], ...]
+    settled: bool
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.png).hexdigest()
+
+
+class Tab:
+    """A page in a context of its own (no cookies of others), and what it complained about since it was last asked."""
+
+    def __init__(self, page: Page, viewport: Viewport, hosts: frozenset[str]) -> None:
+        self.page = page
+        self.viewport = viewport
+        self.status = 0
+        """HTTP status of the document now shown"""
+        self.opened = time.monotonic()
+        """When the document now shown was asked for"""
+        self._hosts = hosts
+        self._console: list[str] = []
+        self._failed: list[str] = []
+        self._in_flight: set[Request] = set()
+        self._cdp: CDPSession = page.context.new_cdp_session(page)
+        page.on("console", self._on_console)
+        page.on("pageerror", self._on_exception)
+        page.on("request", self._on_request)
+        page.on("requestfinished", self._on_request_finished)
+        page.on("requestfailed", self._on_request_failed)
+        page.on("response", self._on_response)
+
+    def open(self, url: str) -> int:
+        """Go there and wait for `load`. Returns the HTTP status (0: no answer at all; `complaints` says why).
+
+        A page whose `load` event does not come in NAVIGATION_SECONDS is taken as it is.
+        """
+        self.status = 0
+        self.opened = time.monotonic()
+        try:
+            self.page.goto(url, wait_until="commit", timeout=NAVIGATION_SECONDS * 1000)
+            self.page.wait_for_load_state("load", timeout=NAVIGATION_SECONDS * 1000)
+        except PlaywrightError as error:
+            self._failed.append(f"{url}: {error.message.splitlines()[0].removeprefix('Page.goto: ')}")
+        return self.status
+
+    def complaints(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """(console errors and uncaught exceptions, failed requests) of the site's own hosts since the last call."""
+        console, failed = tuple(dict.fromkeys(self._console)), tuple(dict.fromkeys(self._failed))
+        self._console.clear()
+        self._failed.clear()
+        return console, failed
+
+    def errors(self) -> tuple[str, ...]:
+        """Console errors and uncaught exceptions so far, without forgetting them."""
+        return tuple(dict.fromkeys(self._console))
+
+    def settle(self, seconds: float = SETTLE_SECONDS) -> bool:
+        """Wait until the page's own requests ended, images are decoded and fonts loaded. False when that took too long."""
+        end = time.monotonic() + seconds
+        self._pump(end)
+        self._evaluate(f"({_SETTLE})({int(max(0.5, end - time.monotonic()) * 1000)})")
+        return self._pump(end)
+
+    def capture(self, masks: Sequence[str] = (), *, seconds: float = SETTLE_SECONDS) -> Capture:
+        """A full-page PNG, taken again until two in a row are the same bytes. `masks` are CSS selectors: where they stand is
+        recorded and not painted over. ValueError when a selector is none."""
+        settled = self.settle(seconds)
+        end = time.monotonic() + seconds
+        previous, png = b"", self._png()
+        for _ in range(MAX_CAPTURES - 1):
+            previous, png = png, self._png()
+            if png == previous or time.monotonic() > end:
+                break
+            self._evaluate(_FRAME)
+        width, height = struct.unpack(">II", png[16:24])
+        return Capture(png, width, height, self._rectangles(masks, width, height), settled and png == previous)
+
+    def _png(self) -> bytes:
+        # CDP and not page.screenshot: pixel-equal in 0.55 of its time, because PNG encoding is the cost.
+        size = self._cdp.send("Page.getLayoutMetrics")["cssContentSize"]
+        clip = {
+            "x": 0,
+            "y": 0,
+            "width": max(self.viewport.width, min(size["width"], 2 * self.viewport.width)),
+            "height": max(self.viewport.height, min(size["height"], MAX_HEIGHT)),
+            "scale": 1,
+        }
+        answer = self._cdp.send(
+            "Page.captureScreenshot",
+            {"format": "png", "optimizeForSpeed": True, "captureBeyondViewport": True, "clip": clip},
+        )
+        return base64.b64decode(answer["data"])
+
+    def _rectangles(self, selectors: Sequence[str], width: int, height: int) -> tuple[tuple[int, int, int, int], ...]:
+        found: list[tuple[int, int, int, int]] = []
+        for selector in dict.fromkeys(selectors):
+            try:
+                boxes = self.page.evaluate(_RECTANGLES, [selector])
+            except PlaywrightError as error:
+                raise ValueError(f"mask {selector!r} is no CSS selector: {error.message.splitlines()[0]}") from error
+            for x, y, w, h in boxes:
+                left, top = max(0, int(x)), max(0, int(y))
+                right, bottom = min(width, math.ceil(x + w)), min(height, math.ceil(y + h))
+                if right > left and bottom > top:
+                    found.append((left, top, right - left, bottom - top))
+        return tuple(sorted(set(found)))
+
+    def _pump(self, end: float) -> bool:
+        """Let frames pass until none of the site's own requests is under way."""
+        while self._in_flight:
+            if time.monotonic() > end:
+                return False
+            self._evaluate(_FRAME)
+        return True
+
+    def _evaluate(self, expression: str) -> Any:
+        # By CDP: a page's Content-Security-Policy cannot forbid it. A document that is just being replaced has no answer.
+        try:
+            return self._cdp.send(
+                "Runtime.evaluate", {"expression": expression, "awaitPromise": True, "returnByValue": True}
+            )
+        except PlaywrightError as error:
+            if "context was destroyed" in error.message or "navigated or closed" in error.message:
+                self.page.wait_for_load_state("load", timeout=NAVIGATION_SECONDS * 1000)
+                return None
+            raise
+
+    def _own(self, url: str) -> bool:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and (parts.hostname or "") in self._hosts
+
+    def _on_console(self, message: ConsoleMessage) -> None:
+        if message.type != "error" or message.text.startswith("Failed to load resource"):
+            return  # the latter stand in `failed`, with their status
+        place = message.location.get("url", "")
+        if not place or self._own(place):
+            self._console.append(_with_place(message.text, place, message.location.get("lineNumber", -1) + 1))
+
+    def _on_exception(self, error: PlaywrightError) -> None:
+        places = re.findall(r"(https?://[^\s()]+?):(\d+):\d+", error.stack or "")
+        own = [(url, int(line)) for url, line in places if self._own(url)]
+        if places and not own:
+            return  # thrown in a script of another host
+        text = f"{error.name}: {error.message}" if error.name else error.message
+        self._console.append(_with_place(text, *(own[0] if own else ("", 0))))
+
+    def _on_request(self, request: Request) -> None:
+        if request.is_navigation_request() and request.frame == self.page.main_frame:
+            self.status = 0
+            self.opened = time.monotonic()
+            self._in_flight.clear()
+        if self._own(request.url):
+            self._in_flight.add(request)
+
+    def _on_request_finished(self, request: Request) -> None:
+        self._in_flight.discard(request)
+
+    def _on_request_failed(self, request: Request) -> None:
+        self._in_flight.discard(request)
+        reason = request.failure or "failed"
+        if self._own(request.url) and reason != "net::ERR_ABORTED":  # aborted: the page itself left or cancelled
+            self._failed.append(f"{request.method} {_path(request.url)}: {reason}")
+
+    def _on_response(self, response: Response) -> None:
+        request = response.request
+        document = request.is_navigation_request() and request.frame == self.page.main_frame
+        if document:
+            self.status = response.status
+        if response.status >= 400 and not document and self._own(response.url):
+            self._failed.append(f"{request.method} {_path(response.url)}: HTTP {response.status}")
+
+
+def _path(url: str) -> str:
+    """Path and query, without the version that WordPress appends to every script: it changes with each update."""
+    parts = urlsplit(url)
+    query = re.sub(r"(^|&)ver=[^&]*", "", parts.query).strip("&")
+    return parts.path + (f"?{query}" if query else "")
+
+
+def _with_place(text: str, url: str, line: int) -> str:
+    text = " ".join(text.split())[:500]
+    name = urlsplit(url).path.rsplit("/", 1)[-1] or urlsplit(url).path
+    return f"{text} ({name}:{line})" if name else text
+
+
+class Browser:
+    """A running Chromium for one shop; use it in a `with` block. Every name but `hosts` leads nowhere.
+
+    BrowserFailed when it does not start.
+    """
+
+    def __init__(
+        self,
+        hosts: Mapping[str, str],
+        *,
+        trust_any_certificate: bool = False,
+        cookie: tuple[str, str] | None = None,
+        chromium: Path | None = None,
+    ) -> None:
+        self.hosts = frozenset(ascii_host(host) for host in hosts)
+        self._trust = trust_any_certificate
+        self._cookie = cookie
+        path = chromium or find_chromium()
+        self._playwright = sync_playwright().start()
+        try:
+            self._chromium = self._playwright.chromium.launch(
+                executable_path=path, headless=True, chromium_sandbox=os.geteuid() != 0, args=flags(hosts)
+            )
+        except PlaywrightError as error:
+            self._playwright.stop()
+            raise BrowserFailed(
+                "Chromium did not start",
+                where=str(path),
+                cause=error.message[:1000],
+                hint=f"{path} --headless --version must work; set UPDATER_CHROMIUM to another one",
+            ) from error
+
+    def __enter__(self) -> Browser:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._chromium.close()
+        self._playwright.stop()
+
+    @contextmanager
+    def tab(self, viewport: Viewport) -> Iterator[Tab]:
+        """A new visitor: no cookies, no cache, this window size."""
+        context = self._context(viewport)
+        try:
+            yield Tab(context.new_page(), viewport, self.hosts)
+        finally:
+            context.close()
+
+    def _context(self, viewport: Viewport) -> BrowserContext:
+        phone = viewport.width < MOBILE_BELOW
+        context = self._chromium.new_context(
+            viewport={"width": viewport.width, "height": viewport.height},
+            device_scale_factor=1,
+            is_mobile=phone,
+            has_touch=phone,
+            ignore_https_errors=self._trust,
+            reduced_motion="reduce",
+            color_scheme="light",
+            locale="en-US",
+            timezone_id="UTC",
+            service_workers="block",
+        )
+        context.add_init_script(_HOLD_STILL)
+        if self._cookie:
+            name, value = self._cookie
+            context.add_cookies(
+                [{"name": name, "value": value, "domain": host, "path": "/"} for host in sorted(self.hosts)]
+            )
+        return context

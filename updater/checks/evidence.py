@@ -1,0 +1,86 @@
+"""Everything that was seen of one trial, brought together: the checks on the un-updated shop, on the updated one, and between."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from updater.checks import facts, logs, visual
+from updater.checks.observation import Observation, PageView
+from updater.model import BlockedCall, CaughtMail, Check, Evidence, Finding, Picture, Status, Thresholds
+
+BEFORE, NOISE, AFTER = "before", "noise", "after"
+"""The three passes: the un-updated shop, the same again (what differs is noise), and the updated shop."""
+
+
+def smoke_check(seen: Observation, phase: str) -> Check:
+    """pytest's own result as a check: passed only when tests ran, every one of them passed, and none was skipped."""
+    broken = [test for test in seen.tests if test.outcome != "passed"]
+    findings = tuple(Finding("smoke test", test.name, test.message or test.outcome) for test in broken)
+    if not seen.tests:
+        detail, status = f"no smoke test ran (pytest ended with {seen.exit_code})", Status.FAILED
+    elif broken:
+        detail, status = f"{len(broken)} of {len(seen.tests)} smoke tests did not pass", Status.FAILED
+    elif seen.exit_code != 0:
+        detail, status = f"pytest ended with {seen.exit_code} although every test passed", Status.FAILED
+    else:
+        detail, status = f"{len(seen.tests)} smoke tests passed", Status.PASSED
+    return Check("smoke tests", phase, status, detail, findings=findings, seconds=seen.seconds)
+
+
+def browser_check(before: Observation, after: Observation, noise: Observation) -> Check:
+    """Console errors and failed requests that the un-updated shop does not have."""
+    known = {
+        (view.page, view.viewport, line)
+        for seen in (before, noise)
+        for view in seen.views
+        for line in _complaints(view)
+    }
+    findings = tuple(
+        Finding("browser error", f"{view.page} ({view.viewport})", line)
+        for view in after.views
+        for line in _complaints(view)
+        if (view.page, view.viewport, line) not in known
+    )
+    status = Status.FAILED if findings else Status.PASSED
+    detail = (
+        f"{len(findings)} new errors in the browser"
+        if findings
+        else "no new errors in the browser's console or requests"
+    )
+    return Check("browser errors", "compare", status, detail, findings=findings)
+
+
+def gather(
+    before: Observation,
+    noise: Observation,
+    after: Observation | None,
+    *,
+    fidelity: Sequence[Check],
+    blocked: Sequence[BlockedCall],
+    mail: Sequence[CaughtMail],
+    thresholds: Thresholds,
+    folder: Path,
+) -> Evidence:
+    """All checks of one trial; `after` is None when the updates could not even be applied.
+
+    Pictures are written below `folder`, the run's own.
+    """
+    checks = [*fidelity, smoke_check(before, BEFORE), smoke_check(noise, BEFORE), facts.order_check(before, BEFORE)]
+    pictures: tuple[Picture, ...] = ()
+    if after is not None:
+        pictures, picture_checks = visual.compare(before, noise, after, thresholds, folder / "pictures", folder)
+        checks += [
+            smoke_check(after, AFTER),
+            facts.order_check(after, AFTER),
+            facts.mail_check(before, after, mail),
+            *facts.compare(before, after, noise),
+            browser_check(before, after, noise),
+            logs.compare_errors(before, after, noise),
+            *picture_checks,
+        ]
+    return Evidence(checks=tuple(checks), pictures=pictures, blocked=tuple(blocked), mail=tuple(mail))
+
+
+def _complaints(view: PageView) -> tuple[str, ...]:
+    return (*view.console, *view.failed)

@@ -1,0 +1,237 @@
+"""What the shop says: prices, totals, methods and titles before and after; order rows, stock and mail of the test orders."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+
+from updater.checks.observation import Observation
+from updater.cms.base import ShopState
+from updater.model import CaughtMail, Check, Finding, Status
+
+BEFORE, AFTER = "before", "after"
+"""`CaughtMail.step` of the pass over the un-updated and over the updated shop."""
+
+VOLATILE = frozenset({"order.number", "page.unsettled"})
+"""Facts that are reported and not compared: they change with each order, or say how the page was photographed."""
+
+
+def fact_key(name: str, scope: str, viewport: str) -> str:
+    """The key of a fact in an Observation: `checkout.total [checkout, mobile]`, `page.title [/about/, desktop]`."""
+    return f"{name} [{scope}, {viewport}]"
+
+
+def split_fact(key: str) -> tuple[str, str, str]:
+    """(name, scope, viewport) of a key; scope and viewport are '' when the key has none."""
+    match = re.fullmatch(r"(\S+) \[(.*), ([^,\]]*)\]", key, re.S)
+    return (match[1], match[2], match[3]) if match else (key, "", "")
+
+
+def compare(before: Observation, after: Observation, noise: Observation) -> tuple[Check, ...]:
+    """What the shop says differently after the update, and pages that answer with another status or title.
+
+    What differed between the two passes over the un-updated shop already (`before`, `noise`) is left out.
+    """
+    pages = _pages(before)
+    return (
+        _compared("facts", "values of the shop", _values(before), _values(after), _values(noise)),
+        _compared("pages", "pages' status and title", pages, _pages(after, pages), _pages(noise)),
+    )
+
+
+def _compared(
+    name: str, what: str, before: Mapping[str, str], after: Mapping[str, str], noise: Mapping[str, str]
+) -> Check:
+    if not before:
+        return Check(
+            name, "compare", Status.INCONCLUSIVE, f"the un-updated shop showed no {what}: nothing to compare with"
+        )
+    findings = []
+    for key in dict.fromkeys((*before, *after)):
+        old, new = before.get(key), after.get(key)
+        if old == new or old != noise.get(key):
+            continue
+        message = "is gone" if new is None else "is new" if old is None else "changed"
+        findings.append(Finding(name, key, f"{key} {message}: {_shown(old)} → {_shown(new)}", old or "", new or ""))
+    compared = sum(1 for key, value in before.items() if noise.get(key) == value)
+    if findings:
+        return Check(
+            name, "compare", Status.FAILED, f"{len(findings)} {what} differ after the update", findings=tuple(findings)
+        )
+    return Check(name, "compare", Status.PASSED, f"{compared} {what} are the same after the update")
+
+
+def _shown(value: str | None) -> str:
+    return "nothing" if not value else f"“{value}”"
+
+
+def _values(observation: Observation) -> dict[str, str]:
+    return {key: value for key, value in observation.facts.items() if split_fact(key)[0] not in VOLATILE}
+
+
+def _pages(observation: Observation, among: Iterable[str] | None = None) -> dict[str, str]:
+    """Status and title of each page (of those `among`: a page that only the updated shop has breaks nothing)."""
+    seen = {f"{view.page} ({view.viewport})": f"HTTP {view.status} {view.title}".strip() for view in observation.views}
+    return seen if among is None else {page: seen[page] for page in among if page in seen}
+
+
+# ---------------------------------------------------------------------------------------------- the orders placed
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedOrder:
+    """One order that a flow placed, as the shop's pages showed it."""
+
+    where: str
+    """flow and viewport, for messages"""
+    number: str
+    total: str
+    email: str
+    product: str
+
+
+def placed_orders(observation: Observation) -> tuple[PlacedOrder, ...]:
+    """The orders that this pass placed and saw confirmed, in the order of the pass."""
+    facts = observation.facts
+    found = []
+    for key in facts:
+        name, scope, viewport = split_fact(key)
+        if name == "order.number":
+            values = [facts.get(fact_key(x, scope, viewport), "") for x in ("order.total", "order.email", "product.id")]
+            found.append(PlacedOrder(f"{scope}, {viewport}", facts[key], *values))
+    return tuple(found)
+
+
+def order_check(seen: Observation, phase: str) -> Check:
+    """Exactly one new order in the database for each that was placed, with the total and e-mail that the page showed, and
+    the stock of its product one lower where the shop counts stock."""
+    placed = placed_orders(seen)
+    name = "orders"
+    if not placed:
+        return Check(name, phase, Status.FAILED, "no order was placed and confirmed")
+    new = seen.state_after.order_count - seen.state_before.order_count
+    if seen.state_after == ShopState():
+        detail = "the shop's own order records could not be read: name its table in site.yml (`orders:`)"
+        return Check(name, phase, Status.INCONCLUSIVE, detail)
+    findings = [*_count(new, len(placed)), *_rows(seen, placed), *_stock(seen, placed)]
+    if findings:
+        detail = f"{len(placed)} orders were placed; the database does not agree in {len(findings)} points"
+        return Check(name, phase, Status.FAILED, detail, findings=tuple(findings))
+    return Check(
+        name, phase, Status.PASSED, f"{len(placed)} orders placed, each once in the database with its total and e-mail"
+    )
+
+
+def _count(new: int, placed: int) -> Iterator[Finding]:
+    if new != placed:
+        yield Finding(
+            "order", "database", f"{placed} orders were placed, {new} are new in the database", str(placed), str(new)
+        )
+
+
+def _rows(seen: Observation, placed: Sequence[PlacedOrder]) -> Iterator[Finding]:
+    """Each placed order has a row of its own among the new ones. Numbers are not compared: plugins show their own."""
+    known = {order.id for order in seen.state_before.orders}
+    rows = [order for order in seen.state_after.orders if order.id not in known]
+    for order in placed:
+        match = next((row for row in rows if _same_order(order, row.total, row.email)), None)
+        if match is not None:
+            rows.remove(match)
+            continue
+        stored = "; ".join(f"{row.id}: {row.total}, {row.email}" for row in rows) or "no new row"
+        message = (
+            f"the order {order.number} that the shop confirmed ({order.total}, {order.email}) is not in the database so"
+        )
+        yield Finding("order", order.where, message, f"{order.total}, {order.email}", stored)
+
+
+def _same_order(order: PlacedOrder, total: str, email: str) -> bool:
+    try:
+        stored = Decimal(total)
+    except InvalidOperation:
+        return False
+    return stored in amounts(order.total) and email.strip().lower() == order.email.strip().lower()
+
+
+def _stock(seen: Observation, placed: Sequence[PlacedOrder]) -> Iterator[Finding]:
+    for product in sorted({order.product for order in placed if order.product}):
+        old, new = _number(seen.state_before.stock.get(product)), _number(seen.state_after.stock.get(product))
+        sold = sum(1 for order in placed if order.product == product)
+        if old is None:
+            continue  # the shop does not count this product
+        if new is None or old - new != sold:
+            message = f"{sold} of product {product} were sold, its stock went from {old} to {'nothing' if new is None else new}"
+            yield Finding("stock", f"product {product}", message, str(old), "" if new is None else str(new))
+
+
+def _number(value: str | None) -> Decimal | None:
+    try:
+        return Decimal(value) if value else None
+    except InvalidOperation:
+        return None
+
+
+def amounts(text: str) -> frozenset[Decimal]:
+    """The decimals that a shown price can mean: `1 290,00 ₽` is 1290; `1.290` is 1290 here and 1.29 in Kuwait. Empty when none."""
+    match = re.search(r"\d(?:[\d\s.,'’]*\d)?", text)
+    if match is None:
+        return frozenset()
+    digits = re.sub(r"[\s'’]", "", match[0])
+    whole = re.sub(r"[.,]", "", digits)
+    meanings = set()
+    last = max(digits.rfind("."), digits.rfind(","))
+    decimals = len(digits) - last - 1 if last >= 0 else 0
+    if last < 0 or decimals == 3 or digits.count(digits[last]) > 1:
+        meanings.add(Decimal(whole))
+    if last >= 0 and digits.count(digits[last]) == 1:
+        meanings.add(Decimal(f"{re.sub('[.,]', '', digits[:last]) or '0'}.{digits[last + 1 :]}"))
+    return frozenset(meanings)
+
+
+# ------------------------------------------------------------------------------------------------------ the mail
+
+
+def mail_check(before: Observation, after: Observation, mail: Sequence[CaughtMail]) -> Check:
+    """Each order placed after the update was told to somebody by mail, if those placed before it were."""
+    name = "order mail"
+    told_before, untold_before = _told(before, mail, BEFORE)
+    told_after, untold_after = _told(after, mail, AFTER)
+    if not told_after and not untold_after:
+        return Check(
+            name, "compare", Status.FAILED, "no order was placed after the update, so no mail could be told of"
+        )
+    if not told_before:
+        detail = "the un-updated shop sends no order mail"
+        return Check(
+            name, "compare", Status.PASSED, f"{detail}; the updated one told of {len(told_after)}", required=False
+        )
+    if untold_after and not untold_before:
+        findings = tuple(
+            Finding("mail", order.where, f"no mail tells of order {order.number} ({order.total})", "sent", "not sent")
+            for order in untold_after
+        )
+        return Check(
+            name, "compare", Status.FAILED, f"{len(findings)} orders were told to nobody by mail", findings=findings
+        )
+    if len(told_after) < len(told_before):
+        detail = f"mail told of {len(told_before)} orders before the update and of {len(told_after)} after it"
+        return Check(name, "compare", Status.FAILED, detail)
+    return Check(name, "compare", Status.PASSED, f"mail told of {len(told_after)} orders, as before the update")
+
+
+def _told(seen: Observation, mail: Sequence[CaughtMail], step: str) -> tuple[list[PlacedOrder], list[PlacedOrder]]:
+    texts = [f"{letter.subject}\n{_plain(letter.body)}" for letter in mail if letter.step == step]
+    orders = placed_orders(seen)
+    told = [order for order in orders if any(_tells(text, order) for text in texts)]
+    return told, [order for order in orders if order not in told]
+
+
+def _tells(text: str, order: PlacedOrder) -> bool:
+    number = re.escape(order.number.lstrip("#№ "))
+    return bool(number) and re.search(rf"(?<![\w]){number}(?![\w])", text) is not None
+
+
+def _plain(body: str) -> str:
+    return re.sub(r"<[^>]+>", " ", body)

@@ -1,0 +1,116 @@
+"""Production itself, looked at and never bought from: does it show what staging showed, and what the clone shows?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from updater.checks.facts import split_fact
+from updater.checks.observation import Observation, Target
+from updater.checks.smoke import observe
+from updater.log import Progress, Silent
+from updater.model import Check, Finding, Site, Status
+
+VALUES = frozenset({"product.name", "product.price", "products.listed", "checkout.fields"})
+"""Facts that a faithful clone shares with production. Payment methods are not among them (staging has only an offline one), nor is
+what depends on them, and pixels of live adverts and chats prove nothing."""
+PAGE_FACTS = frozenset({"page.title", "page.canonical", "page.robots"})
+
+
+def expectations(tested: Observation) -> dict[str, str]:
+    """What `check_live` wants to find in production: values of the tested shop, by fact key, and `page.status [page, viewport]`."""
+    values = {key: value for key, value in tested.facts.items() if split_fact(key)[0] in VALUES | PAGE_FACTS}
+    statuses = {f"page.status [{view.page}, {view.viewport}]": str(view.status) for view in tested.views}
+    return {**values, **statuses}
+
+
+def check_live(
+    target: Target,
+    site: Site,
+    suite: Path,
+    expected: Mapping[str, str],
+    out: Path,
+    progress: Progress | None = None,
+) -> tuple[Check, ...]:
+    """Render pages, cart and checkout of production in one window size, without pictures: it is closed and every second counts.
+
+    `target` must be read-only: nothing is placed, sent or logged in to. `expected` as `expectations` gives it; a page that it
+    names and that is not found fails. ValueError for a target that is not read-only.
+    """
+    if not target.read_only:
+        raise ValueError("check_live looks at production: the target must be read_only")
+    viewport = site.viewports[0]
+    here = {key: value for key, value in expected.items() if split_fact(key)[2] == viewport.name}
+    paths = tuple(dict.fromkeys(scope for _, scope, _ in map(split_fact, here) if scope.startswith("/")))
+    narrowed = replace(site, viewports=(viewport,), pages=paths or site.pages, discover=False, smoke_tests=None)
+    seen = observe(target, narrowed, suite, out, progress or Silent(), pictures=False)
+    return (_ran(seen), _as_expected(here, expectations(seen)))
+
+
+def _ran(seen: Observation) -> Check:
+    broken = [test for test in seen.tests if test.outcome != "passed"]
+    findings = tuple(Finding("smoke test", test.name, test.message or test.outcome) for test in broken)
+    if broken or seen.exit_code != 0:
+        detail = f"{len(broken)} of {len(seen.tests)} checks on production did not pass (exit {seen.exit_code})"
+        return Check("production pages", "production", Status.FAILED, detail, findings=findings, seconds=seen.seconds)
+    detail = f"{len(seen.views)} pages of production, cart and checkout among them, were rendered"
+    return Check("production pages", "production", Status.PASSED, detail, seconds=seen.seconds)
+
+
+def _as_expected(expected: Mapping[str, str], found: Mapping[str, str]) -> Check:
+    # Pages after `place order` exist in staging only.
+    wanted = {key: value for key, value in expected.items() if split_fact(key)[1] != "order-received"}
+    findings = tuple(
+        Finding(
+            "production",
+            key,
+            f"{key}: tested “{value}”, production shows “{found.get(key, 'nothing')}”",
+            value,
+            found.get(key, ""),
+        )
+        for key, value in wanted.items()
+        if found.get(key) != value
+    )
+    name = "production values"
+    if not wanted:
+        return Check(name, "production", Status.INCONCLUSIVE, "nothing is known of the tested shop to compare with")
+    if findings:
+        detail = f"{len(findings)} of {len(wanted)} values differ from the tested shop's"
+        return Check(name, "production", Status.FAILED, detail, findings=findings)
+    return Check(name, "production", Status.PASSED, f"{len(wanted)} values are those of the tested shop")
+
+
+def fidelity(production: Observation, clone: Observation) -> Check:
+    """Whether the clone shows what production shows: status and title of pages, prices, number of products, form fields.
+
+    A difference is INCONCLUSIVE, never a fault of the updates: what is tested would not be the shop.
+    """
+    live, copy = expectations(production), expectations(clone)
+    # A clone keeps robots and canonical of its own accord; production may hide nothing from robots, staging everything.
+    compared = {key for key in live if not key.startswith(("page.robots", "page.canonical"))}
+    findings = tuple(
+        Finding(
+            "fidelity",
+            key,
+            f"{key}: production “{live[key]}”, clone “{copy.get(key, 'nothing')}”",
+            live[key],
+            copy.get(key, ""),
+        )
+        for key in live
+        if key in compared and copy.get(key) != live[key]
+    )
+    seconds = production.seconds
+    if not compared:
+        detail = "nothing could be read from production to compare the clone with"
+        return Check("fidelity", "before", Status.INCONCLUSIVE, detail, seconds=seconds)
+    if findings:
+        detail = f"the clone differs from production in {len(findings)} of {len(compared)} values"
+        return Check("fidelity", "before", Status.INCONCLUSIVE, detail, findings=findings, seconds=seconds)
+    return Check(
+        "fidelity",
+        "before",
+        Status.PASSED,
+        f"{len(compared)} values are the same on production and the clone",
+        seconds=seconds,
+    )
