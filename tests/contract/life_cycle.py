@@ -1,0 +1,155 @@
+"""One harness for every driver: the life of an update on a real installation, from detection to a byte-identical rollback.
+
+The caller brings a place (`shell`, `docroot`, `php`), the driver, packages that lie on that place, and `visit`: a function that
+asks the web server for a path with cookies and gives status, headers (lower case) and body.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pytest
+
+from updater.cms.base import Driver
+from updater.errors import UpdateFailed
+from updater.model import Installation, MigrationStep, Update
+from updater.shell import Shell, code_manifest, parse_answer
+
+Visit = Callable[[str, Mapping[str, str]], tuple[int, Mapping[str, str], str]]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A real installation of one CMS, and what is to be done to it. `updates` is ordered as sources.plan() orders."""
+
+    driver: Driver
+    shell: Shell
+    docroot: str
+    php: str
+    updates: Sequence[Update]
+    packages: Mapping[str, str]
+    """Update.id → path of its package on that place"""
+    broken_package: str
+    """a path there, of an archive that is none"""
+    visit: Visit
+    hosts: Sequence[str] = ()
+
+
+def drive(place: Place) -> None:
+    """Everything a run does with a driver. Leaves the code as it was (the database stays migrated)."""
+    driver, shell = place.driver, place.shell
+    installation = driver.detect(shell, place.docroot, place.php)
+    assert installation is not None
+    assert installation.cms == driver.NAME
+    assert installation.database.password not in repr(installation)
+    layout = driver.layout(shell, installation)
+    inventory = driver.inventory(shell, installation)
+    known = {f"{component.kind}:{component.slug}": component for component in inventory.components}
+    active = {name for name, component in known.items() if component.active}
+    left_out = (*layout.media, *layout.caches)
+
+    def code() -> dict[str, str]:
+        return code_manifest(shell, place.php, place.docroot, left_out)
+
+    before = code()
+    backup = f"/tmp/contract-{driver.NAME}-{hashlib.sha256(place.docroot.encode()).hexdigest()[:8]}.tar"
+    shell.run(["tar", "-C", place.docroot, "-cf", backup, "."])
+    driver.guard(shell, installation, place.hosts)
+    guarded = {path for path, value in code().items() if before.get(path) != value}
+    assert guarded <= set(driver.staging_only()), "a guard file outside staging_only() would reach a release"
+    assert place.visit("/", {})[0] == 200
+
+    _a_broken_package_changes_nothing(place, installation, code)
+    for update in place.updates:
+        assert known[update.id].version == update.from_version
+        assert driver.apply(shell, installation, update, place.packages[update.id]) == update.to_version
+    run_steps(place, driver.migration(installation, place.updates))
+    run_steps(place, driver.migration(installation, place.updates))
+
+    after = driver.inventory(shell, installation)
+    versions = {f"{component.kind}:{component.slug}": component.version for component in after.components}
+    assert {update.id: versions[update.id] for update in place.updates} == {u.id: u.to_version for u in place.updates}
+    now_active = {f"{component.kind}:{component.slug}" for component in after.components if component.active}
+    assert active <= now_active
+    assert place.visit("/", {})[0] == 200
+
+    present = code()
+    changed = sorted(path for path in before.keys() | present.keys() if before.get(path) != present.get(path))
+    changed = [path for path in changed if path not in driver.staging_only()]
+    units = driver.units(place.updates, inventory, changed)
+    for path in changed:
+        assert sum(path == unit or path.startswith(f"{unit}/") for unit in units) == 1, (
+            f"{path} is not in exactly one unit"
+        )
+
+    the_gate_closes_and_opens(place, installation)
+
+    for path in driver.staging_only():
+        shell.run(["rm", "-f", f"{place.docroot}/{path}"])
+        shell.run(["rmdir", "--ignore-fail-on-non-empty", f"{place.docroot}/{path.rsplit('/', 1)[0]}"])
+    for unit in units:
+        shell.run(["rm", "-rf", f"{place.docroot}/{unit}"])
+    shell.run(["tar", "-C", place.docroot, "-xf", backup])
+    shell.run(["rm", "-f", backup])
+    assert {path for path, value in code().items() if before.get(path) != value} == set()
+    assert code() == before
+
+
+def run_steps(place: Place, steps: Sequence[MigrationStep]) -> None:
+    """Each step in its own process, as a transaction runs it: PHP on stdin and UPDATER_RUN in the environment."""
+    for step in steps:
+        done = place.shell.run([place.php], stdin=step.script.encode(), env={"UPDATER_RUN": "contract"}, check=False)
+        assert parse_answer(done, step.name).get("ok") is True, step.name
+        assert done.exit_code == 0, step.name
+
+
+def the_gate_closes_and_opens(place: Place, installation: Installation) -> None:
+    """Closed to strangers on every path, open to the bypass cookie and to this run's PHP; the token is read anew each time."""
+    gate = place.driver.gate()
+
+    def token(secret: str) -> None:
+        digest = hashlib.sha256(secret.encode()).hexdigest()
+        place.shell.write(f"{place.docroot}/{gate.token_file}", digest.encode(), 0o644)
+
+    token("first secret")
+    for path, text in gate.files.items():
+        place.shell.write(f"{place.docroot}/{path}", text.encode(), 0o644)
+    try:
+        for path in (
+            "/",
+            "/?p=1",
+            "/wp-login.php",
+            "/xmlrpc.php",
+            "/wp-admin/upgrade.php?step=1",
+            "/wp-admin/install.php",
+        ):
+            status, headers, body = place.visit(path, {})
+            assert status == 503, path
+            assert int(headers["retry-after"]) > 0
+            assert "Back in a minute" in body
+        assert place.visit("/", {gate.cookie: "a guess"})[0] == 503
+        assert place.visit("/", {gate.cookie: "first secret"})[0] == 200
+        token("second secret")
+        assert place.visit("/", {gate.cookie: "first secret"})[0] == 503
+        assert place.visit("/", {gate.cookie: "second secret"})[0] == 200
+        run_steps(place, place.driver.migration(installation, place.updates))
+        run_steps(place, place.driver.purge(installation))
+        place.shell.run(["rm", "-f", f"{place.docroot}/{gate.token_file}"])
+        assert place.visit("/", {gate.cookie: ""})[0] == 503, "without a token file nobody passes"
+    finally:
+        for path in reversed([*gate.files]):
+            place.shell.run(["rm", "-f", f"{place.docroot}/{path}"])
+        place.shell.run(["rm", "-f", f"{place.docroot}/{gate.token_file}"])
+    assert place.visit("/", {})[0] == 200
+
+
+def _a_broken_package_changes_nothing(
+    place: Place, installation: Installation, code: Callable[[], dict[str, str]]
+) -> None:
+    before = code()
+    with pytest.raises(UpdateFailed) as caught:
+        place.driver.apply(place.shell, installation, place.updates[-1], place.broken_package)
+    assert caught.value.cause
+    assert code() == before

@@ -1,0 +1,359 @@
+"""Where update packages come from: folders of zips and the CMS's own API; the newest version of each component that fits becomes the plan.
+
+Order of the plan: core, then themes, then plugins by name. Plugins that ask for the new core find it in place; the database is
+migrated once, after the last of them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cmp_to_key
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+
+from updater.cms.base import Driver, Fetch, Offer, PackageInfo
+from updater.errors import ConfigError, ExitCode, PackageRefused, UpdaterError
+from updater.log import Progress
+from updater.model import Component, Held, Inventory, Plan, Platform, Site, Update
+
+_ORDER = {"core": 0, "theme": 1, "plugin": 2}
+
+
+class SourceUnreachable(UpdaterError):
+    """An update source gave no answer. That is not "no updates": nothing is known."""
+
+    exit_code = ExitCode.INCONCLUSIVE
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """One version that could be had. `get` brings the verified package into the cache."""
+
+    info: PackageInfo
+    source: str
+    get: Callable[[], tuple[Path, str]]
+
+    @property
+    def id(self) -> str:
+        return f"{self.info.kind}:{self.info.slug}"
+
+
+def plan(
+    site: Site,
+    inventory: Inventory,
+    driver: Driver,
+    platform: Platform,
+    cache: Path,
+    progress: Progress,
+    fetch: Fetch | None = None,
+    only: Collection[str] = (),
+) -> Plan:
+    """The updates to rehearse and those held, with the reason. Touches nothing but `cache`.
+
+    `only`: ids (`plugin:akismet`) or slugs; nothing else is planned, and each must have an update: ConfigError when one has none.
+    SourceUnreachable when the online source gives no answer and the folders hold nothing to do either; with something from the
+    folders the plan goes on and lists the silent source as held.
+    """
+    held: list[Held] = []
+    candidates = _from_folders(site.sources.folders, driver, cache, held)
+    silent: SourceUnreachable | None = None
+    if site.sources.online:
+        try:
+            candidates += _from_api(site, inventory, driver, cache, fetch or http_fetch)
+        except SourceUnreachable as error:
+            silent = error
+            held.append(Held("source", error.where, "", "", f"{error.what}: {error.cause}"))
+    installed = {f"{component.kind}:{component.slug}": component for component in inventory.components}
+    for candidate in candidates:
+        if candidate.id not in installed:
+            progress.say(f"{candidate.source}: {candidate.id} is not installed here, left out")
+    newer = _newer(candidates, installed, only)
+    updates = _choose(newer, installed, inventory, platform, site.policy.hold, held)
+    if silent is not None and not updates:
+        raise silent
+    missing = [name for name in only if not any(name in (u.id, u.slug) for u in updates)]
+    if missing:
+        reasons = [f"{h.slug}: {h.reason}" for h in held]
+        raise ConfigError(
+            f"no package for {', '.join(missing)}",
+            where=", ".join(str(folder) for folder in site.sources.folders) or "sources",
+            cause="; ".join(reasons) or "no newer version was found in any source",
+            hint="put the package (a zip) into a folder of `sources.folders`, or leave the component out",
+        )
+    return Plan(inventory, tuple(updates), tuple(held))
+
+
+# ------------------------------------------------------------------------------------------------------------------ choosing
+
+
+def _newer(
+    candidates: Sequence[_Candidate], installed: Mapping[str, Component], only: Collection[str]
+) -> dict[str, list[_Candidate]]:
+    """Component → versions newer than the installed one, newest first."""
+    found: dict[str, list[_Candidate]] = {}
+    for candidate in candidates:
+        component = installed.get(candidate.id)
+        if component is None or (only and candidate.id not in only and candidate.info.slug not in only):
+            continue
+        if compare_versions(candidate.info.version, component.version) > 0:
+            found.setdefault(candidate.id, []).append(candidate)
+    return {name: sorted(found[name], key=cmp_to_key(_by_version), reverse=True) for name in sorted(found, key=_place)}
+
+
+def _by_version(a: _Candidate, b: _Candidate) -> int:
+    return compare_versions(a.info.version, b.info.version)
+
+
+def _place(name: str) -> tuple[int, str]:
+    return _ORDER.get(name.split(":", 1)[0], 3), name
+
+
+def _choose(
+    newer: Mapping[str, list[_Candidate]],
+    installed: Mapping[str, Component],
+    inventory: Inventory,
+    platform: Platform,
+    hold: Mapping[str, str],
+    held: list[Held],
+) -> list[Update]:
+    """The newest version of each component that fits. Core comes first, so that its new version counts for the rest."""
+    updates: list[Update] = []
+    core = inventory.version
+    for name, candidates in newer.items():
+        component = installed[name]
+        reason = hold.get(name) or hold.get(component.slug)
+        if reason is not None:
+            held.append(_held(component, candidates[0].info, f"held by policy: {reason}"))
+            continue
+        for candidate in candidates:
+            problem = _incompatible(candidate.info, platform.php, core)
+            if problem:
+                held.append(_held(component, candidate.info, problem))
+                continue
+            try:
+                package, sha256 = candidate.get()
+            except PackageRefused as error:
+                held.append(_held(component, candidate.info, _refusal(error)))
+                continue
+            updates.append(_update(component, candidate, package, sha256))
+            if component.kind == "core":
+                core = candidate.info.version
+            break
+    return updates
+
+
+def _incompatible(info: PackageInfo, php: str, core: str) -> str:
+    if info.requires_php and compare_versions(php, info.requires_php) < 0:
+        return f"requires PHP {info.requires_php}, the server has {php}"
+    if info.kind != "core" and info.requires_core and compare_versions(core, info.requires_core) < 0:
+        return f"requires core {info.requires_core}, this plan ends at {core}"
+    return ""
+
+
+def _held(component: Component, info: PackageInfo, reason: str) -> Held:
+    return Held(component.kind, component.slug, component.version, info.version, reason)
+
+
+def _refusal(error: PackageRefused) -> str:
+    return f"{Path(error.where).name}: {error.what}" + (f" ({error.cause})" if error.cause else "")
+
+
+def _update(component: Component, candidate: _Candidate, package: Path, sha256: str) -> Update:
+    info = candidate.info
+    return Update(
+        component.kind,
+        component.slug,
+        component.name,
+        component.version,
+        info.version,
+        package,
+        sha256,
+        candidate.source,
+        info.requires_php,
+        info.requires_core,
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------------- folders
+
+
+def _from_folders(folders: Sequence[Path], driver: Driver, cache: Path, held: list[Held]) -> list[_Candidate]:
+    found = []
+    for folder in folders:
+        if not folder.is_dir():
+            raise ConfigError(
+                "a folder of packages does not exist",
+                where=str(folder),
+                hint="create it, or correct `sources.folders` in site.yml",
+            )
+        for path in sorted(folder.glob("*.zip")):
+            try:
+                # What is read, hashed, planned and applied is one file of our own: the folder may change meanwhile.
+                package, sha256 = _keep(path, cache)
+                info = driver.read_package(package)
+            except PackageRefused as error:
+                cause = f" ({error.cause})" if error.cause else ""
+                held.append(Held("package", path.name, "", "", f"{path}: {error.what}{cause}"))
+                continue
+            found.append(_Candidate(info, f"{folder.name}/{path.name}", _kept(package, sha256)))
+    return found
+
+
+def _kept(package: Path, sha256: str) -> Callable[[], tuple[Path, str]]:
+    return lambda: (package, sha256)
+
+
+def _keep(path: Path, cache: Path) -> tuple[Path, str]:
+    """A private copy under its own sha256, made by temporary file and rename."""
+    cache.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=cache, prefix="incoming-")
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as into, path.open("rb") as file:
+            shutil.copyfileobj(file, into)
+            into.flush()
+            os.fsync(into.fileno())
+        sha256 = _sha256(temporary)
+        kept = cache / f"{sha256}.zip"
+        temporary.replace(kept)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return kept, sha256
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# -------------------------------------------------------------------------------------------------------------------- online
+
+
+def _from_api(site: Site, inventory: Inventory, driver: Driver, cache: Path, fetch: Fetch) -> list[_Candidate]:
+    asked = _reachable(fetch)
+    offers = driver.offers(inventory, asked, site.sources.api, site.sources.downloads)
+
+    def getter(offer: Offer) -> Callable[[], tuple[Path, str]]:
+        return lambda: _download(offer, driver, cache, asked)
+
+    return [_Candidate(offer.info, urlsplit(offer.url).netloc, getter(offer)) for offer in offers]
+
+
+def _reachable(fetch: Fetch) -> Fetch:
+    """`fetch` whose every failure is a SourceUnreachable that names the source."""
+
+    def asked(url: str, form: Mapping[str, str] | None) -> bytes:
+        try:
+            data: bytes = fetch(url, form)
+        except (httpx.HTTPError, OSError) as error:
+            raise SourceUnreachable(
+                "an update source does not answer",
+                where=urlsplit(url).netloc,
+                cause=f"{url}: {error or type(error).__name__}",
+                hint="try again later, or set `sources.online: false` to use the folders alone",
+            ) from error
+        return data
+
+    return asked
+
+
+def _download(offer: Offer, driver: Driver, cache: Path, fetch: Fetch) -> tuple[Path, str]:
+    """The offered package from the cache, or downloaded and verified. Only what was verified gets a note of its address."""
+    cache.mkdir(parents=True, exist_ok=True)
+    note = cache / f"{hashlib.sha256(offer.url.encode()).hexdigest()}.address"
+    if note.is_file():
+        sha256 = note.read_text(encoding="ascii").strip()
+        kept = cache / f"{sha256}.zip"
+        if kept.is_file() and _sha256(kept) == sha256:
+            return kept, sha256
+    data = fetch(offer.url, None)
+    descriptor, name = tempfile.mkstemp(dir=cache, prefix="incoming-", suffix=".zip")
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        info = driver.read_package(temporary)
+        if (info.kind, info.slug, info.version) != (offer.info.kind, offer.info.slug, offer.info.version):
+            raise PackageRefused(
+                "package refused: not what was offered",
+                where=offer.url,
+                cause=f"offered {offer.info.kind} {offer.info.slug} {offer.info.version}, "
+                f"received {info.kind} {info.slug} {info.version}",
+                hint="run `updater plan` again later",
+            )
+        driver.verify_download(temporary, offer, fetch)
+        kept, sha256 = _keep(temporary, cache)
+    finally:
+        temporary.unlink(missing_ok=True)
+    note.write_text(sha256, encoding="ascii")
+    return kept, sha256
+
+
+def http_fetch(url: str, form: Mapping[str, str] | None) -> bytes:
+    """GET, or POST of form data. httpx.HTTPError when there is no answer, or another status than 200."""
+    with httpx.Client(timeout=30.0, follow_redirects=True, headers={"User-Agent": "cms-updater"}) as client:
+        response = client.get(url) if form is None else client.post(url, data=dict(form))
+        response.raise_for_status()
+        return response.content
+
+
+# ------------------------------------------------------------------------------------------------------------------ versions
+
+
+def is_patch(update: Update) -> bool:
+    """True when only the third number or a later one rises: 6.8.1 → 6.8.2, not 6.8 → 6.9."""
+    return _release(update.from_version) == _release(update.to_version)
+
+
+def _release(version: str) -> tuple[str, ...]:
+    return tuple([*_parts(version), "0", "0"][:2])
+
+
+_STAGES = {"dev": 0, "alpha": 1, "a": 1, "beta": 2, "b": 2, "RC": 3, "rc": 3, "#": 4, "pl": 5, "p": 5}
+
+
+def compare_versions(left: str, right: str) -> int:
+    """-1, 0 or 1, as PHP's version_compare(), which the CMSs and their plugins order versions by.
+
+    https://www.php.net/version_compare: parts split at `.`, `-`, `_`, `+` and between digits and letters;
+    any other word < dev < alpha = a < beta = b < RC = rc < number < pl = p.
+    """
+    a, b = _parts(left), _parts(right)
+    for one, other in zip(a, b, strict=False):
+        order = _compare_part(one, other)
+        if order:
+            return order
+    if len(a) == len(b):
+        return 0
+    rest, sign = (a[len(b)], 1) if len(a) > len(b) else (b[len(a)], -1)
+    return sign if rest.isdigit() else sign * _sign(_stage(rest), _STAGES["#"])
+
+
+def _parts(version: str) -> list[str]:
+    text = re.sub(r"[-_+]", ".", version)
+    text = re.sub(r"(?<=\d)(?=[^\d.])|(?<=[^\d.])(?=\d)", ".", text)
+    return [part for part in text.split(".") if part]
+
+
+def _compare_part(one: str, other: str) -> int:
+    if one.isdigit() and other.isdigit():
+        return _sign(int(one), int(other))
+    return _sign(_stage(one), _stage(other))
+
+
+def _stage(part: str) -> int:
+    if part.isdigit():
+        return _STAGES["#"]
+    return next((rank for name, rank in _STAGES.items() if part.startswith(name)), -1)
+
+
+def _sign(a: int, b: int) -> int:
+    return (a > b) - (a < b)
