@@ -168,8 +168,10 @@ class Journal:
     def find(self, run: str) -> RunRow:
         """The run with this id or unique beginning of one; `last` is the newest. UpdaterError when there is none."""
         rows = self.runs(limit=10_000)
-        if run == "last" and rows:
-            return rows[0]
+        if run == "last":
+            if rows:
+                return rows[0]
+            raise UpdaterError("there are no runs yet", where=str(self.state / "runs"), hint="`updater run` makes one")
         matching = [row for row in rows if row.run == run] or [row for row in rows if run and row.run.startswith(run)]
         if len(matching) == 1:
             return matching[0]

@@ -54,11 +54,12 @@ def test_a_customer_can_order(shop: Shop, flow: Flow, capture: Any, fact: Any) -
     capture("cart")
 
     go_to_checkout(shop)
+    if shop.read_only:  # production: the form is rendered, and nobody's data is typed into it
+        note_checkout(shop)
+        return
     fill_in(shop, flow)
     note_checkout(shop)
     capture("checkout")
-    if shop.read_only:
-        return
 
     place_order(shop)
     note_order(shop)

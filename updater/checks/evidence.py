@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -83,4 +84,5 @@ def gather(
 
 
 def _complaints(view: PageView) -> tuple[str, ...]:
-    return (*view.console, *view.failed)
+    """Without line and column: an update moves code, and an old error on another line is no new one."""
+    return tuple(re.sub(r":\d+(?::\d+)?\)?$", "", line) for line in (*view.console, *view.failed))

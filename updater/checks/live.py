@@ -32,8 +32,11 @@ def check_live(
     expected: Mapping[str, str],
     out: Path,
     progress: Progress | None = None,
+    time_limit: float = 120.0,
 ) -> tuple[Check, ...]:
     """Render pages, cart and checkout of production in one window size, without pictures: it is closed and every second counts.
+
+    After `time_limit` seconds the pass is ended and has failed: a page that hangs must not use up the closed window.
 
     `target` must be read-only: nothing is placed, sent or logged in to. `expected` as `expectations` gives it; a page that it
     names and that is not found fails. ValueError for a target that is not read-only.
@@ -44,7 +47,7 @@ def check_live(
     here = {key: value for key, value in expected.items() if split_fact(key)[2] == viewport.name}
     paths = tuple(dict.fromkeys(scope for _, scope, _ in map(split_fact, here) if scope.startswith("/")))
     narrowed = replace(site, viewports=(viewport,), pages=paths or site.pages, discover=False, smoke_tests=None)
-    seen = observe(target, narrowed, suite, out, progress or Silent(), pictures=False)
+    seen = observe(target, narrowed, suite, out, progress or Silent(), pictures=False, time_limit=time_limit)
     return (_ran(seen), _as_expected(here, expectations(seen)))
 
 

@@ -1,0 +1,169 @@
+"""What a person types and reads: help, messages, exit codes. Nothing here connects anywhere."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from updater import cli
+from updater.errors import ExitCode
+from updater.journal import Journal
+
+COMMANDS = [
+    "init",
+    "check",
+    "plan",
+    "run",
+    "approve",
+    "reject",
+    "rollback",
+    "status",
+    "runs",
+    "report",
+    "clean",
+    "demo",
+]
+
+
+@dataclass(frozen=True)
+class Answer:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Typed(Protocol):
+    def __call__(self, *arguments: str, cwd: Path) -> Answer: ...
+
+
+@pytest.fixture
+def updater(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Typed:
+    """The command as typed in a folder, without a terminal. In this process: starting Python costs more than the command."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def typed(*arguments: str, cwd: Path) -> Answer:
+        monkeypatch.chdir(cwd)
+        capsys.readouterr()
+        code: object = 0
+        try:
+            cli.main(list(arguments))
+        except SystemExit as end:
+            code = end.code
+        shown = capsys.readouterr()
+        return Answer(int(code or 0), shown.out, shown.err)  # type: ignore[call-overload]
+
+    return typed
+
+
+@pytest.fixture
+def site(tmp_path: Path, updater: Typed) -> Path:
+    made = updater(
+        "init",
+        "--host",
+        "127.0.0.1",
+        "--user",
+        "deploy",
+        "--docroot",
+        "/srv/shop",
+        "--url",
+        "https://shop.example",
+        cwd=tmp_path,
+    )
+    assert made.returncode == 0, made.stderr
+    return tmp_path
+
+
+def test_help_names_every_command_in_the_order_of_the_story(tmp_path: Path, updater: Typed) -> None:
+    text = updater("--help", cwd=tmp_path).stdout
+    listed = [line.split()[0] for line in text.partition("Commands:")[2].splitlines() if line.strip()]
+    assert listed == COMMANDS
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str, tmp_path: Path, updater: Typed) -> None:
+    shown = updater(command, "--help", cwd=tmp_path)
+    assert shown.returncode == 0
+    assert "Usage: " in shown.stdout
+
+
+def test_what_init_writes_is_valid(site: Path, updater: Typed) -> None:
+    assert updater("check", cwd=site).returncode == ExitCode.DONE
+
+
+def test_init_never_overwrites(site: Path, updater: Typed) -> None:
+    before = (site / "site.yml").read_bytes()
+    again = updater("init", cwd=site)
+    assert again.returncode == ExitCode.USAGE
+    assert "there is a file already" in again.stderr
+    assert (site / "site.yml").read_bytes() == before
+
+
+def test_a_missing_site_says_what_to_type(tmp_path: Path, updater: Typed) -> None:
+    for command in ("check", "run", "plan", "status"):
+        answer = updater(command, cwd=tmp_path)
+        assert answer.returncode == ExitCode.USAGE
+        assert "updater init" in answer.stderr
+        assert "Traceback" not in answer.stderr
+
+
+def test_five_mistakes_are_told_at_once_with_their_lines(site: Path, updater: Typed) -> None:
+    (site / "site.yml").write_text(
+        "site: shop\n"
+        "url: shop.example\n"
+        "server: {host: h, user: u, prot: 22}\n"
+        "docroot: relative/path\n"
+        "flows: [{name: checkout, viewport: desktop}]\n"
+        "policy: {approve: always}\n"
+    )
+    answer = updater("run", cwd=site)
+    assert answer.returncode == ExitCode.USAGE
+    for line in (2, 3, 4, 5, 6):
+        assert f"site.yml:{line}: " in answer.stderr
+    assert "flows[0].viewport" in answer.stderr
+
+
+def test_an_unreachable_server_is_an_error_with_a_report_and_not_a_crash(site: Path, updater: Typed) -> None:
+    config = site / "site.yml"
+    config.write_text(config.read_text().replace("  port: 22", "  port: 1"))  # nobody listens on 127.0.0.1:1
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
+    config.write_text(config.read_text().replace("  #host_key: ssh-ed25519 AAAA…", f"  host_key: {key}"))
+    answer = updater("run", "--json", cwd=site)
+    record = json.loads(answer.stdout)
+    assert answer.returncode == record["exit_code"] == ExitCode.USAGE
+    assert "127.0.0.1" in record["error"]
+    assert (site / ".updater" / "runs" / record["run"] / "report.html").is_file()
+    listed = json.loads(updater("runs", "--json", cwd=site).stdout)
+    assert [(row["run"], row["state"]) for row in listed] == [(record["run"], "failed")]
+
+
+def test_without_runs_there_is_nothing_to_approve(site: Path, updater: Typed) -> None:
+    answer = updater("approve", cwd=site)
+    assert answer.returncode == ExitCode.USAGE
+    assert "there are no runs yet" in answer.stderr
+
+
+def test_an_approval_by_flag_needs_a_name(site: Path, updater: Typed) -> None:
+    answer = updater("approve", "--yes", cwd=site)
+    assert answer.returncode == ExitCode.USAGE
+    assert "--person" in answer.stderr
+
+
+def test_status_shows_the_steps_of_the_newest_run(site: Path, updater: Typed) -> None:
+    journal = Journal(site / ".updater")
+    journal.begin("20260101-000000-abcd", "my-shop")
+    journal.started("20260101-000000-abcd", "clone")
+    journal.close()
+    shown = updater("status", cwd=site)
+    assert "20260101-000000-abcd" in shown.stdout
+    assert "clone" in shown.stdout
+
+
+def test_a_bug_is_told_from_an_error_of_the_user(site: Path, updater: Typed) -> None:
+    (site / ".updater").write_text("a file where the folder should be")
+    answer = updater("runs", cwd=site)
+    assert answer.returncode in (ExitCode.BUG, ExitCode.USAGE)
+    assert "Traceback" not in answer.stderr

@@ -1,0 +1,508 @@
+"""The commands: parse, call, print, exit code. The only room that knows a terminal."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from updater import __version__, config, pipeline
+from updater.errors import ExitCode, UpdaterError
+from updater.journal import Journal
+from updater.model import Site
+from updater.report import RunRecord, run_json
+from updater.secrets import redact
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+SITE = click.argument("site", required=False, default=".", type=click.Path(path_type=Path))
+AT = click.option(
+    "--site",
+    "-s",
+    "site",
+    default=".",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="site.yml, or the folder that holds it",
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="print JSON instead of text")
+RUN = click.argument("run", required=False, default="last")
+
+
+# --------------------------------------------------------------------------------------------------------- progress
+
+
+class Terminal:
+    """Progress on a terminal: each step with its seconds, and what is happening now with the time so far."""
+
+    def __init__(self) -> None:
+        self._begun = time.monotonic()
+        self._step = ""
+        self._step_begun = self._begun
+        self._status = err.status("")
+
+    def __enter__(self) -> Terminal:
+        self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._finish_step()
+        self._status.stop()
+
+    def step(self, name: str) -> None:
+        self._finish_step()
+        self._step, self._step_begun = name, time.monotonic()
+        self._status.update(f"[bold]{escape(name)}[/]")
+
+    def say(self, message: str) -> None:
+        self._status.update(f"[bold]{escape(self._step)}[/]  {escape(redact(message))}  [dim]{self._elapsed()}[/]")
+
+    def _finish_step(self) -> None:
+        if self._step:
+            seconds = time.monotonic() - self._step_begun
+            err.print(f"[green]✓[/] {escape(self._step):<24} [dim]{seconds:6.1f} s[/]")
+            self._step = ""
+
+    def _elapsed(self) -> str:
+        minutes, seconds = divmod(int(time.monotonic() - self._begun), 60)
+        return f"{minutes}:{seconds:02d}"
+
+
+class Lines:
+    """Progress where no terminal is: one plain line each, with the time since the start. For CI logs and cron mail."""
+
+    def __init__(self) -> None:
+        self._begun = time.monotonic()
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def step(self, name: str) -> None:
+        self._print(f"== {name}")
+
+    def say(self, message: str) -> None:
+        self._print(f"   {message}")
+
+    def _print(self, line: str) -> None:
+        minutes, seconds = divmod(int(time.monotonic() - self._begun), 60)
+        print(f"{minutes:02d}:{seconds:02d} {redact(line)}", file=sys.stderr, flush=True)
+
+
+def _progress() -> Terminal | Lines:
+    return Terminal() if err.is_terminal else Lines()
+
+
+# ---------------------------------------------------------------------------------------------------- the commands
+
+
+class _InOrder(click.Group):
+    """Commands are listed in the order of the story, not of the alphabet."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="updater")
+def cli() -> None:
+    """Rehearses a shop's updates on a Docker copy and deploys them only when the shop still sells.
+
+    \b
+    First time:   updater init site.yml --host shop.example --user deploy --docroot /var/www/shop
+                  updater check site.yml --connect
+    Every week:   updater run site.yml      (clone, stage, update, test; ends awaiting approval)
+                  updater approve           (shows what changed, asks, deploys)
+
+    \b
+    Exit codes:   0 done, or nothing to do        1 update rejected, production untouched
+                  2 usage or configuration        3 awaiting approval
+                  4 rolled back and verified      5 state unknown: page someone
+                  6 another run holds the site    7 inconclusive: could not know, not deployed
+                  70 a bug                        130 interrupted
+    """
+
+
+@cli.command(short_help="Write a commented site.yml to fill in.")
+@click.argument("path", default="site.yml", type=click.Path(path_type=Path))
+@click.option("--name", help="the site's name in reports")
+@click.option("--url", help="its public address, https://shop.example")
+@click.option("--host", help="the ssh server")
+@click.option("--user", help="the ssh user")
+@click.option("--docroot", help="the folder that holds index.php, on the server")
+def init(path: Path, **found: str | None) -> None:
+    """Write a commented site.yml to fill in."""
+    path = path / "site.yml" if path.is_dir() else path
+    if path.exists():
+        raise UpdaterError("there is a file already", where=str(path), hint="name another: `updater init other.yml`")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(config.template(**{key: value for key, value in found.items() if value}), encoding="utf-8")
+    out.print(f"wrote {path}\nnext: fill it in, then `updater check {path} --connect`", markup=False)
+
+
+@cli.command(short_help="Validate site.yml; --connect shows the server.")
+@SITE
+@click.option("--connect", is_flag=True, help="also log in and show what the server can do")
+@JSON
+def check(site: Path, connect: bool, as_json: bool) -> None:
+    """Validate site.yml; with --connect, show what was found on the server."""
+    loaded = _load(site)
+    rows = [("setting", name, value) for name, value in config.describe(loaded)]
+    refused = False
+    if connect:
+        with _progress() as progress:
+            findings = pipeline.check(loaded, progress)
+        rows += [(finding.status, finding.name, finding.detail) for finding in findings]
+        refused = any(finding.status == "refused" for finding in findings)
+    if as_json:
+        _print_json([{"kind": kind, "name": name, "detail": detail} for kind, name, detail in rows])
+    else:
+        marks = {"setting": "", "proven": "[green]✓[/]", "fallback": "[yellow]~[/]", "refused": "[red]✗[/]"}
+        table = Table(show_header=False, box=None, padding=(0, 1))
+        for kind, name, detail in rows:
+            table.add_row(marks[kind], escape(redact(name)), escape(redact(detail)))
+        out.print(table)
+        if refused:
+            out.print("\n[red]✗[/] marks what keeps this site from being promoted; cloning and testing may still work.")
+        elif not connect:
+            out.print(f"\nsite.yml is valid. next: `updater check {site} --connect`", markup=False)
+    sys.exit(ExitCode.USAGE if refused else ExitCode.DONE)
+
+
+@cli.command(short_help="Show what would be updated.")
+@SITE
+@JSON
+def plan(site: Path, as_json: bool) -> None:
+    """Show what would be updated and what is held back, without staging anything."""
+    with _progress() as progress:
+        found = pipeline.plan(_load(site), progress)
+    if as_json:
+        _print_json(
+            {
+                "updates": [
+                    {"kind": u.kind, "slug": u.slug, "from": u.from_version, "to": u.to_version, "source": u.source}
+                    for u in found.updates
+                ],
+                "held": [
+                    {"kind": h.kind, "slug": h.slug, "from": h.from_version, "to": h.to_version, "reason": h.reason}
+                    for h in found.held
+                ],
+            }
+        )
+        return
+    table = Table("", "component", "from", "to", "", box=None, padding=(0, 1))
+    for update in found.updates:
+        table.add_row(
+            "[green]update[/]", escape(update.name), update.from_version, update.to_version, escape(update.source)
+        )
+    for held in found.held:
+        table.add_row("[yellow]held[/]", escape(held.slug), held.from_version, held.to_version, escape(held.reason))
+    out.print(table if found.updates or found.held else "nothing to update")
+
+
+@cli.command(short_help="Clone, stage, update, test.")
+@SITE
+@JSON
+def run(site: Path, as_json: bool) -> None:
+    """Clone, stage, update, test. Ends as promoted, awaiting approval, rejected, inconclusive or nothing to do."""
+    loaded = _load(site)
+    with _journal(loaded) as journal, _progress() as progress:
+        record = pipeline.run(loaded, journal, progress)
+    _show_end(record, loaded, as_json)
+
+
+@cli.command(short_help="Show what changed, ask, deploy.")
+@RUN
+@AT
+@click.option("--yes", is_flag=True, help="approve without the prompt; needs --person")
+@click.option("--person", help="who approves; default: your login")
+@click.option("--no-input", is_flag=True, help="never ask: end with 3 when an answer is needed")
+@JSON
+def approve(run: str, site: Path, yes: bool, person: str | None, no_input: bool, as_json: bool) -> None:
+    """Show what changed and ask; on yes, compare with production once more and deploy."""
+    loaded = _load(site)
+    if yes and not person:
+        raise UpdaterError(
+            "--yes needs --person", cause="an approval is recorded with a name", hint="add --person 'Anna K.'"
+        )
+    with _journal(loaded) as journal:
+        run_id = journal.find(run).run
+        what = pipeline.waiting(loaded, journal, run_id)
+        err.print(_summary(what), markup=True)
+        if not yes:
+            if no_input or not sys.stdin.isatty():
+                err.print(
+                    "an answer is needed: run `updater approve` on a terminal, or add --yes --person NAME", markup=False
+                )
+                sys.exit(ExitCode.AWAITING_APPROVAL)
+            if not click.confirm("Deploy this to production now?", default=False, err=True):
+                err.print(f"not deployed; the run still waits. `updater reject {run_id}` closes it.", markup=False)
+                sys.exit(ExitCode.AWAITING_APPROVAL)
+        with _progress() as progress:
+            record = pipeline.approve(
+                loaded,
+                journal,
+                progress,
+                run_id,
+                person=person or getpass.getuser(),
+                shown_sha256=what.record.evidence_sha256,
+            )
+    _show_end(record, loaded, as_json)
+
+
+@cli.command(short_help="Close a waiting run without deploying.")
+@RUN
+@AT
+@click.option("--reason", default="", help="why, for the report")
+@click.option("--person", help="who rejects; default: your login")
+@JSON
+def reject(run: str, site: Path, reason: str, person: str | None, as_json: bool) -> None:
+    """Close a waiting run without deploying it."""
+    loaded = _load(site)
+    with _journal(loaded) as journal, _progress() as progress:
+        run_id = journal.find(run).run
+        record = pipeline.reject(loaded, journal, progress, run_id, person=person or getpass.getuser(), reason=reason)
+    if as_json:
+        _print_json(run_json(record))
+    else:
+        out.print(f"run {run_id} rejected; production was not touched", markup=False)
+
+
+@cli.command(short_help="Bring back the code before the last deploy.")
+@SITE
+@JSON
+def rollback(site: Path, as_json: bool) -> None:
+    """Bring back the code that the last promotion replaced (refused after a database migration)."""
+    loaded = _load(site)
+    with _journal(loaded) as journal, _progress() as progress:
+        record = pipeline.rollback(loaded, journal, progress)
+    _show_end(record, loaded, as_json)
+
+
+@cli.command(short_help="Show how far the newest run came.")
+@SITE
+@JSON
+def status(site: Path, as_json: bool) -> None:
+    """Show how far the newest run came, and whether something runs now."""
+    loaded = _load(site)
+    with _journal(loaded) as journal:
+        rows = journal.runs(limit=1)
+        if not rows:
+            out.print("no runs yet. next: `updater run`")
+            return
+        newest, steps = rows[0], journal.steps(rows[0].run)
+    if as_json:
+        _print_json(
+            {
+                "run": newest.run,
+                "state": newest.state,
+                "exit_code": newest.exit_code,
+                "steps": [{"step": s.step, "status": s.status, "at": s.at.isoformat()} for s in steps],
+            }
+        )
+        return
+    out.print(f"[bold]{newest.run}[/]  {escape(newest.site)}  [bold]{newest.state}[/]")
+    for step in steps:
+        mark = "[green]✓[/]" if step.status == "done" else "[yellow]…[/]"
+        out.print(f"  {mark} {step.at:%H:%M:%S}  {escape(step.step)}")
+
+
+@cli.command(short_help="List runs, newest first.")
+@SITE
+@JSON
+def runs(site: Path, as_json: bool) -> None:
+    """List this site's runs, newest first."""
+    loaded = _load(site)
+    with _journal(loaded) as journal:
+        rows = journal.runs()
+    if as_json:
+        _print_json(
+            [{"run": r.run, "started": r.started.isoformat(), "state": r.state, "exit_code": r.exit_code} for r in rows]
+        )
+        return
+    table = Table("run", "started (UTC)", "state", "exit", box=None, padding=(0, 1))
+    for row in rows:
+        table.add_row(
+            row.run, f"{row.started:%Y-%m-%d %H:%M}", row.state, "" if row.exit_code is None else str(row.exit_code)
+        )
+    out.print(table if rows else "no runs yet. next: `updater run`")
+
+
+@cli.command(short_help="Print where a run's report lies.")
+@RUN
+@AT
+@JSON
+def report(run: str, site: Path, as_json: bool) -> None:
+    """Print where a run's report lies (HTML, JSON, JUnit, Markdown)."""
+    loaded = _load(site)
+    with _journal(loaded) as journal:
+        row = journal.find(run)
+        folder = journal.folder(row.run)
+    if as_json:
+        click.echo((folder / "run.json").read_text(encoding="utf-8"))
+        return
+    for name in ("report.html", "run.json", "junit.xml", "report.md"):
+        if (folder / name).exists():
+            click.echo(folder / name)
+
+
+@cli.command(short_help="Remove what killed runs left behind.")
+@SITE
+@click.option(
+    "--all", "everything", is_flag=True, help="remove every stack of every site on this machine, even running ones"
+)
+@JSON
+def clean(site: Path, everything: bool, as_json: bool) -> None:
+    """Remove staging stacks that a killed run left behind, and this site's private copies of production."""
+    with _progress() as progress:
+        removed = pipeline.clean(None if everything else _load(site), progress)
+    if as_json:
+        _print_json(removed)
+    else:
+        out.print("\n".join(f"removed {name}" for name in removed) or "nothing to remove", markup=False)
+
+
+@cli.command(short_help="Watch it all work on a real WordPress shop.")
+@click.option("--keep", is_flag=True, help="leave the demo's shop running afterwards, and say how to look at it")
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    default=Path("demo-run"),
+    show_default=True,
+    help="where site.yml and the reports go",
+)
+def demo(keep: bool, folder: Path) -> None:
+    """Watch the whole pipeline work on a real WordPress shop in a container: good updates deployed, a broken one caught."""
+    from updater import demo as story  # a demo is no reason to load its code on every command
+
+    with _progress() as progress:
+        shown = story.play(folder.resolve(), progress, keep=keep, say=lambda line: err.print(line, markup=False))
+    sys.exit(shown)
+
+
+# ------------------------------------------------------------------------------------------------------ what is shown
+
+
+def _show_end(record: RunRecord, site: Site, as_json: bool) -> None:
+    if as_json:
+        _print_json(run_json(record))
+        sys.exit(record.exit_code)
+    colour = {0: "green", 1: "red", 3: "cyan"}.get(record.exit_code, "yellow")
+    err.print(f"\n[bold {colour}]{escape(record.state.upper())}[/]  run {record.run}")
+    for reason in record.reasons:
+        err.print(f"  {escape(redact(reason))}")
+    for result in record.updates:
+        err.print(
+            f"  {escape(result.name)} {result.from_version} → {result.to_version}: {escape(result.outcome)}"
+            + (f" ({escape(redact(result.reason))})" if result.reason else "")
+        )
+    if record.error:
+        err.print(escape(redact(record.error)))
+    if record.outcome is not None:
+        err.print(f"  the shop was closed for {record.outcome.closed_seconds:.1f} s")
+    err.print(f"  report: {site.state / 'runs' / record.run / 'report.html'}", markup=False, soft_wrap=True)
+    if record.exit_code == ExitCode.AWAITING_APPROVAL:
+        err.print(
+            f"  next:   updater approve {record.run} --site {os.path.relpath(site.config)}",
+            markup=False,
+            soft_wrap=True,
+        )
+    sys.exit(record.exit_code)
+
+
+def _summary(what: pipeline.Waiting) -> str:
+    record, release = what.record, what.release
+    lines = [
+        f"[bold]{escape(record.site)}[/]  {escape(record.url)}",
+        f"run {record.run}, verdict [bold]{what.judgement.verdict}[/]",
+        "",
+    ]
+    lines += [
+        f"  {escape(u.name)}: {u.from_version} → {u.to_version}  [dim]{escape(u.source)}[/]" for u in release.updates
+    ]
+    lines += ["", f"  {len(release.changed)} files change in {len(release.units)} places"]
+    if release.migration.needed:
+        tables = ", ".join(
+            release.migration.changed_tables + release.migration.created_tables + release.migration.dropped_tables
+        )
+        lines += [
+            f"  the database migrates: {escape(tables)}",
+            "  rolling back later needs a person: orders may have come since",
+        ]
+    else:
+        lines += ["  no database migration: `updater rollback` can bring the old code back"]
+    lines += [f"  the shop is closed for about {max(3, round(release.rehearsed_seconds))} s, at most {what.deadline} s"]
+    failed = [c for c in what.evidence.checks if c.status != "passed"]
+    lines += [
+        f"  {len(what.evidence.checks)} checks, {len(failed)} not passed, {len(what.evidence.pictures)} pictures compared"
+    ]
+    lines += [f"  [yellow]{escape(c.name)}[/]: {escape(redact(c.detail))}" for c in failed]
+    lines += [f"  evidence {record.evidence_sha256[:16]}…", ""]
+    return "\n".join(lines)
+
+
+def _print_json(value: Any) -> None:
+    click.echo(redact(json.dumps(value, indent=1, ensure_ascii=False, default=str)))
+
+
+def _load(path: Path) -> Site:
+    return config.load(path / "site.yml" if path.is_dir() else path)
+
+
+@contextmanager
+def _journal(site: Site) -> Iterator[Journal]:
+    journal = Journal(site.state)
+    try:
+        yield journal
+    finally:
+        journal.close()
+
+
+# ------------------------------------------------------------------------------------- three kinds of end: README
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run a command. Expected errors, Ctrl-C and bugs are three different exits."""
+    signal.signal(signal.SIGTERM, _interrupt)  # a CI job that is cancelled ends like Ctrl-C
+    try:
+        cli.main(args=argv, standalone_mode=False)
+    except UpdaterError as error:
+        err.print(f"[bold red]error:[/] {escape(redact(str(error)))}", soft_wrap=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(ExitCode.USAGE)
+    except (KeyboardInterrupt, click.Abort):
+        err.print(
+            "\ninterrupted; production is whole. `updater status` shows how far it came, `updater clean` tidies up.",
+            markup=False,
+        )
+        sys.exit(ExitCode.INTERRUPTED)
+    except Exception:
+        log = Path.cwd() / "updater-bug.log"
+        log.write_text(redact(traceback.format_exc()), encoding="utf-8")
+        err.print(f"[bold red]this is a bug in updater[/], not in your site. The details are in {log}", soft_wrap=True)
+        sys.exit(ExitCode.BUG)
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,555 @@
+"""The story of one run, top to bottom. Says what happens; how is in the rooms below.
+
+Site ─clone→ Snapshot ─stage→ Stack ─inventory→ Plan ─update→ Trial ─check→ Evidence ─judge→ Judgement
+     ─approve→ ApprovedRelease ─promote→ Outcome
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from updater import cms, notify, report, resources, sources
+from updater.checks import evidence, live, logs, smoke, verdict
+from updater.checks.observation import Observation, Target
+from updater.cms.base import Driver
+from updater.config import revision
+from updater.errors import ApprovalRefused, Drifted, ExitCode, UpdaterError
+from updater.journal import Journal, digest, new_run_id, now, site_lock
+from updater.log import Progress, timed
+from updater.model import (
+    Approve,
+    Check,
+    Evidence,
+    Installation,
+    Judgement,
+    Layout,
+    Outcome,
+    Plan,
+    Platform,
+    Release,
+    Site,
+    Snapshot,
+    Stack,
+    Trial,
+    Verdict,
+)
+from updater.production import clone, host, probe, transaction
+from updater.report.record import RunRecord, UpdateResult
+from updater.staging import rehearse, stack
+
+AWAITING, PROMOTED, REJECTED, INCONCLUSIVE, ROLLED_BACK, NOTHING = (
+    "awaiting approval",
+    "promoted",
+    "rejected",
+    "inconclusive",
+    "rolled back",
+    "nothing to do",
+)
+
+
+@dataclass(slots=True)
+class Run:
+    """One run while it lives: its place in the journal, its clock, and the record that becomes the report."""
+
+    site: Site
+    journal: Journal
+    progress: Progress
+    id: str
+    folder: Path
+    record: RunRecord
+    timings: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def step(self, name: str, **names: str) -> Iterator[None]:
+        """One arrow of the story: announced, journaled before and after, timed."""
+        self.progress.step(name)
+        self.journal.started(self.id, name, **names)
+        with timed(self.timings, name):
+            yield
+        self.journal.done(self.id, name)
+
+    def keep(self, name: str, noun: object) -> None:
+        """Keep a noun for the commands that come later: approve, rollback, report."""
+        self.journal.done(self.id, name, noun)
+
+    def tell(self, **changes: Any) -> None:
+        self.record = replace(self.record, **changes)
+
+    def note(self, text: str) -> None:
+        self.tell(notes=(*self.record.notes, text))
+
+    def end(self, state: str, exit_code: ExitCode) -> None:
+        self.tell(state=state, exit_code=int(exit_code), finished=now())
+
+
+# ------------------------------------------------------------------------------------------------------ updater run
+
+
+def run(site: Site, journal: Journal, progress: Progress) -> RunRecord:
+    """Clone, stage, update, check and judge; promote when policy approves by itself, else leave it awaiting approval.
+
+    Expected failures end in the record, with their exit code; every run ends with a report in its folder.
+    Raises SiteLocked when another run works on this site.
+    """
+    run_id = new_run_id()
+    with site_lock(site.state, run_id), _new_record(site, journal, progress, run_id) as this:
+        stack.clean(progress)  # what a killed run of this site left behind
+        snapshot, layout = _clone(this)
+        driver = cms.driver(snapshot.installation.cms)
+        production = _look_at_production(this, driver, layout)
+        with _staged(this, driver, layout, snapshot) as shop:
+            plan = _plan(this, driver, shop, snapshot.platform)
+            if not plan.updates:
+                this.end(NOTHING, ExitCode.DONE)
+                return this.record
+            before, noise = _look_twice(this, driver, layout, shop, production)
+            trial, release = _update(this, driver, layout, snapshot, plan, shop)
+            after = None if trial.failure else _look(this, driver, layout, shop, evidence.AFTER, like=before)
+            seen = _gather(this, production, before, noise, after, shop)
+            matched = shop.stack
+        judgement = _judge(this, seen, trial, matched)
+        if judgement.verdict is Verdict.FAIL:
+            this.end(REJECTED, ExitCode.REJECTED)
+        elif judgement.verdict is Verdict.INCONCLUSIVE or release is None:
+            this.end(INCONCLUSIVE, ExitCode.INCONCLUSIVE)
+        else:
+            this.end(AWAITING, ExitCode.AWAITING_APPROVAL)
+            if _policy_approves(site, plan):
+                _save(this)
+                _approve_and_promote(this, release, judgement, f"policy (approve: {site.policy.approve})", seen)
+    return this.record
+
+
+def _clone(this: Run) -> tuple[Snapshot, Layout]:
+    site = this.site
+    with this.step("clone"), host.connect(site.server) as server:
+        php = probe.find_php(server, site)
+        installation = cms.detect(server, site.docroot, php, site.cms)
+        driver = cms.driver(installation.cms)
+        this.tell(cms=installation.cms)
+        this.progress.say(f"found {installation.cms} {installation.version} in {site.docroot}")
+        layout = driver.layout(server, installation)
+        platform = probe.read_platform(server, site, installation)
+        mirror, into = site.state / "mirror", this.folder / "snapshot"
+        return clone.clone(server, site, installation, layout, platform, this.id, mirror, into, this.progress), layout
+
+
+def _look_at_production(this: Run, driver: Driver, layout: Layout) -> Observation:
+    with this.step("look at production"):
+        folder = this.folder / "production"
+        return smoke.observe(_production(this.site), this.site, _suite(layout), folder, this.progress)
+
+
+@contextmanager
+def _staged(this: Run, driver: Driver, layout: Layout, snapshot: Snapshot) -> Iterator[stack.StackHandle]:
+    with ExitStack() as lifetime:
+        with this.step("stage", run=this.id):
+            shop = lifetime.enter_context(stack.stage(this.site, snapshot, layout, this.progress))
+            driver.guard(shop, shop.installation, shop.stack.hosts)
+            shop.checkpoint("clean")
+        if not shop.stack.matched:
+            this.note(f"staging differs from production: {shop.stack.mismatch}")
+        yield shop
+
+
+def _plan(this: Run, driver: Driver, shop: stack.StackHandle, platform: Platform) -> Plan:
+    with this.step("plan"):
+        inventory = driver.inventory(shop, shop.installation)
+        cache = this.site.state / "packages"
+        plan = sources.plan(this.site, inventory, driver, platform, cache, this.progress)
+    this.tell(inventory=inventory, updates=_results(plan), held=plan.held)
+    this.keep("plan", plan)
+    return plan
+
+
+def _look_twice(
+    this: Run, driver: Driver, layout: Layout, shop: stack.StackHandle, production: Observation
+) -> tuple[Observation, Observation]:
+    """The un-updated shop, twice: what differs between the two is noise. Ends at checkpoint `clean`."""
+    before = _look(this, driver, layout, shop, evidence.BEFORE, like=production)
+    shop.restore("clean")
+    noise = _look(this, driver, layout, shop, evidence.NOISE, like=before)
+    shop.restore("clean")
+    return before, noise
+
+
+def _update(
+    this: Run, driver: Driver, layout: Layout, snapshot: Snapshot, plan: Plan, shop: stack.StackHandle
+) -> tuple[Trial, Release | None]:
+    with this.step("update"):
+        shop.step("update")
+        noise = rehearse.measure_noise(shop, driver, layout, this.progress)
+        trial = rehearse.rehearse(shop, driver, layout, noise, plan.updates, this.progress)
+        if trial.failure:
+            return trial, None
+        release = rehearse.build_release(shop, driver, snapshot, plan.inventory, trial, this.site.name, this.folder)
+    this.keep("release", release)
+    this.tell(changed_files=len(release.changed), migration=trial.migration)
+    return trial, release
+
+
+def _look(
+    this: Run, driver: Driver, layout: Layout, shop: stack.StackHandle, phase: str, like: Observation
+) -> Observation:
+    """One pass over the staged shop: smoke tests, pictures, facts, and what its logs and its database say."""
+    with this.step(f"look: {phase}"):
+        shop.step(phase)
+        paths = (shop.php_errors, *driver.error_logs(shop, shop.installation))
+        offsets = logs.mark(shop, paths)
+        return smoke.observe(
+            _staging(this.site, shop.stack),
+            this.site,
+            _suite(layout),
+            this.folder / phase,
+            this.progress,
+            state=lambda: driver.orders(shop, shop.installation, this.site.orders),
+            errors=lambda: logs.read_errors(shop, paths, offsets),
+            like=like,
+        )
+
+
+def _gather(
+    this: Run,
+    production: Observation,
+    before: Observation,
+    noise: Observation,
+    after: Observation | None,
+    shop: stack.StackHandle,
+) -> Evidence:
+    with this.step("compare"):
+        seen = evidence.gather(
+            before,
+            noise,
+            after,
+            fidelity=[live.fidelity(production, before)],
+            blocked=shop.blocked(),
+            mail=shop.mail(),
+            thresholds=this.site.thresholds,
+            folder=this.folder,
+        )
+    this.keep("evidence", seen)
+    this.tell(evidence=seen, evidence_sha256=digest(seen))
+    if shop.remaining_personal:
+        places = ", ".join(f"{it.table}.{it.column} ({it.kind}, {it.rows} rows)" for it in shop.remaining_personal)
+        this.note(f"personal data may remain in staging's copy: {places}; name the columns in clone.scrub")
+    return seen
+
+
+def _judge(this: Run, seen: Evidence, trial: Trial, staged: Stack) -> Judgement:
+    with this.step("judge"):
+        judgement = verdict.judge(
+            seen,
+            stack_matched=staged.matched,
+            mismatch=staged.mismatch,
+            accept_nearest=this.site.policy.accept_nearest_stack,
+            trial_failure=trial.failure,
+        )
+    this.keep("judgement", judgement)
+    this.tell(verdict=judgement.verdict, reasons=judgement.reasons)
+    return judgement
+
+
+def _policy_approves(site: Site, plan: Plan) -> bool:
+    if site.policy.approve is Approve.PASSED:
+        return True
+    return site.policy.approve is Approve.PATCH and all(sources.is_patch(update) for update in plan.updates)
+
+
+# -------------------------------------------------------------------------------------------------- updater approve
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A run with all that a person needs to decide, and that promote() needs afterwards."""
+
+    record: RunRecord
+    release: Release
+    judgement: Judgement
+    evidence: Evidence
+    deadline: int
+    """Seconds after which production opens again by itself, whatever happened."""
+
+
+def waiting(site: Site, journal: Journal, run_id: str) -> Waiting:
+    """What `updater approve` shows. UpdaterError when the run did not get as far as a release."""
+    release = journal.output(run_id, "release", Release)
+    return Waiting(
+        journal.output(run_id, "record", RunRecord),
+        release,
+        journal.output(run_id, "judgement", Judgement),
+        journal.output(run_id, "evidence", Evidence),
+        transaction.deadline(site.promote, release.rehearsed_seconds),
+    )
+
+
+def approve(
+    site: Site, journal: Journal, progress: Progress, run_id: str, *, person: str, shown_sha256: str
+) -> RunRecord:
+    """Record the approval of exactly the evidence that was shown, and promote. Refuses when production drifted."""
+    with site_lock(site.state, run_id), _known_record(site, journal, progress, run_id) as this:
+        what = waiting(site, journal, run_id)
+        if digest(what.evidence) != shown_sha256 or not _intact(what.release):
+            raise ApprovalRefused(
+                f"run {run_id} cannot be approved",
+                where=str(this.folder),
+                cause="its evidence or release on disk is not what was shown",
+                hint="`updater run` starts a fresh one",
+            )
+        _approve_and_promote(this, what.release, what.judgement, person, what.evidence)
+    return this.record
+
+
+def reject(site: Site, journal: Journal, progress: Progress, run_id: str, *, person: str, reason: str) -> RunRecord:
+    """Close a waiting run without promoting it."""
+    with site_lock(site.state, run_id), _known_record(site, journal, progress, run_id) as this:
+        if this.record.state != AWAITING:
+            raise ApprovalRefused(f"run {run_id} cannot be rejected", cause=f"it is {this.record.state}")
+        this.note(f"rejected by {person}: {reason}" if reason else f"rejected by {person}")
+        this.end(REJECTED, ExitCode.REJECTED)
+    return this.record
+
+
+def _approve_and_promote(this: Run, release: Release, judgement: Judgement, person: str, seen: Evidence) -> None:
+    with host.connect(this.site.server) as server:
+        installation = cms.detect(server, this.site.docroot, probe.find_php(server, this.site), this.site.cms)
+        driver = cms.driver(installation.cms)
+        layout = driver.layout(server, installation)
+        with this.step("compare with production"):
+            _refuse_drift(server, this.site, installation, driver, layout, release)
+        approved = this.journal.approve(
+            release,
+            judgement,
+            evidence_sha256=digest(seen),
+            shown_sha256=this.record.evidence_sha256,
+            person=person,
+            lasts=this.site.policy.expires,
+        )
+        this.tell(approval=approved.approval)
+        with this.step("promote", run=this.id):
+            outcome = transaction.promote(
+                server,
+                this.site,
+                installation,
+                approved,
+                lambda cookie: _check_production(this, layout, cookie),
+                this.progress,
+                gate=driver.gate(),
+                purge=driver.purge(installation),
+            )
+    _tell_outcome(this, outcome)
+
+
+def _check_production(this: Run, layout: Layout, cookie: tuple[str, str]) -> tuple[Check, ...]:
+    """The closed shop, seen through the gate: rendered only. No order, no mail, no login."""
+    tested = smoke.load(this.folder / evidence.AFTER)
+    target, folder = _production(this.site, cookie), this.folder / "promoted"
+    return live.check_live(target, this.site, _suite(layout), live.expectations(tested), folder, this.progress)
+
+
+def _tell_outcome(this: Run, outcome: Outcome) -> None:
+    this.timings["closed"] = outcome.closed_seconds
+    this.tell(outcome=outcome)
+    if outcome.state == "promoted":
+        this.end(PROMOTED, ExitCode.DONE)
+    else:
+        this.end(ROLLED_BACK, ExitCode.ROLLED_BACK)
+
+
+def _refuse_drift(
+    server: host.Host, site: Site, installation: Installation, driver: Driver, layout: Layout, release: Release
+) -> None:
+    """Drifted when production is no longer what the release was made from, naming each difference."""
+    code, tables = clone.fingerprint(server, site, installation, layout)
+    versions = rehearse.versions_of(driver.inventory(server, installation))
+    drift = [
+        *(f"file {path}" for path, (before, _after) in release.changed.items() if code.get(path) != before),
+        *_named_differences("component", release.versions_before, versions),
+        *_named_differences("table", release.schema_before, tables),
+    ]
+    if drift:
+        raise Drifted(
+            "production changed since it was cloned: what was tested is not what would be deployed",
+            where=f"{server.where}:{site.docroot}",
+            cause="; ".join(drift[:10]) + (f"; and {len(drift) - 10} more" if len(drift) > 10 else ""),
+            hint="`updater run` tests the shop as it is now",
+        )
+
+
+def _named_differences(noun: str, before: Mapping[str, str], after: Mapping[str, str]) -> list[str]:
+    return [
+        f"{noun} {key}: {before.get(key, 'absent')} → {after.get(key, 'absent')}"
+        if noun == "component"
+        else f"{noun} {key}"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key)
+    ]
+
+
+def _intact(release: Release) -> bool:
+    return digest(replace(release, sha256="")) == release.sha256 and release.archive.is_file()
+
+
+# ------------------------------------------------------------------------------------------------- updater rollback
+
+
+def rollback(site: Site, journal: Journal, progress: Progress) -> RunRecord:
+    """Bring back the code that the last promotion replaced. Refused after a migration: orders may have come since."""
+    promoted = [row for row in journal.runs() if row.state == PROMOTED]
+    if not promoted:
+        raise UpdaterError("nothing to roll back", cause="no run of this site was promoted", hint="`updater runs`")
+    run_id = promoted[0].run
+    with site_lock(site.state, run_id), _known_record(site, journal, progress, run_id) as this:
+        with this.step("roll back", run=run_id), host.connect(site.server) as server:
+            installation = cms.detect(server, site.docroot, probe.find_php(server, site), site.cms)
+            driver = cms.driver(installation.cms)
+            outcome = transaction.rollback(
+                server,
+                site,
+                installation,
+                run_id,
+                progress,
+                gate=driver.gate(),
+                purge=driver.purge(installation),
+            )
+        this.tell(outcome=outcome)
+        this.end(ROLLED_BACK, ExitCode.DONE)
+    return this.record
+
+
+# ----------------------------------------------------------------------------------------------------- updater plan
+
+
+def plan(site: Site, progress: Progress) -> Plan:
+    """What would be updated, from production's own inventory: reads only, stages nothing."""
+    with host.connect(site.server) as server:
+        installation = cms.detect(server, site.docroot, probe.find_php(server, site), site.cms)
+        driver = cms.driver(installation.cms)
+        inventory = driver.inventory(server, installation)
+        platform = probe.read_platform(server, site, installation)
+        return sources.plan(site, inventory, driver, platform, site.state / "packages", progress)
+
+
+# ------------------------------------------------------------------------------------------- updater check and clean
+
+
+def check(site: Site, progress: Progress) -> tuple[probe.Capability, ...]:
+    """What the server can do, found by doing. Leaves nothing there."""
+    with host.connect(site.server) as server:
+        installation = cms.detect(server, site.docroot, probe.find_php(server, site), site.cms)
+        progress.say(f"found {installation.cms} {installation.version}")
+        return probe.capabilities(server, site, installation)
+
+
+def clean(site: Site | None, progress: Progress) -> list[str]:
+    """Remove stacks of dead runs, and with a site its private copies of production. Returns what was removed."""
+    if site is None:
+        return stack.clean(progress)
+    with site_lock(site.state, "clean"):
+        removed = stack.clean(progress)
+        for folder in (site.state / "mirror", *site.state.glob("runs/*/snapshot")):
+            if folder.exists():
+                shutil.rmtree(folder)
+                removed.append(str(folder))
+        return removed
+
+
+# ---------------------------------------------------------------------------------------------- the record of a run
+
+
+@contextmanager
+def _new_record(site: Site, journal: Journal, progress: Progress, run_id: str) -> Iterator[Run]:
+    folder = journal.begin(run_id, site.name)
+    record = RunRecord(
+        run=run_id,
+        site=site.name,
+        url=site.url,
+        cms=site.cms,
+        state="running",
+        exit_code=int(ExitCode.DONE),
+        started=now(),
+        config=revision(site.config),
+    )
+    with _written_down(Run(site, journal, progress, run_id, folder, record)) as this:
+        yield this
+
+
+@contextmanager
+def _known_record(site: Site, journal: Journal, progress: Progress, run_id: str) -> Iterator[Run]:
+    record = journal.output(run_id, "record", RunRecord)
+    this = Run(site, journal, progress, run_id, journal.folder(run_id), record, dict(record.timings))
+    with _written_down(this):
+        yield this
+
+
+@contextmanager
+def _written_down(this: Run) -> Iterator[Run]:
+    """However the block ends, the record says how, the report is written, and whoever should know is told."""
+    state_before = this.record.state
+    try:
+        yield this
+    except UpdaterError as error:
+        _tell_error(this, error, state_before)
+    except KeyboardInterrupt:
+        this.tell(error="interrupted by Ctrl-C; production was left whole")
+        this.end("interrupted", ExitCode.INTERRUPTED)
+    except BaseException as bug:
+        this.tell(error=f"{type(bug).__name__}: {bug}")
+        this.end("failed", ExitCode.BUG)
+        raise
+    finally:
+        _save(this)
+
+
+def _tell_error(this: Run, error: UpdaterError, state_before: str) -> None:
+    this.tell(error=str(error), hint=error.hint)
+    if state_before == AWAITING and isinstance(error, ApprovalRefused):
+        this.tell(exit_code=int(error.exit_code))  # the run itself still waits
+        return
+    states = {
+        ExitCode.REJECTED: REJECTED,
+        ExitCode.INCONCLUSIVE: INCONCLUSIVE,
+        ExitCode.ROLLED_BACK: ROLLED_BACK,
+        ExitCode.UNKNOWN_STATE: "unknown",
+    }
+    this.end(states.get(error.exit_code, "failed"), error.exit_code)
+
+
+def _save(this: Run) -> None:
+    """The record, the journal's line, the report, and word to whoever should know (which never changes a verdict)."""
+    outcomes = {PROMOTED: "promoted", AWAITING: "passed", REJECTED: "rejected", ROLLED_BACK: "rolled back"}
+    outcome = outcomes.get(this.record.state, "not decided")
+    this.tell(timings=dict(this.timings), updates=tuple(replace(it, outcome=outcome) for it in this.record.updates))
+    this.keep("record", this.record)
+    this.journal.finish(this.id, this.record.state, this.record.exit_code)
+    report.write(this.record, this.folder)
+    if this.site.notify:
+        _urgency, title, body = report.message(this.record)
+        for channel in notify.send(this.site.notify, title, body, (this.folder / "report.html",)):
+            this.progress.say(f"could not be told: {channel}")
+
+
+def _results(plan: Plan) -> tuple[UpdateResult, ...]:
+    return tuple(
+        UpdateResult(it.kind, it.slug, it.name, it.from_version, it.to_version, "planned") for it in plan.updates
+    )
+
+
+# ------------------------------------------------------------------------------------------------ where a shop answers
+
+
+def _production(site: Site, cookie: tuple[str, str] | None = None) -> Target:
+    hosts = {name: site.address or name for name in site.names}
+    return Target(site.url, hosts, trust_any_certificate=site.tls_ca is not None, cookie=cookie, read_only=True)
+
+
+def _staging(site: Site, staged: Stack) -> Target:
+    return Target(site.url, dict.fromkeys(staged.hosts, staged.address), trust_any_certificate=True)
+
+
+def _suite(layout: Layout) -> Path:
+    return resources.folder("smoke_tests") / layout.smoke_tests

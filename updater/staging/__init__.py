@@ -1,0 +1,1 @@
+"""Docker: Snapshot → Stack. The only room that imports docker."""
