@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Iterator
@@ -413,6 +414,8 @@ def _show_end(record: RunRecord, site: Site, as_json: bool) -> None:
         )
     if record.error:
         err.print(escape(redact(record.error)))
+    if record.outcome is not None and record.outcome.reason:
+        err.print(f"  {escape(redact(record.outcome.reason))}", soft_wrap=True)
     if record.outcome is not None:
         err.print(f"  the shop was closed for {record.outcome.closed_seconds:.1f} s")
     err.print(f"  report: {site.state / 'runs' / record.run / 'report.html'}", markup=False, soft_wrap=True)
@@ -494,8 +497,9 @@ def main(argv: list[str] | None = None) -> None:
         )
         sys.exit(ExitCode.INTERRUPTED)
     except Exception:
-        log = Path.cwd() / "updater-bug.log"
-        log.write_text(redact(traceback.format_exc()), encoding="utf-8")
+        descriptor, log = tempfile.mkstemp(prefix="updater-bug-", suffix=".log")
+        with open(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(redact(traceback.format_exc()))
         err.print(f"[bold red]this is a bug in updater[/], not in your site. The details are in {log}", soft_wrap=True)
         sys.exit(ExitCode.BUG)
 

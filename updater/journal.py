@@ -183,7 +183,7 @@ class Journal:
 
     # --------------------------------------------------------------------------------------------------- steps
 
-    def started(self, run: str, step: str, **names: str) -> None:
+    def started(self, run: str, step: str, /, **names: str) -> None:
         """Committed before the step acts. `names`: what it will create (containers, folders), so that it can be found."""
         self._set_step(run, step, "started", names)
 

@@ -66,12 +66,18 @@ _HOLD_STILL = r"""
     t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
   };
+  // `sizes=auto` lets layout at some moment choose the file: the same picture, scaled differently.
+  const still = image => {
+    if (/^auto\b/i.test(image.sizes)) image.sizes = image.sizes.replace(/^auto\s*,?\s*/i, '');
+    if (image.loading === 'lazy') image.loading = 'eager';
+    image.decoding = 'sync';
+  };
+  window.__updaterStill = still;
   new MutationObserver(changes => {
     for (const change of changes) for (const node of change.addedNodes) {
       const images = node.tagName === 'IMG' ? [node] : node.querySelectorAll ? node.querySelectorAll('img') : [];
       for (const image of images) {
-        if (image.loading === 'lazy') image.loading = 'eager';
-        image.decoding = 'sync';
+        still(image);
       }
     }
   }).observe(document, {childList: true, subtree: true});
@@ -86,7 +92,7 @@ _SETTLE = r"""
   const root = document.scrollingElement || document.documentElement;
   for (let y = 0, steps = 0; y < root.scrollHeight && steps < 40; y += innerHeight, steps++) { scrollTo(0, y); await frame(); }
   scrollTo(0, 0);
-  for (const image of document.images) { if (image.loading === 'lazy') image.loading = 'eager'; image.decoding = 'sync'; }
+  for (const image of document.images) window.__updaterStill(image);
   for (const media of document.querySelectorAll('video, audio')) {
     media.pause();
     try { media.currentTime = 0; } catch (e) { /* a live stream cannot seek */ }

@@ -10,7 +10,8 @@ if (!(PHP_SAPI === 'cli' && getenv('UPDATER_RUN'))) {
     if (strlen($updater_expected) !== 64 || !is_string($updater_cookie) || !hash_equals($updater_expected, hash('sha256', $updater_cookie))) {
         while (ob_get_level() > 0) { ob_end_clean(); }
         if (PHP_SAPI === 'cli') {
-            fwrite(STDERR, "The site is being updated and closed for a moment.\n");
+            // php://stderr: the constant STDERR does not exist in a script that is read from stdin
+            file_put_contents('php://stderr', "The site is being updated and closed for a moment.\n");
             exit(75);
         }
         header((isset($_SERVER['SERVER_PROTOCOL']) ? $_SERVER['SERVER_PROTOCOL'] : 'HTTP/1.1') . ' 503 Service Unavailable', true, 503);

@@ -444,6 +444,7 @@ class _Server:
         self.site = site
         self.sh = sh
         self.where = remote.where
+        self._told = 0  # lines of the server's journal that were shown
         made = remote.run(
             [
                 "sh",
@@ -550,7 +551,6 @@ class _Server:
     def wait(self, folder: str, until: Callable[[_Report], bool], progress: Progress, seconds: float) -> _Report:
         """Follow the journal until `until`. StateUnknown after `seconds`, measured here."""
         limit = time.monotonic() + seconds
-        seen = 0
         trouble = ""
         while time.monotonic() < limit:
             try:
@@ -560,9 +560,9 @@ class _Server:
                 trouble = str(failure)
                 time.sleep(1)
                 continue
-            for line in report.journal[seen:]:
+            for line in report.journal[self._told :]:
                 _tell(line, progress)
-            seen = len(report.journal)
+            self._told = len(report.journal)
             if until(report):
                 return report
             time.sleep(_POLL)

@@ -23,6 +23,9 @@ export LC_ALL
 
 RUN=$(cd -- "$(dirname -- "$0")" && pwd -P) || exit 70
 NAME=${RUN##*/}
+# By this the gate knows our own migration steps from any other command line PHP, which it turns away.
+UPDATER_RUN=$NAME
+export UPDATER_RUN
 WORK=${RUN%/runs/*}
 SHELL_PROGRAM=$(tr '\0' '\n' <"/proc/$$/cmdline" 2>/dev/null | sed -n 1p)
 HELD='#updater-held# '

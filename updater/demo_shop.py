@@ -1,0 +1,281 @@
+"""The demo production: a real shop on a server of its own, in one container that starts in seconds."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import secrets
+import ssl
+import tarfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from updater import resources
+from updater.errors import StagingFailed
+from updater.log import Progress, Silent
+from updater.staging import container as containers
+from updater.staging import daemon, images
+
+URL = "https://shop.example"
+HOSTS = ("shop.example", "www.shop.example")
+ROOT = "/var/www/shop.example"
+DOCROOT = f"{ROOT}/public"
+MAIL = f"{ROOT}/mail"
+PACKAGES = "/srv/packages"
+PRODUCT = "/product/samovar-tula/"
+LABEL = "updater.demo"
+"""On the container and the network, with the shop's name."""
+
+_START_SECONDS = 60
+_POLL_SECONDS = 0.1
+_STOP_SECONDS = 5
+
+
+def image(client: Any, progress: Progress) -> str:
+    """The tag of the shop's image, built when demo/ changed since the last time. StagingFailed when that fails.
+
+    The tag holds a hash of everything in demo/. The first build takes a few minutes: it installs the CMS and fills the shop.
+    """
+    folder = resources.folder("demo")
+    tag = images.content_tag("demo", folder)
+    if not images.exists(client, tag):
+        images.ensure_base(client, "bookworm", progress)
+    return images.build(client, folder, tag, progress)
+
+
+class DemoShop:
+    """One running shop. Made by `start`; a context manager that stops it. Several can run at once."""
+
+    docroot = DOCROOT
+    url = URL
+    hosts = HOSTS
+    user = "deploy"
+    mail = MAIL
+
+    def __init__(self, client: Any, name: str, workdir: Path, container: Any, network: Any) -> None:
+        self._client = client
+        self._container = container
+        self._network = network
+        self._packages: Path | None = None
+        self.name = name
+        self.workdir = workdir
+        self.key = workdir / "id_ed25519"
+        self.ca = workdir / "ca.pem"
+        self.address = ""
+        """The container's address, reachable from this machine alone."""
+        self.host_key = ""
+        """`ssh-ed25519 AAAA…`, made when the container started."""
+
+    @classmethod
+    def start(cls, workdir: Path, progress: Progress | None = None, name: str = "") -> DemoShop:
+        """A fresh shop on a network of its own that leads nowhere else, once it answers over HTTPS and ssh.
+
+        `workdir` gets the ssh key, the shop's CA and later its site.yml. StagingFailed when the shop does not come up;
+        nothing of it is left then.
+        """
+        progress = progress or Silent()
+        client = daemon.connect()
+        tag = image(client, progress)
+        name = name or f"updater-demo-{secrets.token_hex(4)}"
+        workdir.mkdir(parents=True, exist_ok=True)
+        progress.say(f"starting {name}")
+        network = client.networks.create(name, internal=True, labels={LABEL: name}, check_duplicate=True)
+        shop = cls(client, name, workdir, None, network)
+        try:
+            shop._container = client.containers.create(
+                tag,
+                name=name,
+                hostname="shop",
+                network=name,
+                labels={LABEL: name},
+            )
+            shop._prepare()
+        except BaseException:
+            shop.stop()
+            raise
+        return shop
+
+    def _prepare(self) -> None:
+        public_key = _write_key(self.key)
+        self._container.start()
+        self._wait()
+        home = "/home/deploy/.ssh"
+        self.exec(
+            ["sh", "-c", f"cat > {home}/authorized_keys && chmod 600 {home}/authorized_keys"],
+            user=self.user,
+            stdin=public_key,
+        )
+        _, host_key = self.exec(["cat", "/etc/ssh/ssh_host_ed25519_key.pub"])
+        self.host_key = " ".join(host_key.decode().split()[:2])
+
+    def _wait(self) -> None:
+        """Until the catalogue answers 200 under the shop's own name and certificate: all four services work then."""
+        deadline = time.monotonic() + _START_SECONDS
+        seen = "the container did not start"
+        while time.monotonic() < deadline:
+            self._container.reload()
+            if self._container.status == "exited":
+                break
+            try:
+                self.address = self._container.attrs["NetworkSettings"]["Networks"][self.name]["IPAddress"]
+                code, ca = self.exec(["cat", "/etc/demo-ca/up"])
+                if code == 0:
+                    self.ca.write_bytes(ca)
+                    status = self.get("/shop/").status_code
+                    if status == httpx.codes.OK:
+                        return
+                    seen = f"/shop/ answered {status}"
+            except (httpx.TransportError, ssl.SSLError) as error:
+                seen = str(error)
+            time.sleep(_POLL_SECONDS)
+        raise StagingFailed(
+            "the demo shop did not come up",
+            where=self.name,
+            cause=f"{seen}\n{containers.logs(self._container)}",
+            hint="repeat the command; when it fails again, `docker image rm` the image updater/demo and let it be built anew",
+        )
+
+    def get(self, path: str) -> httpx.Response:
+        """One page of the shop, by its address and under its name, with its certificate verified."""
+        trust = ssl.create_default_context(cafile=str(self.ca))
+        with httpx.Client(verify=trust, timeout=30) as http:
+            return http.get(
+                f"https://{self.address}{path}",
+                headers={"Host": HOSTS[0]},
+                extensions={"sni_hostname": HOSTS[0]},
+            )
+
+    def exec(self, argv: Sequence[str], user: str = "root", stdin: bytes | None = None) -> tuple[int, bytes]:
+        """Run a command on the server: its exit code and standard output, followed by standard error."""
+        done = containers.execute(self._client, self._container.id, argv, user=user, stdin=stdin or b"", timeout=120)
+        return done.exit_code, done.stdout + done.stderr.encode()
+
+    def sql(self, statement: str) -> str:
+        """What the database answers: a line for each row, columns separated by tabs. StagingFailed on an SQL error."""
+        code, answer = self.exec(
+            ["mariadb", "--default-character-set=utf8mb4", "-N", "-B", "shop"], stdin=statement.encode()
+        )
+        text = answer.decode("utf-8", "replace").rstrip("\n")
+        if code != 0:
+            raise StagingFailed("the demo shop's database refused a statement", where=statement, cause=text)
+        return text
+
+    def mails(self) -> list[str]:
+        """Mail that the shop sent, raw, oldest first."""
+        _, names = self.exec(["find", MAIL, "-name", "*.eml"])
+        return [self.exec(["cat", name])[1].decode("utf-8", "replace") for name in sorted(names.decode().split())]
+
+    def code_sha256(self) -> str:
+        """One hash over every file of the site, uploads too: names and bytes."""
+        listing = f"cd {DOCROOT} && find . -type f -print0 | LC_ALL=C sort -z"
+        code, sums = self.exec(["sh", "-c", f"{listing} | xargs -0 sha256sum"])
+        if code != 0:
+            raise StagingFailed("the demo shop's files could not be read", where=self.name, cause=sums[-500:].decode())
+        return hashlib.sha256(sums).hexdigest()
+
+    def offered(self) -> list[str]:
+        """The packages in the image, like `demo-shop-1.1.zip`; those taken from Debian carry its version in their names."""
+        _, names = self.exec(["ls", PACKAGES])
+        return names.decode().split()
+
+    def packages(self, folder: Path, names: Sequence[str]) -> list[Path]:
+        """Copy packages out of the image into `folder`. A name may leave out the version when there is only one."""
+        folder.mkdir(parents=True, exist_ok=True)
+        return [self._copy_out(self._match(name), folder) for name in names]
+
+    def _match(self, name: str) -> str:
+        offered = self.offered()
+        found = [file for file in offered if file in (name, f"{name}.zip") or file.startswith(f"{name}-")]
+        if len(found) != 1:
+            raise StagingFailed(f"no single package {name!r} in the demo", cause=f"there are: {', '.join(offered)}")
+        return found[0]
+
+    def _copy_out(self, file: str, folder: Path) -> Path:
+        chunks, _ = self._container.get_archive(f"{PACKAGES}/{file}")
+        target = folder / file
+        with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as tar:
+            member = tar.extractfile(file)
+            assert member is not None  # a regular file: `offered` listed it
+            target.write_bytes(member.read())
+        return target
+
+    def write_site(self, folder: Path, packages: Sequence[str]) -> Path:
+        """A site.yml for this shop in `folder`, with these packages in `folder/packages`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._packages = folder / "packages"
+        self.packages(self._packages, packages)
+        path = folder / "site.yml"
+        path.write_text(self._site_yml(), encoding="utf-8")
+        return path
+
+    def offer(self, *names: str) -> None:
+        """More packages into the folder that `write_site` made."""
+        assert self._packages is not None, "write_site comes first"
+        self.packages(self._packages, names)
+
+    def _site_yml(self) -> str:
+        quoted = {key: json.dumps(str(value)) for key, value in (("key", self.key), ("ca", self.ca))}
+        return f"""\
+site: demo-shop
+url: {URL}
+hosts: [{", ".join(HOSTS[1:])}]
+address: {self.address}
+tls_ca: {quoted["ca"]}
+server:
+  host: {self.address}
+  user: {self.user}
+  port: 22
+  key: {quoted["key"]}
+  host_key: "{self.host_key}"
+docroot: {DOCROOT}
+cms: auto
+sources:
+  folders: [packages]
+  online: false
+pages: [/, /shop/, /about/]
+flows:
+  - name: checkout
+    product: {PRODUCT}
+orders: {{table: demo_shop_orders, id: id, total: total, email: email, created: created}}
+"""
+
+    def how_to_look(self) -> str:
+        """What to type to see this shop in a browser on this machine."""
+        return (
+            f"chromium --user-data-dir={self.workdir / 'chromium'} --ignore-certificate-errors "
+            f"--host-resolver-rules='MAP *shop.example {self.address}' {URL}/  "
+            f"(stop it: docker rm -f {self.name} && docker network rm {self.name})"
+        )
+
+    def stop(self) -> None:
+        """Remove the container and its network, whatever state they are in."""
+        if self._container is not None:
+            self._container.remove(force=True, v=True)
+            self._container = None
+        if self._network is not None:
+            self._network.remove()
+            self._network = None
+        self._client.close()
+
+    def __enter__(self) -> DemoShop:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def _write_key(path: Path) -> bytes:
+    """A new ed25519 key pair: private (0600) and `.pub`. Returns the public line."""
+    key = Ed25519PrivateKey.generate()
+    path.touch(mode=0o600, exist_ok=True)
+    path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
+    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH) + b" updater-demo\n"
+    path.with_name(f"{path.name}.pub").write_bytes(public)
+    return public
