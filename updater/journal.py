@@ -268,6 +268,10 @@ class Journal:
             ) from None
         return ApprovedRelease(release, approval)
 
+    def withdraw(self, run: str) -> None:
+        """Forget an approval that was not used: the promotion never touched production, or put it back before deciding."""
+        self._write(_approvals.delete().where(_approvals.c.run == run))
+
     def approval(self, run: str) -> Approval | None:
         with self._engine.connect() as connection:
             row = connection.execute(_approvals.select().where(_approvals.c.run == run)).mappings().first()

@@ -18,7 +18,7 @@ from updater.checks import evidence, live, logs, smoke, verdict
 from updater.checks.observation import Observation, Target
 from updater.cms.base import Driver
 from updater.config import revision
-from updater.errors import ApprovalRefused, Drifted, ExitCode, UpdaterError
+from updater.errors import ApprovalRefused, Drifted, ExitCode, StateUnknown, UpdaterError
 from updater.journal import Journal, digest, new_run_id, now, site_lock
 from updater.log import Progress, timed
 from updater.model import (
@@ -330,17 +330,23 @@ def _approve_and_promote(this: Run, release: Release, judgement: Judgement, pers
             lasts=this.site.policy.expires,
         )
         this.tell(approval=approved.approval)
-        with this.step("promote", run=this.id):
-            outcome = transaction.promote(
-                server,
-                this.site,
-                installation,
-                approved,
-                lambda cookie: _check_production(this, layout, cookie),
-                this.progress,
-                gate=driver.gate(),
-                purge=driver.purge(installation),
-            )
+        try:
+            with this.step("promote", run=this.id):
+                outcome = transaction.promote(
+                    server,
+                    this.site,
+                    installation,
+                    approved,
+                    lambda cookie: _check_production(this, layout, cookie),
+                    this.progress,
+                    gate=driver.gate(),
+                    purge=driver.purge(installation),
+                )
+        except StateUnknown:
+            raise
+        except (UpdaterError, KeyboardInterrupt):
+            this.journal.withdraw(this.id)  # production is as it was: the approval was not used
+            raise
     _tell_outcome(this, outcome)
 
 
@@ -463,6 +469,7 @@ def clean(site: Site | None, progress: Progress) -> list[str]:
 
 @contextmanager
 def _new_record(site: Site, journal: Journal, progress: Progress, run_id: str) -> Iterator[Run]:
+    """A run from its beginning: however the block ends, the record says how, and the report is written."""
     folder = journal.begin(run_id, site.name)
     record = RunRecord(
         run=run_id,
@@ -474,26 +481,12 @@ def _new_record(site: Site, journal: Journal, progress: Progress, run_id: str) -
         started=now(),
         config=revision(site.config),
     )
-    with _written_down(Run(site, journal, progress, run_id, folder, record)) as this:
-        yield this
-
-
-@contextmanager
-def _known_record(site: Site, journal: Journal, progress: Progress, run_id: str) -> Iterator[Run]:
-    record = journal.output(run_id, "record", RunRecord)
-    this = Run(site, journal, progress, run_id, journal.folder(run_id), record, dict(record.timings))
-    with _written_down(this):
-        yield this
-
-
-@contextmanager
-def _written_down(this: Run) -> Iterator[Run]:
-    """However the block ends, the record says how, the report is written, and whoever should know is told."""
-    state_before = this.record.state
+    this = Run(site, journal, progress, run_id, folder, record)
     try:
         yield this
     except UpdaterError as error:
-        _tell_error(this, error, state_before)
+        this.tell(error=str(error), hint=error.hint)
+        this.end(_STATES.get(error.exit_code, "failed"), error.exit_code)
     except KeyboardInterrupt:
         this.tell(error="interrupted by Ctrl-C; production was left whole")
         this.end("interrupted", ExitCode.INTERRUPTED)
@@ -505,18 +498,33 @@ def _written_down(this: Run) -> Iterator[Run]:
         _save(this)
 
 
-def _tell_error(this: Run, error: UpdaterError, state_before: str) -> None:
-    this.tell(error=str(error), hint=error.hint)
-    if state_before == AWAITING and isinstance(error, ApprovalRefused):
-        this.tell(exit_code=int(error.exit_code))  # the run itself still waits
-        return
-    states = {
-        ExitCode.REJECTED: REJECTED,
-        ExitCode.INCONCLUSIVE: INCONCLUSIVE,
-        ExitCode.ROLLED_BACK: ROLLED_BACK,
-        ExitCode.UNKNOWN_STATE: "unknown",
-    }
-    this.end(states.get(error.exit_code, "failed"), error.exit_code)
+@contextmanager
+def _known_record(site: Site, journal: Journal, progress: Progress, run_id: str) -> Iterator[Run]:
+    """A run taken up again. What fails with production untouched leaves it as it was: it can be approved once more."""
+    record = journal.output(run_id, "record", RunRecord)
+    this = Run(site, journal, progress, run_id, journal.folder(run_id), record, dict(record.timings))
+    try:
+        yield this
+    except StateUnknown as error:
+        this.tell(error=str(error), hint=error.hint)
+        this.end("unknown", error.exit_code)
+        _save(this)
+        raise
+    except (UpdaterError, KeyboardInterrupt) as error:
+        this.record = record
+        this.note(f"{now():%Y-%m-%d %H:%M} UTC: not deployed: {error}" if str(error) else "interrupted, not deployed")
+        _save(this)
+        raise
+    _save(this)
+
+
+_STATES = {
+    ExitCode.REJECTED: REJECTED,
+    ExitCode.INCONCLUSIVE: INCONCLUSIVE,
+    ExitCode.ROLLED_BACK: ROLLED_BACK,
+    ExitCode.UNKNOWN_STATE: "unknown",
+}
+"""How an expected failure names the state of a run; anything else is `failed`."""
 
 
 def _save(this: Run) -> None:

@@ -7,7 +7,10 @@ import hashlib
 import math
 import os
 import re
+import shlex
 import struct
+import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,6 +31,7 @@ from playwright.sync_api import (
 )
 from playwright.sync_api import Error as PlaywrightError
 
+from updater.checks import deaf
 from updater.errors import UpdaterError
 from updater.model import Viewport
 
@@ -38,6 +42,8 @@ MAX_HEIGHT = 12_000
 """Pixels. Chromium draws nothing beyond its largest texture (16,384), and an endless feed has no bottom."""
 SETTLE_SECONDS = 10.0
 NAVIGATION_SECONDS = 30.0
+NETWORK_CHANGED = "ERR_NETWORK_CHANGED"
+"""Chromium drops every connection when this machine gains or loses a network interface: another stack came or went."""
 MOBILE_BELOW = 600
 """Viewports narrower than this are phones: touch, and the mobile layout viewport."""
 
@@ -223,12 +229,24 @@ class Tab:
         """
         self.status = 0
         self.opened = time.monotonic()
+        failure = self._go(url)
+        if (
+            NETWORK_CHANGED in failure
+        ):  # the browser let go before the shop was asked: no answer of the shop is thrown away
+            self._failed.clear()
+            failure = self._go(url)
+        if failure:
+            self._failed.append(failure)
+        return self.status
+
+    def _go(self, url: str) -> str:
+        """'' when the page came, else why not."""
         try:
             self.page.goto(url, wait_until="commit", timeout=NAVIGATION_SECONDS * 1000)
             self.page.wait_for_load_state("load", timeout=NAVIGATION_SECONDS * 1000)
         except PlaywrightError as error:
-            self._failed.append(f"{url}: {error.message.splitlines()[0].removeprefix('Page.goto: ')}")
-        return self.status
+            return f"{url}: {error.message.splitlines()[0].removeprefix('Page.goto: ')}"
+        return ""
 
     def complaints(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """(console errors and uncaught exceptions, failed requests) of the site's own hosts since the last call."""
@@ -370,6 +388,15 @@ def _with_place(text: str, url: str, line: int) -> str:
     return f"{text} ({name}:{line})" if name else text
 
 
+def _deaf(chromium: Path, folder: Path) -> Path:
+    """A program that starts this Chromium so that it does not hear of network interfaces coming and going (deaf.py)."""
+    starter = folder / "chromium"
+    words = shlex.join([sys.executable, "-IB", str(Path(deaf.__file__)), str(chromium)])
+    starter.write_text(f'#!/bin/sh\nexec {words} "$@"\n', encoding="utf-8")
+    starter.chmod(0o700)
+    return starter
+
+
 class Browser:
     """A running Chromium for one shop; use it in a `with` block. Every name but `hosts` leads nowhere.
 
@@ -389,12 +416,17 @@ class Browser:
         self._cookie = cookie
         path = chromium or find_chromium()
         self._playwright = sync_playwright().start()
+        self._home = tempfile.TemporaryDirectory(prefix="updater-browser-")
         try:
             self._chromium = self._playwright.chromium.launch(
-                executable_path=path, headless=True, chromium_sandbox=os.geteuid() != 0, args=flags(hosts)
+                executable_path=_deaf(path, Path(self._home.name)),
+                headless=True,
+                chromium_sandbox=os.geteuid() != 0,
+                args=flags(hosts),
             )
         except PlaywrightError as error:
             self._playwright.stop()
+            self._home.cleanup()
             raise BrowserFailed(
                 "Chromium did not start",
                 where=str(path),
@@ -413,6 +445,7 @@ class Browser:
     def close(self) -> None:
         self._chromium.close()
         self._playwright.stop()
+        self._home.cleanup()
 
     @contextmanager
     def tab(self, viewport: Viewport) -> Iterator[Tab]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from updater.checks import facts, logs, visual
+from updater.checks.browser import NETWORK_CHANGED
 from updater.checks.observation import Observation, PageView
 from updater.model import BlockedCall, CaughtMail, Check, Evidence, Finding, Picture, Status, Thresholds
 
@@ -20,6 +21,11 @@ def smoke_check(seen: Observation, phase: str) -> Check:
     findings = tuple(Finding("smoke test", test.name, test.message or test.outcome) for test in broken)
     if not seen.tests:
         detail, status = f"no smoke test ran (pytest ended with {seen.exit_code})", Status.FAILED
+    elif broken and _disturbed(seen):
+        detail, status = (
+            "this machine's network changed under the browser; that says nothing of the shop",
+            Status.INCONCLUSIVE,
+        )
     elif broken:
         detail, status = f"{len(broken)} of {len(seen.tests)} smoke tests did not pass", Status.FAILED
     elif seen.exit_code != 0:
@@ -41,7 +47,7 @@ def browser_check(before: Observation, after: Observation, noise: Observation) -
         Finding("browser error", f"{view.page} ({view.viewport})", line)
         for view in after.views
         for line in _complaints(view)
-        if (view.page, view.viewport, line) not in known
+        if (view.page, view.viewport, line) not in known and NETWORK_CHANGED not in line
     )
     status = Status.FAILED if findings else Status.PASSED
     detail = (
@@ -81,6 +87,10 @@ def gather(
             *picture_checks,
         ]
     return Evidence(checks=tuple(checks), pictures=pictures, blocked=tuple(blocked), mail=tuple(mail))
+
+
+def _disturbed(seen: Observation) -> bool:
+    return any(NETWORK_CHANGED in line for view in seen.views for line in (*view.console, *view.failed))
 
 
 def _complaints(view: PageView) -> tuple[str, ...]:

@@ -79,7 +79,8 @@ def _as_expected(expected: Mapping[str, str], found: Mapping[str, str]) -> Check
     if not wanted:
         return Check(name, "production", Status.INCONCLUSIVE, "nothing is known of the tested shop to compare with")
     if findings:
-        detail = f"{len(findings)} of {len(wanted)} values differ from the tested shop's"
+        named = "; ".join(finding.message for finding in findings[:3])
+        detail = f"{len(findings)} of {len(wanted)} values differ from the tested shop's: {named}"
         return Check(name, "production", Status.FAILED, detail, findings=findings)
     return Check(name, "production", Status.PASSED, f"{len(wanted)} values are those of the tested shop")
 
@@ -108,7 +109,8 @@ def fidelity(production: Observation, clone: Observation) -> Check:
         detail = "nothing could be read from production to compare the clone with"
         return Check("fidelity", "before", Status.INCONCLUSIVE, detail, seconds=seconds)
     if findings:
-        detail = f"the clone differs from production in {len(findings)} of {len(compared)} values"
+        named = "; ".join(finding.message for finding in findings[:3])
+        detail = f"the clone differs from production in {len(findings)} of {len(compared)} values: {named}"
         return Check("fidelity", "before", Status.INCONCLUSIVE, detail, findings=findings, seconds=seconds)
     return Check(
         "fidelity",

@@ -4,10 +4,15 @@
 // one whose cookie hashes to the content of the token file (read each time: opcache would keep a literal alive), and this run's own CLI.
 // $upgrading = 0 tells WordPress that maintenance is over, for this request only.
 $upgrading = 0;
+if (defined('UPDATER_GATE_CLOSED')) {
+    $upgrading = time(); // core's shutdown handler includes this file again after the answer below: still closed, nothing to add
+    return;
+}
 if (!(PHP_SAPI === 'cli' && getenv('UPDATER_RUN'))) {
     $updater_expected = trim((string) @file_get_contents(__DIR__ . '/.updater-gate-token'));
     $updater_cookie = isset($_COOKIE['updater_bypass']) ? $_COOKIE['updater_bypass'] : '';
     if (strlen($updater_expected) !== 64 || !is_string($updater_cookie) || !hash_equals($updater_expected, hash('sha256', $updater_cookie))) {
+        define('UPDATER_GATE_CLOSED', true);
         while (ob_get_level() > 0) { ob_end_clean(); }
         if (PHP_SAPI === 'cli') {
             // php://stderr: the constant STDERR does not exist in a script that is read from stdin

@@ -28,3 +28,10 @@ def shop(shop_image: str, tmp_path: Path) -> Iterator[DemoShop]:
     """A fresh shop for one test: about two seconds."""
     with DemoShop.start(tmp_path / "shop") as started:
         yield started
+
+
+@pytest.fixture(scope="module")
+def lasting_shop(shop_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoShop]:
+    """One shop for all tests of a module: each puts back what it changed."""
+    with DemoShop.start(tmp_path_factory.mktemp("shop")) as started:
+        yield started
