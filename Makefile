@@ -1,8 +1,10 @@
 # Each target does its own set-up; with nothing to do that takes a fraction of a second.
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit lint clean
+.PHONY: help demo test unit faults lint clean
 PYTEST = .venv/bin/pytest
 ARGS ?=
+# Without bytecode every start of the program costs seconds; some machines switch it off for all of Python.
+export PYTHONDONTWRITEBYTECODE =
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\): ## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 8
@@ -18,6 +20,10 @@ test: ## Run all tests, on real ssh, Docker, MariaDB and Chromium (ARGS="-k name
 unit: ## Run the tests that need no Docker and no network
 	@scripts/bootstrap --python
 	@$(PYTEST) tests/unit $(ARGS)
+
+faults: ## Break promotions in every way we know, and look at what is left of the shop (ARGS="-k killed" for some)
+	@scripts/bootstrap
+	@$(PYTEST) -m '' tests/integration/test_transaction.py tests/faults $(ARGS)
 
 lint: ## Check style, types, imports and shell scripts
 	@scripts/bootstrap --python

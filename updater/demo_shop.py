@@ -244,6 +244,8 @@ flows:
   - name: checkout
     product: {PRODUCT}
 orders: {{table: demo_shop_orders, id: id, total: total, email: email, created: created}}
+clone:
+  scrub: [demo_shop_orders.name, demo_shop_orders.phone, demo_shop_orders.address, demo_shop_orders.note]
 """
 
     def how_to_look(self) -> str:

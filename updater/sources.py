@@ -74,7 +74,11 @@ def plan(
     installed = {f"{component.kind}:{component.slug}": component for component in inventory.components}
     for candidate in candidates:
         if candidate.id not in installed:
-            progress.say(f"{candidate.source}: {candidate.id} is not installed here, left out")
+            meant = _meant(candidate, inventory)
+            if meant is None:
+                progress.say(f"{candidate.source}: {candidate.id} is not installed here, left out")
+            else:
+                held.append(_held(meant, candidate.info, _another_slug(candidate, meant)))
     newer = _newer(candidates, installed, only)
     updates = _choose(newer, installed, inventory, platform, site.policy.hold, held)
     if silent is not None and not updates:
@@ -92,6 +96,20 @@ def plan(
 
 
 # ------------------------------------------------------------------------------------------------------------------ choosing
+
+
+def _meant(candidate: _Candidate, inventory: Inventory) -> Component | None:
+    """The installed component that a package of another slug seems to be made for: by its name, or by the file's name."""
+    file = Path(candidate.source).stem
+    for component in inventory.components:
+        named = re.fullmatch(rf"{re.escape(component.slug)}([-_.]?v?\d.*)?", file, re.IGNORECASE)
+        if component.kind == candidate.info.kind and (named or component.name == candidate.info.name):
+            return component
+    return None
+
+
+def _another_slug(candidate: _Candidate, meant: Component) -> str:
+    return f"{candidate.source}: package refused: another slug (its folder is {candidate.info.slug}, installed is {meant.slug})"
 
 
 def _newer(
@@ -212,12 +230,16 @@ def _kept(package: Path, sha256: str) -> Callable[[], tuple[Path, str]]:
 
 
 def _keep(path: Path, cache: Path) -> tuple[Path, str]:
-    """A private copy under its own sha256, made by temporary file and rename."""
+    """A private copy under its own sha256, made by temporary file and rename. PackageRefused when it cannot be opened."""
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise PackageRefused("package refused: cannot be read", where=str(path), cause=str(error.strerror)) from error
     cache.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(dir=cache, prefix="incoming-")
     temporary = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as into, path.open("rb") as file:
+        with file, os.fdopen(descriptor, "wb") as into:
             shutil.copyfileobj(file, into)
             into.flush()
             os.fsync(into.fileno())

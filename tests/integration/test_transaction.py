@@ -8,6 +8,7 @@ import subprocess
 import tarfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import BinaryIO
 import pytest
 
 from updater.cms.base import Gate
-from updater.errors import ApprovalRefused, CommandFailed, Drifted, SiteLocked, StateUnknown
+from updater.errors import ApprovalRefused, CommandFailed, ConnectionFailed, Drifted, SiteLocked, StateUnknown
 from updater.log import Silent
 from updater.model import (
     Approval,
@@ -117,6 +118,10 @@ def step(name: str, *queries: str, tail: str = 'echo "\\n{\\"ok\\": true}\\n";')
     return MigrationStep(name, f"<?php\n{connect}{done}{tail}\n")
 
 
+# As MariaDB 10.11 shows it: what the rehearsal saw, and production must show.
+SHOP_NEW = """CREATE TABLE `shop_new` (
+  `a` int(11) DEFAULT NULL
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_general_ci"""
 MIGRATE = (
     step("widen", "ALTER TABLE shop_options ADD COLUMN extra INT", "INSERT INTO shop_options (v) VALUES (1)"),
     step(
@@ -213,6 +218,31 @@ def container() -> Iterator[Container]:
         subprocess.run(["docker", "rm", "-f", "-v", name], check=True, capture_output=True)
 
 
+@dataclass
+class Forgetful(Container):
+    """A connection that is lost once, right after the server did what it was asked by this verb: the reply never comes."""
+
+    verb: str = ""
+    lost: bool = False
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        timeout: float = 600.0,
+        check: bool = True,
+    ) -> Completed:
+        if self.lost:
+            raise ConnectionFailed("the connection is still lost")
+        done = super().run(argv, stdin=stdin, env=env, timeout=timeout, check=check)
+        if argv[-1] == self.verb:
+            self.lost = True
+            raise ConnectionFailed("lost")
+        return done
+
+
 def tar_of(files: Mapping[str, str]) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT, errors="surrogateescape") as tar:
@@ -258,6 +288,7 @@ class Shop:
             changed_tables=("shop_options", "shop_child", "shop_parent") if steps else (),
             created_tables=("shop_new",) if steps else (),
             dropped_tables=("shop_old",) if steps else (),
+            schema={"shop_new": digest(SHOP_NEW)} if steps else {},
         )
         now = datetime.now(UTC)
         release = Release(run, "shop", now, (), UNITS, changed, archive, migration, {}, {}, 1.0, "sha")
@@ -349,7 +380,7 @@ KILL_MAIN = 'kill -9 -$(cat "$run/actor.pid")'
 KILL_BOTH = f'kill -9 $(cat "$run/watch.pid"); {KILL_MAIN}'
 
 
-@pytest.fixture(params=["dash", "busybox"])
+@pytest.fixture(params=["dash", pytest.param("busybox", marks=pytest.mark.faults)])
 def shop(container: Container, tmp_path: Path, request: pytest.FixtureRequest) -> Shop:
     sh = ("busybox", "sh") if request.param == "busybox" else ("dash",)
     return fresh(container, tmp_path, sh)
@@ -380,6 +411,7 @@ def fresh(box: Container, folder: Path, sh: tuple[str, ...]) -> Shop:
     return it
 
 
+@pytest.mark.parametrize("shop", ["dash", "busybox"], indirect=True)
 def test_a_release_with_a_migration_is_promoted_whole(shop: Shop) -> None:
     outcome = shop.promote(shop.release())
     assert outcome.state == "promoted", outcome.reason
@@ -412,6 +444,22 @@ def test_a_release_without_a_migration_takes_no_dump_and_can_be_rolled_back_late
     shop.assert_old(tables)
 
 
+def test_a_migration_that_leaves_another_table_than_rehearsed_is_rolled_back(dash_shop: Shop) -> None:
+    tables = dash_shop.tables()
+    # A table that this migration does not touch is no business of its: production may differ from the rehearsal there.
+    other = {"shop_new": digest(SHOP_NEW.replace("int(11)", "bigint(20)")), "shop_untouched": digest("another")}
+    migration = Migration(MIGRATE, ("shop_options", "shop_child", "shop_parent"), ("shop_new",), ("shop_old",), other)
+
+    def check(_: tuple[str, str]) -> tuple[Check, ...]:
+        raise AssertionError("the tables are looked at first")
+
+    outcome = dash_shop.promote(dash_shop.release(migration=migration), check)
+    assert outcome.state == "rolled_back"
+    assert "other tables than rehearsed: shop_new\n" in outcome.reason
+    dash_shop.assert_old(tables)
+
+
+@pytest.mark.faults
 def test_code_of_a_run_that_migrated_is_not_rolled_back(dash_shop: Shop) -> None:
     approved = dash_shop.release()
     assert dash_shop.promote(approved).state == "promoted"
@@ -431,13 +479,17 @@ SAYS_ERROR = (*MIGRATE, step("error", tail='echo "\\n{\\"error\\": \\"no such ve
 
 @pytest.mark.parametrize(
     ("steps", "reason"),
-    [(HALF, "half"), (LIES, "without saying"), (SAYS_ERROR, "no such version"), (HANGS, "the deadline passed")],
-    ids=["half way", "lies", "error", "hangs"],
+    [
+        pytest.param(HALF, "half", id="half way"),
+        pytest.param(LIES, "without saying", id="lies", marks=pytest.mark.faults),
+        pytest.param(SAYS_ERROR, "no such version", id="error", marks=pytest.mark.faults),
+        pytest.param(HANGS, "the deadline passed", id="hangs"),
+    ],
 )
 def test_a_migration_that_fails_leaves_the_old_shop(shop: Shop, steps: tuple[MigrationStep, ...], reason: str) -> None:
     tables = shop.tables()
     if steps is HANGS:
-        shop.site = replace(shop.site, promote=PromoteSettings(drain=2, deadline=12))
+        shop.site = replace(shop.site, promote=PromoteSettings(drain=2, deadline=10))
     outcome = shop.promote(shop.release(steps=steps))
     assert outcome.state == "rolled_back"
     assert reason in outcome.reason or reason == "half"
@@ -445,6 +497,7 @@ def test_a_migration_that_fails_leaves_the_old_shop(shop: Shop, steps: tuple[Mig
     assert "SLEEP" not in shop.box.root("mariadb -e 'SHOW FULL PROCESSLIST'")
 
 
+@pytest.mark.faults
 def test_a_check_that_breaks_or_never_ran_is_a_failed_check(dash_shop: Shop) -> None:
     tables = dash_shop.tables()
 
@@ -456,6 +509,7 @@ def test_a_check_that_breaks_or_never_ran_is_a_failed_check(dash_shop: Shop) -> 
     dash_shop.assert_old(tables)
 
 
+@pytest.mark.faults
 def test_a_confirmation_after_the_deadline_is_refused(dash_shop: Shop) -> None:
     tables = dash_shop.tables()
     dash_shop.site = replace(dash_shop.site, promote=PromoteSettings(drain=2, deadline=10))
@@ -499,6 +553,7 @@ def test_drift_is_refused_by_name_before_closing(dash_shop: Shop) -> None:
     dash_shop.assert_clean()
 
 
+@pytest.mark.faults
 def test_a_gate_of_somebody_else_is_left_alone(dash_shop: Shop) -> None:
     dash_shop.box.root("echo '<?php // theirs' > /srv/shop/.maintenance")
     outcome = dash_shop.promote(dash_shop.release())
@@ -507,6 +562,7 @@ def test_a_gate_of_somebody_else_is_left_alone(dash_shop: Shop) -> None:
     assert outcome.closed_seconds == 0
 
 
+@pytest.mark.faults
 def test_a_release_that_does_not_fit_is_refused_before_closing(dash_shop: Shop) -> None:
     dash_shop.site = replace(dash_shop.site, server=replace(dash_shop.site.server, work="/small/work"))
     outcome = dash_shop.promote(dash_shop.release())
@@ -516,6 +572,7 @@ def test_a_release_that_does_not_fit_is_refused_before_closing(dash_shop: Shop) 
     dash_shop.box.root("rm -rf /small/work")
 
 
+@pytest.mark.faults
 def test_a_web_server_whose_opcache_cannot_be_reset_is_not_promoted_to(dash_shop: Shop) -> None:
     ini = "/etc/php/8.2/apache2/conf.d/99-opcache.ini"
     dash_shop.box.root(f"echo opcache.restrict_api=/nowhere >> {ini}; apachectl graceful")
@@ -542,6 +599,7 @@ def test_a_second_run_names_who_holds_the_site(shop: Shop) -> None:
     shop.assert_new()
 
 
+@pytest.mark.faults
 def test_files_of_neither_version_that_change_until_the_swap_are_kept(dash_shop: Shop) -> None:
     # A log written after the copy was made and before the swap: the drain is in between.
     dash_shop.trap(
@@ -576,8 +634,24 @@ KILLS = [
 ]
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize(("tool", "pattern", "end"), KILLS, ids=[f"{tool} {pattern}" for tool, pattern, _ in KILLS])
+# A telling part for every day: while it is closed, half swapped, and migrated.
+DAILY = [("dd", "'done closed'", False), ("mv", "'old/0001'", True), ("dd", "'done migrated'", True)]
+ALL_KILLS = [
+    pytest.param(
+        *kill, after,
+        id=f"{'after' if after else 'before'}-{kill[0]} {kill[1]}",
+        marks=[] if (*kill[:2], after) in DAILY else pytest.mark.faults,
+    )
+    for kill in KILLS
+    for after in (False, True)
+]  # fmt: skip
+
+
+def test_every_daily_kill_is_one_of_the_kills() -> None:
+    assert {it[:2] for it in DAILY} <= {it[:2] for it in KILLS}
+
+
+@pytest.mark.parametrize(("tool", "pattern", "end", "after"), ALL_KILLS)
 def test_a_killed_process_on_the_server_is_brought_to_an_end_by_the_watchdog(
     dash_shop: Shop, tool: str, pattern: str, end: str, after: bool
 ) -> None:
@@ -605,6 +679,7 @@ ROLLBACK_KILLS = [
 ]
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize(("tool", "pattern"), ROLLBACK_KILLS)
 def test_a_rollback_that_is_killed_is_done_again(dash_shop: Shop, tool: str, pattern: str, after: bool) -> None:
@@ -622,7 +697,10 @@ def test_a_rollback_that_is_killed_is_done_again(dash_shop: Shop, tool: str, pat
     dash_shop.assert_old(tables)
 
 
-@pytest.mark.parametrize(("tool", "pattern", "end"), [KILLS[3], KILLS[9], KILLS[12], KILLS[15]])
+@pytest.mark.parametrize(
+    ("tool", "pattern", "end"),
+    [KILLS[3], *(pytest.param(*KILLS[number], marks=pytest.mark.faults) for number in (9, 12, 15))],
+)
 def test_with_the_watchdog_dead_too_recover_ends_it_and_twice_is_once(
     dash_shop: Shop, tool: str, pattern: str, end: str
 ) -> None:
@@ -633,7 +711,7 @@ def test_with_the_watchdog_dead_too_recover_ends_it_and_twice_is_once(
         dash_shop.trap(tool, pattern, KILL_BOTH)
         dash_shop.site = replace(dash_shop.site, promote=PromoteSettings(drain=2, deadline=8))
         with pytest.raises(StateUnknown, match=r"updater recover site\.yml"):
-            dash_shop.promote(dash_shop.release(), patience=Patience(staging=10, after_deadline=2))
+            dash_shop.promote(dash_shop.release(), patience=Patience(staging=4, after_deadline=2))
         assert dash_shop.box.get()[0] == 503
         assert state(dash_shop.box, dash_shop.site).lock["person"] == "ann"
         ended = recover(dash_shop.box, dash_shop.site, None, Silent(), sh=dash_shop.sh)
@@ -647,6 +725,7 @@ def test_with_the_watchdog_dead_too_recover_ends_it_and_twice_is_once(
         dash_shop.assert_new()
 
 
+@pytest.mark.faults
 def test_cron_brings_back_a_watchdog_that_was_killed_with_everything(dash_shop: Shop) -> None:
     tables = dash_shop.tables()
     dash_shop.trap("dd", "'done swapped'", KILL_BOTH)
@@ -654,6 +733,58 @@ def test_cron_brings_back_a_watchdog_that_was_killed_with_everything(dash_shop: 
     dash_shop.assert_old(tables)
 
 
+@pytest.mark.faults
+@pytest.mark.parametrize("verb", ["start", "confirm", "follow"])
+def test_a_reply_that_is_lost_after_the_act_is_asked_for_again(dash_shop: Shop, verb: str) -> None:
+    forgetful = Forgetful(dash_shop.box.name, verb=verb)
+    outcome = promote(
+        forgetful, dash_shop.site, dash_shop.installation, dash_shop.release(), dash_shop.passes, Silent(),
+        gate=GATE, purge=PURGE, sh=dash_shop.sh, reconnect=lambda _: nullcontext(dash_shop.box),
+    )  # fmt: skip
+    assert forgetful.lost
+    assert outcome.state == "promoted", outcome.reason
+    dash_shop.assert_new()
+
+
+@pytest.mark.faults
+def test_a_lost_reply_to_a_rollback_does_not_start_it_twice(dash_shop: Shop) -> None:
+    tables = dash_shop.tables()
+    approved = dash_shop.release(steps=())
+    assert dash_shop.promote(approved).state == "promoted"
+    forgetful = Forgetful(dash_shop.box.name, verb="rollback")
+    outcome = rollback(
+        forgetful, dash_shop.site, dash_shop.installation, approved.release.run, Silent(),
+        gate=GATE, sh=dash_shop.sh, reconnect=lambda _: nullcontext(dash_shop.box),
+    )  # fmt: skip
+    assert forgetful.lost
+    assert outcome.state == "rolled_back", outcome.reason
+    dash_shop.assert_old(tables)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    ("tool", "pattern"), [("mv", "'journal.promoted'"), ("dd", "'decided old'"), ("dd", "'begin swapped'")]
+)
+def test_a_rollback_that_dies_before_it_touched_anything_can_be_asked_for_again(
+    dash_shop: Shop, tool: str, pattern: str
+) -> None:
+    tables = dash_shop.tables()
+    approved = dash_shop.release(steps=())
+    assert dash_shop.promote(approved).state == "promoted"
+    plain = dash_shop.sh
+    # The shell that was asked, and nothing else: no watchdog runs yet.
+    dash_shop.trap(tool, pattern, 'kill -9 "$(cat "$run/actor.pid")"')
+    arguments = (dash_shop.box, dash_shop.site, dash_shop.installation, approved.release.run, Silent())
+    with pytest.raises((CommandFailed, StateUnknown)):
+        rollback(*arguments, gate=GATE, sh=dash_shop.sh)
+    assert dash_shop.box.root("ls /home/deploy/sprung").strip(), "the trap was never reached"
+    dash_shop.sh = plain
+    assert dash_shop.box.get() == (200, "shop 2.0 rows 2")
+    assert rollback(*arguments, gate=GATE, sh=plain).state == "rolled_back"
+    dash_shop.assert_old(tables)
+
+
+@pytest.mark.faults
 def test_open_opens_at_once_and_recover_ends_the_rest(dash_shop: Shop) -> None:
     tables = dash_shop.tables()
 
@@ -666,6 +797,7 @@ def test_open_opens_at_once_and_recover_ends_the_rest(dash_shop: Shop) -> None:
     dash_shop.assert_old(tables)
 
 
+@pytest.mark.faults
 def test_a_database_that_is_restarted_during_a_migration_is_waited_for(dash_shop: Shop) -> None:
     tables = dash_shop.tables()
 

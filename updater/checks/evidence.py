@@ -27,7 +27,8 @@ def smoke_check(seen: Observation, phase: str) -> Check:
             Status.INCONCLUSIVE,
         )
     elif broken:
-        detail, status = f"{len(broken)} of {len(seen.tests)} smoke tests did not pass", Status.FAILED
+        first = (broken[0].message or broken[0].outcome).splitlines()[0]
+        detail, status = f"{len(broken)} of {len(seen.tests)} smoke tests did not pass: {first}", Status.FAILED
     elif seen.exit_code != 0:
         detail, status = f"pytest ended with {seen.exit_code} although every test passed", Status.FAILED
     else:

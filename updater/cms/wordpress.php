@@ -337,13 +337,17 @@ case 'recognise':
             $trees[] = array('bedrock', $folder);
         }
     }
+    $dropins = array();
+    foreach ($REQUEST['doors'] as $path) {
+        if (is_file("$docroot/$path") && strpos((string) file_get_contents("$docroot/$path"), '.maintenance') === false) { $dropins[] = $path; }
+    }
     $version = read_version_file($docroot);
     $index = (string) @file_get_contents("$docroot/index.php", false, null, 0, 20000);
     done(array(
         'exists' => is_dir($docroot), 'core' => $version['wp_version'] !== null && is_file("$docroot/wp-load.php"), 'version' => $version['wp_version'],
         'php' => PHP_VERSION, 'trees' => $trees, 'config' => is_file("$docroot/wp-config.php") || (is_file(dirname($docroot) . '/wp-config.php') && !is_file(dirname($docroot) . '/wp-settings.php')),
         'below' => preg_match('#[\'"]/?([\w./-]+)/wp-blog-header\.php#', $index, $match) && trim($match[1], '/') !== '' ? trim($match[1], '/') : null,
-        'install_dropin' => is_file("$docroot/wp-content/install.php") && strpos((string) file_get_contents("$docroot/wp-content/install.php"), '.maintenance') === false,
+        'dropins' => $dropins,
     ));
 
 case 'config':

@@ -32,6 +32,10 @@ GUARD = "wp-content/mu-plugins/00-updater-staging.php"
 TOKEN_FILE = ".updater-gate-token"  # noqa: S105 - the name of a file
 COOKIE = "updater_bypass"
 
+# What core includes even where WP_INSTALLING makes it skip .maintenance: install.php for wp-admin/install.php and upgrade.php,
+# fatal-error-handler.php for those and wp-activate.php and setup-config.php (not where WP_DISABLE_FATAL_ERROR_HANDLER is set).
+_DOORS = ("wp-content/install.php", "wp-content/fatal-error-handler.php")
+
 # Folders whose content any page view may write or delete. Backups of backup plugins belong to no release either.
 _CACHES = (
     "wp-content/cache",
@@ -146,7 +150,15 @@ def _ask(shell: Shell, php: str, action: str, docroot: str, **request: Any) -> A
 
 def detect(shell: Shell, docroot: str, php: str) -> Installation | None:
     """WordPress in this docroot, or None. UnsupportedSite names what is recognised and refused."""
-    seen = _ask(shell, php, "recognise", docroot)
+    seen = _ask(shell, php, "recognise", docroot, doors=_DOORS)
+    if not seen["exists"]:
+        raise _unsupported(
+            shell,
+            docroot,
+            "the docroot does not exist on the server",
+            "there is no such folder",
+            "correct `docroot` in site.yml",
+        )
     _refuse_managed(shell, docroot, seen)
     if not seen["core"]:
         return None
@@ -242,13 +254,13 @@ def _refuse_configuration(shell: Shell, docroot: str, seen: Mapping[str, Any], c
             f"wp-config.php sets WP_CONTENT_DIR or WP_PLUGIN_DIR to {content}, {plugins}",
             "leave this site out",
         )
-    if seen["install_dropin"]:
+    for dropin in seen["dropins"]:
         raise _unsupported(
             shell,
             docroot,
-            "WordPress with its own wp-content/install.php is not supported",
+            f"WordPress with its own {dropin} is not supported",
             "the gate that closes the shop needs that place",
-            "remove the drop-in: it is used only while WordPress is being installed",
+            "remove the drop-in, or leave this site out",
         )
 
 
@@ -323,7 +335,9 @@ def inventory(shell: Shell, installation: Installation) -> Inventory:
     for theme in seen["themes"]:
         components.append(_component("theme", theme, active=theme["slug"] in (seen["template"], seen["stylesheet"])))
     components.extend(
-        _component(extra["kind"], extra, active=True) for extra in seen["extras"] if extra["path"] != GUARD
+        _component(extra["kind"], extra, active=True)
+        for extra in seen["extras"]
+        if extra["path"] not in (GUARD, *_DOORS)
     )
     return Inventory(NAME, version, str(seen["php"]), tuple(components))
 
@@ -659,14 +673,12 @@ def noise_rows() -> Mapping[str, Sequence[str]]:
 
 def gate() -> Gate:
     """`.maintenance` stands before everything that loads WordPress, save what defines WP_INSTALLING (wp-admin/upgrade.php would let
-    a stranger migrate the database in mid-swap): that includes wp-content/install.php, which leads to the same file."""
-    door = (
-        "<?php\n// While the shop is closed: wp-admin/install.php and upgrade.php skip .maintenance, and load this.\n"
-    )
+    a stranger migrate the database in mid-swap): two drop-ins that core includes there lead to the same file."""
+    door = "<?php\n// While the shop is closed: what defines WP_INSTALLING skips .maintenance, and loads this.\n"
     return Gate(
         files={
             ".maintenance": package_text("updater.cms", "wordpress-gate.php"),
-            "wp-content/install.php": f"{door}require dirname(__DIR__) . '/.maintenance';\n",
+            **dict.fromkeys(_DOORS, f"{door}require dirname(__DIR__) . '/.maintenance';\n"),
         },
         token_file=TOKEN_FILE,
         cookie=COOKIE,

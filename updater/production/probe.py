@@ -147,15 +147,21 @@ Row = Callable[[_Tried], tuple[Status, str]]
 def capabilities(host: Host, site: Site, installation: Installation) -> tuple[Capability, ...]:
     """The table of `updater check --connect`: each row by doing; a row that cannot even be tried is refused, with why."""
     tried = _Tried(host, site, installation)
-    host.run(["mkdir", "-p", "-m", "700", "--", site.server.work])
-    rows = []
-    for name, row in ROWS.items():
-        try:
-            status, detail = row(tried)
-        except UpdaterError as failure:
-            status, detail = "refused", f"{failure.what}{': ' + failure.cause if failure.cause else ''}"
-        rows.append(Capability(name, status, detail))
-    return tuple(rows)
+    work = site.server.work
+    made = host.run(["sh", "-c", '[ -d "$1" ] || { mkdir -p -m 700 -- "$1" && echo made; }', "sh", work]).text.strip()
+    try:
+        return tuple(_row(name, row, tried) for name, row in ROWS.items())
+    finally:
+        if made:
+            host.run(["rmdir", "--", work])
+
+
+def _row(name: str, row: Row, tried: _Tried) -> Capability:
+    try:
+        status, detail = row(tried)
+    except UpdaterError as failure:
+        return Capability(name, "refused", f"{failure.what}{': ' + failure.cause if failure.cause else ''}")
+    return Capability(name, status, detail)
 
 
 def _public_site(tried: _Tried) -> tuple[Status, str]:
@@ -205,6 +211,20 @@ def _dump(tried: _Tried) -> tuple[Status, str]:
     return "proven", f"{found}; the database is {facts.flavour} {facts.version}"
 
 
+# What transaction.sh and its PHP half call without another way to do the same.
+_MISSING = """for tool in flock setsid nohup tar mv cp cmp sed grep find awk dd df; do command -v "$tool" >/dev/null || echo "$tool"; done
+command -v mariadb >/dev/null || command -v mysql >/dev/null || echo 'mariadb or mysql (the client)'
+[ "$("$1" -r 'echo extension_loaded("mysqli") ? "yes" : "no";' 2>/dev/null)" = yes ] || echo "mysqli in $1"
+"""
+
+
+def _tools(tried: _Tried) -> tuple[Status, str]:
+    _, text = tried.sh(_MISSING, tried.installation.php)
+    if text:
+        return "refused", f"clone only: a promotion needs {', '.join(text.splitlines())}, which the server has not"
+    return "proven", "all programs that a promotion calls are there, and the command line PHP has mysqli"
+
+
 def _grants(tried: _Tried) -> tuple[Status, str]:
     facts = tried.database()
     held = privileges(facts.grants, tried.installation.database.name)
@@ -241,18 +261,40 @@ def _engines(tried: _Tried) -> tuple[Status, str]:
     return "proven", "all tables are InnoDB: one consistent snapshot"
 
 
+# Size in KiB and number of files of all that is not left out; `find` and not `du`, whose --exclude is GNU's own.
+_CODE_SIZE = """cd -- "$1" || exit 1; shift
+find . -type f "$@" -exec ls -ld {} + | awk '{k += int(($5 + 4095) / 4096) * 4; n++} END {print k + 0, n + 0}'"""
+_FREE = 'df -Pk -- "$1" | tail -n 1; df -Pi -- "$1" 2>/dev/null | tail -n 1'
+
+
 def _space(tried: _Tried) -> tuple[Status, str]:
-    said, low = [], False
-    for label, place in (("work folder", tried.work), ("docroot", tried.docroot)):
-        code, text = tried.sh('df -Pk -- "$1" | tail -n 1; df -Pi -- "$1" 2>/dev/null | tail -n 1', place)
-        lines = [line.split() for line in text.splitlines()]
-        if code != 0 or not lines or len(lines[0]) < 6:
-            return "refused", f"free space of {place} cannot be read: {text[-200:]}"
-        free = int(lines[0][3]) / 1024
-        inodes = int(lines[1][3]) if len(lines) > 1 and lines[1][3].isdigit() and int(lines[1][1]) > 0 else None
-        said.append(f"{label} {free:.0f} MB free" + (f", {inodes} inodes" if inodes is not None else ""))
-        low = low or free < 200 or (inodes is not None and inodes < 5000)
-    return ("refused" if low else "proven"), "; ".join(said)
+    """Against the largest promotion there can be: every file of code replaced, every table copied and dumped."""
+    left_out = [word for path in _not_code(tried) for word in ("!", "-path", f"./{path}/*")]
+    code, text = tried.sh(_CODE_SIZE, tried.docroot, *left_out, timeout=600)
+    sizes = text.splitlines()[-1].split() if text else []
+    if code != 0 or len(sizes) != 2:
+        return "refused", f"the size of {tried.docroot} cannot be read: {text[-200:]}"
+    facts = tried.database()
+    own = own_tables(facts.tables, tried.installation.database.prefix)
+    tables = sum(facts.tables[name].bytes for name in own) / 1024**2
+    # The uploaded archive, what it unpacks to and the new tree beside it: three times the code. The old tree is moved.
+    need, files = 3 * int(sizes[0]) / 1024 + 2 * tables, 2 * int(sizes[1])
+    code, text = tried.sh(_FREE, tried.work)
+    lines = [line.split() for line in text.splitlines()]
+    if code != 0 or not lines or len(lines[0]) < 6:
+        return "refused", f"free space of {tried.work} cannot be read: {text[-200:]}"
+    free = int(lines[0][3]) / 1024
+    inodes = int(lines[1][3]) if len(lines) > 1 and lines[1][3].isdigit() and int(lines[1][1]) > 0 else None
+    said = f"{free:.0f} MB" + (f" and {inodes} inodes" if inodes is not None else "") + " free in the work folder"
+    said += f"; all code and all tables replaced would take {need:.0f} MB and {files} files (a quota is not seen)"
+    if free < need or (inodes is not None and inodes < files):
+        return "fallback", f"{said}: a large update is refused before the shop is closed"
+    return "proven", said
+
+
+def _not_code(tried: _Tried) -> tuple[str, ...]:
+    layout = cms.driver(tried.installation.cms).layout(tried.host, tried.installation)
+    return (*layout.media, *layout.caches)
 
 
 # A rename keeps the inode; mv's copy across file systems makes a new one.
@@ -290,17 +332,25 @@ def _folders(tried: _Tried) -> tuple[Status, str]:
     folders = [tried.docroot, *(posixpath.join(tried.docroot, path) for path in sorted(below - {""}))]
     _, text = tried.sh(_EACH_FOLDER, *folders)
     if text:
-        return "refused", f"the ssh user cannot create, rename and delete in: {', '.join(text.splitlines())}"
+        return (
+            "refused",
+            f"clone only: the ssh user cannot create, rename and delete in: {', '.join(text.splitlines())}",
+        )
     return "proven", f"created, renamed and deleted in {len(folders)} folders"
 
 
 def _owners(tried: _Tried) -> tuple[Status, str]:
-    _, text = tried.sh('find "$1" -type d ! -user "$(id -un)" 2>/dev/null | head -n 5', tried.docroot)
-    if not text:
-        return "proven", "every folder belongs to the ssh user"
+    """A folder of another owner cannot be moved to another parent, and a copy of such a file would change its owner."""
+    left_out = [word for path in _not_code(tried) for word in ("-path", f"./{path}", "-prune", "-o")]
+    script = 'cd -- "$1" || exit 1; shift; find . "$@" ! -user "$(id -un)" -print 2>&1 | head -n 6'
+    code, text = tried.sh(script, tried.docroot, *left_out)
+    if code == 0 and not text:
+        return "proven", "all code belongs to the ssh user"
+    lines = [line.removeprefix("./") for line in text.splitlines()]
+    shown = f"{', '.join(lines[:5])}{' …' if len(lines) > 5 else ''}"
     return (
-        "fallback",
-        f"folders of another owner are renamed in place, never moved elsewhere: {', '.join(text.splitlines())}",
+        "refused",
+        f"clone only: not owned by the ssh user, so that a promotion cannot put it back as it was: {shown}",
     )
 
 
@@ -321,7 +371,7 @@ def _opcache(tried: _Tried) -> tuple[Status, str]:
     setting = f"validate_timestamps={ini.get('opcache.validate_timestamps', '?')}, revalidate_freq={ini.get('opcache.revalidate_freq', '?')}"
     if _reset_proven(tried):
         return "proven", f"on ({setting}); after a reset over HTTP changed code was seen to run"
-    return "refused", f"on ({setting}), and old code still ran after a reset over HTTP: no promotion"
+    return "refused", f"on ({setting}), and old code still ran after a reset over HTTP: clone only"
 
 
 def _reset_proven(tried: _Tried) -> bool:
@@ -345,30 +395,38 @@ def _cron(tried: _Tried) -> tuple[Status, str]:
     code, text = tried.sh("crontab -l")
     if code == 0 or "no crontab" in text.lower():
         lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")] if code == 0 else []
-        return "proven", f"crontab can be read; {len(lines)} lines"
-    return "refused", f"no crontab: {text[-200:]}"
+        return "proven", f"crontab can be read: {len(lines)} lines; that cron runs them was not tried"
+    return (
+        "fallback",
+        f"no crontab ({text[-200:]}): nothing starts the watchdog again should the server kill it while the shop is closed",
+    )
 
 
 def _lock(tried: _Tried) -> tuple[Status, str]:
-    code, _ = tried.sh(
+    code, text = tried.sh(
+        "command -v flock >/dev/null || exit 8; "
         'f="$1/lock-try"; flock -n "$f" sh -c \'flock -n "$1" true && exit 9; exit 0\' sh "$f"; c=$?; rm -f -- "$f"; exit $c',
         tried.work,
     )
     if code == 0:
-        return "proven", "flock holds a lock against a second process"
-    return ("refused", "flock does not lock here") if code == 9 else ("fallback", "no flock: PHP's own is used")
+        return "proven", "flock held a lock against a second process"
+    if code == 8:
+        return "refused", "clone only: the server has no flock, which keeps two promotions apart"
+    return "refused", f"clone only: flock does not lock in {tried.work}{f': {text[-200:]}' if code != 9 else ''}"
 
 
 def _detached(tried: _Tried) -> tuple[Status, str]:
-    """A process that goes on when its ssh session has ended, as the watchdog must."""
+    """A process that goes on when its ssh session has ended, started as the watchdog is."""
+    if tried.sh("command -v setsid && command -v nohup")[0] != 0:
+        return "refused", "clone only: the server has no setsid or no nohup, which the watchdog is started with"
     flag = f"{tried.work}/detached-{secrets.token_hex(8)}"
-    tried.sh('(sleep 2; : > "$1") </dev/null >/dev/null 2>&1 &', flag)
+    tried.sh('setsid nohup sh -c \'sleep 2; : > "$1"\' sh "$1" </dev/null >/dev/null 2>&1 &', flag)
     code, _ = tried.sh(
         'for i in 1 2 3 4 5 6; do [ -e "$1" ] && break; sleep 1; done; [ -e "$1" ] && rm -f -- "$1"', flag
     )
     if code == 0:
-        return "proven", "a background process outlives its ssh session"
-    return "refused", "background processes are killed when ssh disconnects: no promotion"
+        return "proven", "a process started by setsid went on when its ssh command had ended"
+    return "refused", "clone only: background processes are killed when their ssh command ends"
 
 
 def _managed(tried: _Tried) -> tuple[Status, str]:
@@ -389,6 +447,7 @@ ROWS: Mapping[str, Row] = {
     "php": _php,
     "copy files": _copy,
     "dump": _dump,
+    "programs": _tools,
     "grants": _grants,
     "database": _shared_database,
     "engines": _engines,

@@ -14,10 +14,12 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, TypeVar
 
 from updater.cms.base import Gate
 from updater.errors import (
@@ -36,6 +38,7 @@ from updater.model import (
     ApprovedRelease,
     Check,
     Installation,
+    Migration,
     MigrationStep,
     Outcome,
     PromoteSettings,
@@ -44,6 +47,8 @@ from updater.model import (
     Site,
     Status,
 )
+from updater.production.database import read_schema
+from updater.production.host import connect
 from updater.resources import package_text
 from updater.secrets import redact, register
 from updater.shell import Completed, Shell
@@ -54,15 +59,26 @@ Checks = Callable[[tuple[str, str]], tuple[Check, ...]]
 """Looks at the closed shop through the bypass cookie (name, value)."""
 
 _POLL = 0.3
+_AGAIN = 1.0
+"""Seconds between two tries to reach a server that was lost."""
+_ASK = 30.0
+"""Seconds for one question: a network that swallows everything must not cost the time in which the server can be told."""
+
+_OUT_OF_REACH = (ConnectionFailed, CommandFailed)
+"""A lost connection, and a question that ran out of time or whose answer was cut."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Patience:
     """How long the end is waited for, in seconds, beside the deadline itself: staging happens in an open shop and may
-    take its time; after the deadline the server rolls back, and tries again until it has."""
+    take its time; after the deadline the server rolls back, and tries again until it has. A server that stays out of
+    reach for longer than `lost` after its deadline is given up: it goes on by itself."""
 
     staging: float = 3600
     after_deadline: float = 300
+    lost: float = 60
 
 
 class Remote(Shell, Protocol):
@@ -70,6 +86,10 @@ class Remote(Shell, Protocol):
 
     def put(self, local: Path, remote: str) -> None:
         """Copy a local file there, in a folder that exists."""
+
+
+Reconnect = Callable[[Server], AbstractContextManager[Remote]]
+"""Opens a connection in place of one that was lost. ConnectionFailed when it cannot (yet)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,12 +270,14 @@ def promote(
     restarter: int = 0,
     patience: Patience = Patience(),
     sh: Sequence[str] = ("sh",),
+    reconnect: Reconnect = connect,
 ) -> Outcome:
     """Bring the approved release to production, or leave it exactly as it was.
 
     `check` sees the new code and the migrated database through the cookie while visitors see the gate: every required
-    check must pass. `restarter`: seconds to wait, with the shop open, until cron was seen to restart the watchdog
-    (0: not waited for). `sh` is the server's POSIX shell.
+    check must pass, and the tables that the migration changed must be defined as they were after the rehearsal.
+    A connection that is lost is opened again by `reconnect`. `restarter`: seconds to wait, with the shop open, until
+    cron was seen to restart the watchdog (0: not waited for). `sh` is the server's POSIX shell.
 
     Returns an Outcome `promoted` or `rolled_back` (verified; reason and checks in it). Raises SiteLocked, Drifted
     (nothing was touched), PackageRefused, Interrupted (rolled back), and StateUnknown when the end was not seen.
@@ -281,45 +303,45 @@ def promote(
         archive_bytes=archive_bytes,
         restarter=restarter,
     )
-    server = _Server(remote, site, sh)
-    folder = server.prepare(release.run)
-    progress.say("uploading")
-    server.upload(folder, files, release.archive)
-    server.start(folder, "start")
     limit = deadline(site.promote, release.rehearsed_seconds)
-    return _follow(server, folder, (gate.cookie, token), check, progress, limit, patience)
+
+    def look() -> tuple[str, tuple[Check, ...]]:
+        try:
+            reason = server.asked(lambda: _migrated_otherwise(server.remote, installation, release.migration), limit)
+        except ConnectionFailed as lost:
+            reason = f"the migrated tables were not seen: {lost.what}"
+        return (reason, ()) if reason else _checked(check, (gate.cookie, token))
+
+    with _Server(remote, site, sh, reconnect, limit + patience.lost) as server:
+        folder = server.prepare(release.run)
+        progress.say("uploading")
+        server.upload(folder, files, release.archive)
+        return _follow(server, folder, look, progress, limit, patience)
 
 
 def _follow(
     server: _Server,
     folder: str,
-    cookie: tuple[str, str],
-    check: Checks,
+    look: Callable[[], tuple[str, tuple[Check, ...]]],
     progress: Progress,
     limit: int,
     patience: Patience,
 ) -> Outcome:
-    """Wait for `checked`, check, decide, wait for the end. Ctrl-C decides for the old shop and still waits for the end."""
+    """Start, wait for `checked`, look, decide, wait for the end. Ctrl-C decides for the old shop and still waits for the end."""
     checks: tuple[Check, ...] = ()
     try:
+        server.start(folder, "start")
         report = server.wait(
             folder, lambda it: bool(it.finished) or it.begun("checked"), progress, patience.staging + limit
         )
         if not report.finished and not report.decided:
             progress.say("checking the closed shop")
-            reason, checks = _checked(check, cookie)
-            stands = server.reject(folder, reason) if reason else server.confirm(folder)
+            reason, checks = look()
+            stands = server.reject(folder, reason, limit) if reason else server.confirm(folder, limit)
             progress.say(f"decided: {stands}")
         report = server.wait(folder, lambda it: bool(it.finished), progress, limit + patience.after_deadline)
     except KeyboardInterrupt:
-        server.reject(folder, "interrupted by Ctrl-C")
-        report = server.wait(folder, lambda it: bool(it.finished), progress, limit + patience.after_deadline)
-        if report.finished == "rolled_back":
-            raise Interrupted(
-                "interrupted: production is as it was before",
-                where=server.where,
-                hint=f"updater approve starts again; when in doubt: {server.help(folder)}",
-            ) from None
+        report = _interrupted(server, folder, progress, limit, patience)
     if report.finished == "rolled_back" and report.reason.startswith("drift: "):
         raise Drifted(
             "production changed since it was cloned; nothing was deployed",
@@ -333,6 +355,49 @@ def _follow(
         checks=checks,
         reason="" if report.finished == "promoted" else f"{redact(report.reason)}\n  next:  {server.help(folder)}",
     )
+
+
+def _interrupted(server: _Server, folder: str, progress: Progress, limit: int, patience: Patience) -> _Report:
+    """The report of a run that was decided for new before Ctrl-C came; else Interrupted, once the old shop is back."""
+    progress.say("interrupted: bringing the old shop back; a second Ctrl-C leaves that to the server")
+    try:
+        server.reject(folder, "interrupted by Ctrl-C", limit)
+        # Without a journal it was interrupted before anything began, perhaps between taking the lock and the first line.
+        report = server.wait(
+            folder,
+            lambda it: bool(it.finished) or (not it.journal and it.actor == "gone"),
+            progress,
+            limit + patience.after_deadline,
+        )
+        if not report.journal:
+            server.shell(folder, "recover")
+    except KeyboardInterrupt:
+        raise StateUnknown(
+            "interrupted twice: the old shop was not seen to be back",
+            where=server.where,
+            cause="the server goes on by itself, and undoes the promotion by its deadline",
+            hint=server.help(folder),
+        ) from None
+    if report.finished == "promoted":
+        return report
+    raise Interrupted(
+        "interrupted: production is as it was before",
+        where=server.where,
+        hint=f"updater approve starts again; when in doubt: {server.help(folder)}",
+    )
+
+
+def _migrated_otherwise(remote: Remote, installation: Installation, migration: Migration) -> str:
+    """'' when every table that the migration changed or made is defined as it was after the rehearsal, else which is not."""
+    touched = sorted({*migration.changed_tables, *migration.created_tables} & migration.schema.keys())
+    if not touched:
+        return ""
+    try:
+        found = read_schema(remote, installation, touched)
+    except CommandFailed as failure:
+        return f"the migrated tables cannot be read: {failure.what}"
+    differing = [table for table in touched if found.get(table) != migration.schema[table]]
+    return f"the migration left other tables than rehearsed: {', '.join(differing)}" if differing else ""
 
 
 def _checked(check: Checks, cookie: tuple[str, str]) -> tuple[str, tuple[Check, ...]]:
@@ -371,7 +436,7 @@ def recover(
     for run in found.unfinished:
         progress.say(f"recovering {run}")
         folder = server.folder(run)
-        done = server.shell(folder, "recover", timeout=600, check=False)
+        done = server.shell(folder, "recover", timeout=600)
         if done.exit_code != 0:
             raise StateUnknown(
                 f"the run {run} could not be brought to an end",
@@ -391,7 +456,7 @@ def open_shop(remote: Remote, site: Site, progress: Progress, *, sh: Sequence[st
     lines = []
     for run in server.state().unfinished:
         progress.say(f"opening {run}")
-        done = server.shell(server.folder(run), "open", timeout=120, check=False)
+        done = server.shell(server.folder(run), "open", timeout=120)
         if done.exit_code != 0:
             raise StateUnknown(
                 "the gate could not be removed", where=server.where, cause=redact((done.text + done.stderr).strip()[-500:]),
@@ -411,25 +476,25 @@ def rollback(
     gate: Gate,
     purge: Sequence[MigrationStep] = (),
     sh: Sequence[str] = ("sh",),
+    reconnect: Reconnect = connect,
 ) -> Outcome:
     """Bring back the code of before a promoted run: code only, and only when that run migrated nothing.
 
     Raises ApprovalRefused with what to do when it migrated or its old code is gone, Drifted when the code was changed
     since, SiteLocked, StateUnknown.
     """
-    server = _Server(remote, site, sh)
-    folder = server.folder(run)
-    if not server.exists(folder):
-        raise ApprovalRefused(
-            f"the server knows no run {run}", where=server.where, hint="updater runs site.yml lists them"
-        )
-    # Nobody passes this gate: the token is thrown away here.
-    files = gate_files(gate, run, secrets.token_urlsafe(32)) | _steps("purge", purge)
-    server.upload(folder, files, None)
-    server.start(folder, "rollback")
-    report = server.wait(
-        folder, lambda it: bool(it.finished), progress, deadline(site.promote, 0) + Patience().after_deadline
-    )
+    limit = deadline(site.promote, 0)
+    with _Server(remote, site, sh, reconnect, limit + Patience().lost) as server:
+        folder = server.folder(run)
+        if not server.exists(folder):
+            raise ApprovalRefused(
+                f"the server knows no run {run}", where=server.where, hint="updater runs site.yml lists them"
+            )
+        # Nobody passes this gate: the token is thrown away here.
+        files = gate_files(gate, run, secrets.token_urlsafe(32)) | _steps("purge", purge)
+        server.upload(folder, files, None)
+        server.start(folder, "rollback")
+        report = server.wait(folder, lambda it: bool(it.finished), progress, limit + Patience().after_deadline)
     return Outcome(state=report.finished, closed_seconds=_seconds(report), reason=report.reason)
 
 
@@ -437,13 +502,20 @@ def rollback(
 
 
 class _Server:
-    """The work folder on one server. Reading is repeated after a lost connection; starting twice is harmless there."""
+    """The work folder on one server. Every question may be asked again over a new connection: starting and deciding
+    twice are harmless there. As a context manager it closes the connections that it opened itself."""
 
-    def __init__(self, remote: Remote, site: Site, sh: Sequence[str]) -> None:
+    def __init__(
+        self, remote: Remote, site: Site, sh: Sequence[str], reconnect: Reconnect | None = None, lost: float = 0.0
+    ) -> None:
         self.remote = remote
         self.site = site
         self.sh = sh
         self.where = remote.where
+        self._reconnect = reconnect
+        self._lost = lost
+        """Seconds out of reach after which the server is given up"""
+        self._opened = ExitStack()
         self._told = 0  # lines of the server's journal that were shown
         made = remote.run(
             [
@@ -455,6 +527,36 @@ class _Server:
             ]
         )
         self.work = made.text.removesuffix("\n")
+
+    def __enter__(self) -> _Server:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._opened.close()
+
+    def asked(self, question: Callable[[], T], seconds: float) -> T:
+        """Ask again over a new connection while the server is out of reach. _OUT_OF_REACH after `seconds` of that."""
+        limit = time.monotonic() + seconds
+        while True:
+            try:
+                return question()
+            except _OUT_OF_REACH:
+                if self._reconnect is None or time.monotonic() >= limit:
+                    raise
+                time.sleep(_AGAIN)
+                self._connect_again()
+
+    def _connect_again(self) -> None:
+        assert self._reconnect is not None
+        opened = ExitStack()
+        try:
+            self.remote = opened.enter_context(self._reconnect(self.site.server))
+        except ConnectionFailed:
+            return  # asked again over the lost one, which says so
+        self._opened.close()
+        self._opened = opened
 
     def folder(self, run: str) -> str:
         return f"{self.work}/runs/{_run_name(run)}"
@@ -492,14 +594,17 @@ class _Server:
         unpack = 'umask 077; cd -- "$1" && rm -rf plan/gate plan/purge && tar -xof plan.tar && rm -f plan.tar && mkdir -p plan/units plan/gate'
         self.remote.run(["sh", "-c", unpack, "sh", folder])
 
-    def shell(
-        self, folder: str, *words: str, stdin: bytes = b"", timeout: float = 60.0, check: bool = True
-    ) -> Completed:
-        argv = [*self.sh, f"{folder}/transaction.sh", *words]
-        return self.remote.run(argv, stdin=stdin, timeout=timeout, check=check)
+    def shell(self, folder: str, *words: str, stdin: bytes = b"", timeout: float = _ASK) -> Completed:
+        return self.remote.run(
+            [*self.sh, f"{folder}/transaction.sh", *words], stdin=stdin, timeout=timeout, check=False
+        )
 
     def start(self, folder: str, verb: str) -> None:
-        done = self.shell(folder, verb, check=False)
+        """Start it there. StateUnknown when the server is out of reach: it may have begun, and then undoes itself."""
+        try:
+            done = self.asked(lambda: self.shell(folder, verb, timeout=120), self._lost)
+        except _OUT_OF_REACH as lost:
+            raise self._unseen(folder, str(lost)) from lost
         if done.exit_code == 0:
             return
         said = done.text.strip()
@@ -533,43 +638,44 @@ class _Server:
             hint=self.help(folder),
         )
 
-    def confirm(self, folder: str) -> str:
-        return self._decide(folder, "confirm", b"")
+    def confirm(self, folder: str, seconds: float) -> str:
+        return self._decide(folder, "confirm", b"", seconds)
 
-    def reject(self, folder: str, reason: str) -> str:
-        return self._decide(folder, "reject", redact(reason).encode("utf-8", "replace")[:2000])
+    def reject(self, folder: str, reason: str, seconds: float) -> str:
+        return self._decide(folder, "reject", redact(reason).encode("utf-8", "replace")[:2000], seconds)
 
-    def _decide(self, folder: str, verb: str, stdin: bytes) -> str:
-        """Idempotent on the server: asked again after a lost reply, it says what stands. The journal tells the rest."""
-        for _ in range(3):
-            try:
-                return self.shell(folder, verb, stdin=stdin).text.strip()
-            except (ConnectionFailed, CommandFailed):
-                time.sleep(1)
-        return "unknown"
+    def _decide(self, folder: str, verb: str, stdin: bytes, seconds: float) -> str:
+        """What stands on the server, which refuses what comes too late; `unknown` when it was not heard of for `seconds`."""
+        try:
+            done = self.asked(lambda: self.shell(folder, verb, stdin=stdin), seconds)
+        except _OUT_OF_REACH:
+            return "unknown"  # the journal tells, once the server is seen again
+        return done.text.strip() or "unknown"
 
     def wait(self, folder: str, until: Callable[[_Report], bool], progress: Progress, seconds: float) -> _Report:
-        """Follow the journal until `until`. StateUnknown after `seconds`, measured here."""
+        """Follow the journal until `until`. StateUnknown after `seconds`, or when the server stays out of reach."""
         limit = time.monotonic() + seconds
-        trouble = ""
         while time.monotonic() < limit:
             try:
-                report = parse_report(self.shell(folder, "report", "follow").text)
-            except (ConnectionFailed, CommandFailed) as failure:
-                # The server goes on by itself; only our view is lost.
-                trouble = str(failure)
-                time.sleep(1)
-                continue
+                report = self.asked(
+                    lambda: parse_report(self.shell(folder, "report", "follow").text),
+                    min(self._lost, limit - time.monotonic()),
+                )
+            except _OUT_OF_REACH as lost:
+                raise self._unseen(folder, str(lost)) from lost
             for line in report.journal[self._told :]:
                 _tell(line, progress)
             self._told = len(report.journal)
             if until(report):
                 return report
             time.sleep(_POLL)
-        raise StateUnknown(
+        raise self._unseen(folder, "the server's journal names no end")
+
+    def _unseen(self, folder: str, cause: str) -> StateUnknown:
+        return StateUnknown(
             "the promotion did not come to an end that we could see",
             where=self.where,
-            cause=redact(trouble) or "the server's journal names no end",
+            cause=redact(cause),
             hint=self.help(folder),
         )
 

@@ -585,6 +585,11 @@ open_now() {
 
 # Code only, after opening: closes, swaps back, resets opcache, opens. The plan (gate, purge) was uploaded anew.
 rollback() {
+    # Asked again after a lost reply.
+    if [ -e journal.promoted ] && [ "$(cat finished 2>/dev/null)" != promoted ]; then
+        echo 'started already'
+        return 0
+    fi
     [ "$(cat finished 2>/dev/null)" = promoted ] || { echo 'this run was not promoted'; exit 2; }
     [ ! -e plan/migration ] || { echo 'this run migrated the database'; exit 2; }
     [ -n "$(find old -mindepth 1 -maxdepth 1 2>/dev/null)" ] || grep -q create kind/* 2>/dev/null ||
@@ -592,16 +597,19 @@ rollback() {
     lock || { echo locked; cat "$WORK/lock/owner" 2>/dev/null; exit 6; }
     become_actor || exit 1
     helper verify new || { cat reason; unlock; exit 1; }
-    mv journal journal.promoted && mkdir -p new
+    [ -e journal.promoted ] || mv journal journal.promoted
+    mkdir -p new
     echo old >decision.old
-    rm -f decided finished reason closed-at opened-at crontab.saved crontab.none crontab.ours crontab.unusable restarter-seen
+    rm -f journal decided reason closed-at opened-at crontab.saved crontab.none crontab.ours crontab.unusable restarter-seen
     echo $(($(now) + $(text deadline))) >deadline
     printf 'rolled back by hand\n' >reason
     # What a watchdog finds from here on says: go back.
     decide old
-    journal 'begin closed' && journal 'begin swapped'
+    journal 'begin closed' && journal 'begin swapped' || exit 1
     crontab_save
     stamp >closed-at
+    # Until here it was promoted, whatever died; from here on it is to be undone.
+    rm -f finished && flush "$RUN"
     detached go-back
     no_actor
     detached watch

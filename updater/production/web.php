@@ -1,5 +1,5 @@
 <?php
-// One-time file: tells what the web's own PHP is (updater/production/web.py). Silent without its token, dead after its minute.
+// One-time file: tells what the web's own PHP is (updater/production/web.py). Silent without its token; should nobody be left to remove it, dead after the 300 s of web.py.
 if (time() > __EXPIRES__ || !isset($_SERVER['HTTP_X_UPDATER_TOKEN'])
     || !hash_equals('__TOKEN_SHA256__', hash('sha256', $_SERVER['HTTP_X_UPDATER_TOKEN']))) {
     header($_SERVER['SERVER_PROTOCOL'] . ' 404 Not Found');
