@@ -496,9 +496,9 @@ def main(argv: list[str] | None = None) -> None:
             markup=False,
         )
         sys.exit(ExitCode.INTERRUPTED)
-    except Exception:
+    except Exception:  # noqa: BLE001 - a bug: its details go to a file, and a person reads one sentence
         descriptor, log = tempfile.mkstemp(prefix="updater-bug-", suffix=".log")
-        with open(descriptor, "w", encoding="utf-8") as stream:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
             stream.write(redact(traceback.format_exc()))
         err.print(f"[bold red]this is a bug in updater[/], not in your site. The details are in {log}", soft_wrap=True)
         sys.exit(ExitCode.BUG)

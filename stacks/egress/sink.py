@@ -42,7 +42,7 @@ addresses: dict[str, str] = {}
 
 
 def now() -> str:
-    return datetime.datetime.now(datetime.timezone.utc).isoformat()
+    return datetime.datetime.now(datetime.UTC).isoformat()
 
 
 def write(file: str, **entry: object) -> None:
@@ -144,9 +144,12 @@ async def first_bytes(reader: asyncio.StreamReader) -> bytes:
         if data[:1] == b"\x16":
             if len(data) >= 5 and len(data) >= 5 + struct.unpack(">H", data[3:5])[0]:
                 break
-        elif b"\r\n\r\n" in data or not data[:1].isalpha() or b"\r\n" not in data and len(data) > 4096:
-            break
-        elif not data.split(b" ", 1)[0].isupper():
+        elif (
+            b"\r\n\r\n" in data
+            or not data[:1].isalpha()
+            or (b"\r\n" not in data and len(data) > 4096)
+            or not data.split(b" ", 1)[0].isupper()
+        ):
             break
         more = await asyncio.wait_for(reader.read(16384), PATIENCE)
         if not more or len(data) > 65536:
@@ -215,10 +218,39 @@ def mail_tls(host: str) -> ssl.SSLContext:
             alternative = "IP" if host.replace(".", "").isdigit() else "DNS"
             names_file.write_text(f"subjectAltName={alternative}:{host}\n")
             for command in (
-                ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key]
-                + ["-out", request, "-subj", "/CN=staging mail trap"],
-                ["openssl", "x509", "-req", "-in", request, "-CA", "/opt/egress/ca.pem", "-CAkey", "/opt/egress/ca.key"]
-                + ["-CAcreateserial", "-days", "30", "-extfile", names_file, "-out", certificate],
+                [
+                    "openssl",
+                    "req",
+                    "-newkey",
+                    "ec",
+                    "-pkeyopt",
+                    "ec_paramgen_curve:P-256",
+                    "-nodes",
+                    "-keyout",
+                    key,
+                    "-out",
+                    request,
+                    "-subj",
+                    "/CN=staging mail trap",
+                ],
+                [
+                    "openssl",
+                    "x509",
+                    "-req",
+                    "-in",
+                    request,
+                    "-CA",
+                    "/opt/egress/ca.pem",
+                    "-CAkey",
+                    "/opt/egress/ca.key",
+                    "-CAcreateserial",
+                    "-days",
+                    "30",
+                    "-extfile",
+                    names_file,
+                    "-out",
+                    certificate,
+                ],
             ):
                 subprocess.run(command, check=True, capture_output=True)
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -272,7 +304,9 @@ class Mail:
     async def authenticate(self, line: str) -> None:
         """Credentials are read off the wire and not kept."""
         words = line.split()
-        questions = {"LOGIN": ["VXNlcm5hbWU6", "UGFzc3dvcmQ6"], "PLAIN": [""]}.get(words[1].upper() if words[1:] else "", [])
+        questions = {"LOGIN": ["VXNlcm5hbWU6", "UGFzc3dvcmQ6"], "PLAIN": [""]}.get(
+            words[1].upper() if words[1:] else "", []
+        )
         for question in questions[max(0, len(words) - 2) :]:
             await self.say(f"334 {question}")
             await self.line()

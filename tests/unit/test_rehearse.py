@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-
 from updater.errors import UpdateFailed
 from updater.log import Silent
 from updater.model import Database, Installation, Layout, MigrationStep, Update
