@@ -66,9 +66,9 @@ class Run:
 
     @contextmanager
     def step(self, name: str, **names: str) -> Iterator[None]:
-        """One arrow of the story: announced, journaled before and after, timed."""
-        self.progress.step(name)
+        """One arrow of the story: journaled before and after, announced, timed."""
         self.journal.started(self.id, name, **names)
+        self.progress.step(name)
         with timed(self.timings, name):
             yield
         self.journal.done(self.id, name)

@@ -129,7 +129,7 @@ def closed(server: Host, secret: str) -> Iterator[None]:
     try:
         yield
     finally:
-        for path in [*reversed(gate.files), gate.token_file]:
+        for path in [*reversed(list(gate.files)), gate.token_file]:
             server.run(["rm", "-f", f"{DOCROOT}/{path}"])
 
 
@@ -176,6 +176,17 @@ def test_a_closed_shop_says_once_that_it_will_be_back(lasting_shop: DemoShop, pa
     assert answer.text.count(SORRY) == 1
     assert "Back in a minute. Your orders and your cart are safe." in answer.text
     assert answer.text.rstrip().endswith("</html>")
+
+
+@pytest.mark.usefixtures("gate")
+def test_the_page_is_shown_once_before_the_last_gate_file_is_in_place(lasting_shop: DemoShop, server: Host) -> None:
+    """Core's fatal error handler stands then, and includes .maintenance once more when the answer has been given."""
+    last = list(wordpress.gate().files)[-1]
+    server.run(["rm", f"{DOCROOT}/{last}"])
+    for path in ("/", "/wp-login.php", "/wp-json/"):
+        answer = visit(lasting_shop, path)
+        assert answer.status_code == 503
+        assert answer.text.count(SORRY) == 1
 
 
 @pytest.mark.usefixtures("gate")

@@ -119,8 +119,10 @@ def tell(record: RunRecord) -> Told:
         "promoted": Told(
             "good",
             "The updates are live.",
-            "Production runs the new versions and was checked after opening.",
-            (("Should something turn up, go back", "updater rollback site.yml"),),
+            "Production runs the new versions. It was checked behind the gate, before it opened again.",
+            (("The database migrated with them: orders have come since, so going back is a person's decision", ""),)
+            if record.migration is not None and record.migration.needed
+            else (("Should something turn up, go back", "updater rollback site.yml"),),
         ),
         "rejected": Told(
             "bad",
