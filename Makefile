@@ -23,7 +23,7 @@ unit: ## Run the tests that need no Docker and no network
 
 faults: ## Break promotions in every way we know, and look at what is left of the shop (ARGS="-k killed" for some)
 	@scripts/bootstrap
-	@$(PYTEST) -m '' tests/integration/test_transaction.py tests/faults $(ARGS)
+	@$(PYTEST) -m '' tests/integration/test_transaction.py tests/e2e/test_interrupt.py tests/faults $(ARGS)
 
 lint: ## Check style, types, imports and shell scripts
 	@scripts/bootstrap --python

@@ -295,6 +295,32 @@ def rollback(site: Path, as_json: bool) -> None:
     _show_end(record, loaded, as_json)
 
 
+@cli.command(short_help="Finish or undo what a dead run left on production.")
+@SITE
+@JSON
+def recover(site: Path, as_json: bool) -> None:
+    """Finish or undo whatever a dead run left on production, from the server's own journal. From any machine; twice is once."""
+    with _progress() as progress:
+        lines = pipeline.recover(_load(site), progress)
+    if as_json:
+        _print_json(lines)
+    else:
+        out.print("\n".join(lines) or "nothing to recover: no run was left unfinished on production", markup=False)
+
+
+@cli.command("open", short_help="In an emergency: open the shop now.")
+@SITE
+@JSON
+def open_shop(site: Path, as_json: bool) -> None:
+    """Take the gate away now, whatever else is wrong; `updater recover` puts the rest in order."""
+    with _progress() as progress:
+        lines = pipeline.open_shop(_load(site), progress)
+    if as_json:
+        _print_json(lines)
+    else:
+        out.print("\n".join(lines) or "no run holds this shop closed", markup=False)
+
+
 @cli.command(short_help="Show how far the newest run came.")
 @SITE
 @JSON

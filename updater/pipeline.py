@@ -427,6 +427,21 @@ def rollback(site: Site, journal: Journal, progress: Progress) -> RunRecord:
     return this.record
 
 
+# ----------------------------------------------------------------------------------------- updater recover and open
+
+
+def recover(site: Site, progress: Progress) -> list[str]:
+    """Finish or undo whatever a dead run left on production, from the server's own journal. Twice is the same as once."""
+    with site_lock(site.state, "recover"), host.connect(site.server) as server:
+        return transaction.recover(server, site, None, progress)
+
+
+def open_shop(site: Site, progress: Progress) -> list[str]:
+    """Take the gate away now, whatever else is wrong. `recover` afterwards."""
+    with host.connect(site.server) as server:
+        return transaction.open_shop(server, site, progress)
+
+
 # ----------------------------------------------------------------------------------------------------- updater plan
 
 

@@ -70,8 +70,8 @@ def prompt(lasting_shop: DemoShop, tmp_path_factory: pytest.TempPathFactory) -> 
 def test_good_updates_end_awaiting_approval(prompt: Prompt, lasting_shop: DemoShop) -> None:
     before = lasting_shop.code_sha256()
     code, out, err = prompt.type("run", "--json")
-    assert code == ExitCode.AWAITING_APPROVAL, err
     record = json.loads(out)
+    assert code == ExitCode.AWAITING_APPROVAL, (record["reasons"], err)
     assert record.keys() >= PROMISED
     assert (record["state"], record["verdict"], record["cms"]) == ("awaiting approval", "PASS", "wordpress")
     assert {(u["slug"], u["to"], u["outcome"]) for u in record["updates"]} >= {

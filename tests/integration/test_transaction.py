@@ -424,7 +424,12 @@ def test_a_release_with_a_migration_is_promoted_whole(shop: Shop) -> None:
 
 def test_a_failing_check_brings_back_every_byte_and_row(shop: Shop) -> None:
     tables = shop.tables()
-    outcome = shop.promote(shop.release(), lambda _: (Check("home", "production", Status.FAILED, "no price"),))
+
+    def fails(cookie: tuple[str, str]) -> tuple[Check, ...]:
+        assert shop.passes(cookie)[0].status is Status.PASSED  # and the new code is in opcache now
+        return (Check("home", "production", Status.FAILED, "no price"),)
+
+    outcome = shop.promote(shop.release(), fails)
     assert outcome.state == "rolled_back"
     assert "no price" in outcome.reason
     assert "updater recover site.yml" in outcome.reason
@@ -506,6 +511,24 @@ def test_a_check_that_breaks_or_never_ran_is_a_failed_check(dash_shop: Shop) -> 
 
     assert "no browser" in dash_shop.promote(dash_shop.release(), broken).reason
     assert "no required check" in dash_shop.promote(dash_shop.release(), lambda _: ()).reason
+    dash_shop.assert_old(tables)
+
+
+@pytest.mark.faults
+def test_what_is_decided_once_stays_decided(dash_shop: Shop) -> None:
+    tables = dash_shop.tables()
+    approved = dash_shop.release()
+    program = [*dash_shop.sh, f"/home/deploy/.updater/runs/{approved.release.run}/transaction.sh"]
+
+    def overruled(cookie: tuple[str, str]) -> tuple[Check, ...]:
+        checks = dash_shop.passes(cookie)
+        assert dash_shop.box.run([*program, "reject"], stdin=b"a colleague said no").text == "old\n"
+        assert dash_shop.box.run([*program, "confirm"]).text == "old\n"
+        return checks
+
+    outcome = dash_shop.promote(approved, overruled)
+    assert outcome.state == "rolled_back"
+    assert outcome.reason.startswith("a colleague said no")
     dash_shop.assert_old(tables)
 
 
@@ -723,6 +746,24 @@ def test_with_the_watchdog_dead_too_recover_ends_it_and_twice_is_once(
         dash_shop.assert_old(tables)
     else:
         dash_shop.assert_new()
+
+
+@pytest.mark.faults
+def test_what_stands_in_the_way_of_an_end_is_named_and_once_gone_it_ends(dash_shop: Shop) -> None:
+    tables = dash_shop.tables()
+    dash_shop.site = replace(dash_shop.site, promote=PromoteSettings(drain=2, deadline=20))
+
+    def edited(_: tuple[str, str]) -> tuple[Check, ...]:
+        dash_shop.box.root("echo '<?php // theirs' >> /srv/shop/.maintenance")
+        return ()
+
+    with pytest.raises(StateUnknown):
+        dash_shop.promote(dash_shop.release(), edited, Patience(staging=60, after_deadline=0))
+    with pytest.raises(StateUnknown, match=r"\.maintenance was changed by somebody else"):
+        recover(dash_shop.box, dash_shop.site, None, Silent(), sh=dash_shop.sh)
+    dash_shop.box.root("rm /srv/shop/.maintenance")
+    wait_until(lambda: state(dash_shop.box, dash_shop.site).unfinished == ())
+    dash_shop.assert_old(tables)
 
 
 @pytest.mark.faults

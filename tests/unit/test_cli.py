@@ -21,6 +21,8 @@ COMMANDS = [
     "approve",
     "reject",
     "rollback",
+    "recover",
+    "open",
     "status",
     "runs",
     "report",

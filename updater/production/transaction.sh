@@ -73,11 +73,18 @@ journal() {
 begun() { grep -q "^[0-9.]* begin $1\$" journal 2>/dev/null; }
 did() { grep -q "^[0-9.]* done $1\$" journal 2>/dev/null; }
 
-# The first reason is the cause; later ones are its consequences.
-because() {
+# Why it was decided for old: the first reason is the cause, later ones are its consequences.
+cause() {
     [ -n "$1" ] || return 0
     printf '%s\n' "$1" >"reason.$$" && ln "reason.$$" reason 2>/dev/null
     rm -f "reason.$$"
+}
+
+# What an act of ours failed at: perhaps the cause, and until the end what stands in its way.
+because() {
+    [ -n "$1" ] || return 0
+    printf '%s\n' "$1" >latest
+    cause "$1"
 }
 
 # Replace the file in one step: nobody ever reads half of it.
@@ -108,11 +115,11 @@ free() { flock -n "$1" true 8>&- 9>&-; }
 kill_group() { kill -9 "-$1" 2>/dev/null || kill -9 "$1" 2>/dev/null; }
 
 stop_jobs() {
-    tries=0
+    jobs_tried=0
     until free job.lock; do
         [ -s job.pid ] && kill_group "$(cat job.pid)"
-        tries=$((tries + 1))
-        [ "$tries" -lt 50 ] || { because 'a migration process cannot be killed'; return 1; }
+        jobs_tried=$((jobs_tried + 1))
+        [ "$jobs_tried" -lt 50 ] || { because 'a migration process cannot be killed'; return 1; }
         sleep 0.2 2>/dev/null || sleep 1
     done
 }
@@ -125,15 +132,19 @@ become_actor() {
 
 no_actor() { exec 9>&-; }
 
+# The pid is stale while somebody else takes the lock or only looks at it: never kill ourselves, never a stranger.
 kill_actor() {
-    tries=0
+    actor_tried=0
     until free actor.lock; do
-        [ -s actor.pid ] && kill_group "$(cat actor.pid)"
-        tries=$((tries + 1))
-        [ "$tries" -lt 50 ] || return 1
+        actor=$(cat actor.pid 2>/dev/null)
+        if [ -n "$actor" ] && [ "$actor" != "$$" ] && is_ours "$actor"; then kill_group "$actor"; fi
+        actor_tried=$((actor_tried + 1))
+        [ "$actor_tried" -lt 50 ] || return 1
         sleep 0.2 2>/dev/null || sleep 1
     done
 }
+
+is_ours() { [ ! -e /proc/self/cmdline ] || tr '\0' ' ' <"/proc/$1/cmdline" 2>/dev/null | grep -qF "$RUN/transaction.sh"; }
 
 # ----------------------------------------------------------------------------------------------- the decision
 
@@ -499,14 +510,18 @@ watch() {
     grace=0
     until [ -e finished ]; do
         if become_actor; then
-            because 'the process on the server was gone'
-            settle || journal "note not done yet: $(cat reason 2>/dev/null)"
+            cause 'the process on the server was gone'
+            settle || journal "note not done yet: $(cat latest 2>/dev/null)"
             no_actor
         elif expired; then
-            because 'the deadline passed'
+            cause 'the deadline passed'
             decide old
-            # decided for new: it only has to open, and gets the time for it.
-            if [ "$DECISION" = old ] || [ "$grace" -gt 20 ]; then kill_actor; fi
+            # Decided for new it only has to open, and who is on the way back (a `recover` too) is not stopped in it: both get
+            # the time for it, unless they hang.
+            if [ "$grace" -gt 20 ] || { [ "$DECISION" = old ] && ! did_begin_undo; }; then
+                kill_actor
+                grace=0
+            fi
             grace=$((grace + 1))
         elif [ "$(decision)" = old ]; then
             # It rolls back by itself; when it hangs in a job, the job is what must go.
@@ -556,18 +571,19 @@ recover() {
         echo 'still at work'
         return 0
     fi
-    because 'recovered by hand'
+    cause 'recovered by hand'
     decide old
-    tries=0
+    attempts=0 acted=
     until [ -e finished ]; do
         if become_actor; then
+            acted=yes
             settle
             no_actor
-        elif [ "$tries" -eq 10 ]; then
+        elif [ "$attempts" -eq 10 ] && [ -z "$acted" ]; then
             kill_actor
         fi
-        tries=$((tries + 1))
-        [ "$tries" -lt 60 ] || { echo "not done: $(cat reason 2>/dev/null)"; exit 5; }
+        attempts=$((attempts + 1))
+        [ "$attempts" -lt 30 ] || { echo "not done: $(cat latest 2>/dev/null)"; exit 5; }
         [ -e finished ] || sleep 1
     done
     cat finished
@@ -639,7 +655,7 @@ case ${1:-} in
     main) main ;;
     watch) watch ;;
     confirm) if expired || ! begun checked; then decide old; else decide new; fi; echo "$DECISION" ;;
-    reject) because "$(cat)"; decide old; echo "$DECISION" ;;
+    reject) cause "$(cat)"; decide old; echo "$DECISION" ;;
     recover) recover "${2:-}" ;;
     open) open_now ;;
     rollback) rollback ;;
