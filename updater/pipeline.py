@@ -104,16 +104,14 @@ def run(site: Site, journal: Journal, progress: Progress) -> RunRecord:
         production = _look_at_production(this, driver, layout)
         with _staged(this, driver, layout, snapshot) as shop:
             plan = _plan(this, driver, shop, snapshot.platform)
-            if not plan.updates:
-                this.end(NOTHING, ExitCode.DONE)
-                return this.record
-            before, noise = _look_twice(this, driver, layout, shop, production)
-            trial, release = _update(this, driver, layout, snapshot, plan, shop)
-            after = None if trial.failure else _look(this, driver, layout, shop, evidence.AFTER, like=before)
-            seen = _gather(this, production, before, noise, after, shop)
-            matched = shop.stack
-        judgement = _judge(this, seen, trial, matched)
-        if judgement.verdict is Verdict.FAIL:
+            if plan.updates:
+                before, noise = _look_twice(this, driver, layout, shop, production)
+                trial, release = _update(this, driver, layout, snapshot, plan, shop)
+                seen = _check(this, driver, layout, shop, trial, production, before, noise)
+                judgement = _judge(this, seen, trial, shop.stack)
+        if not plan.updates:
+            this.end(NOTHING, ExitCode.DONE)
+        elif judgement.verdict is Verdict.FAIL:
             this.end(REJECTED, ExitCode.REJECTED)
         elif judgement.verdict is Verdict.INCONCLUSIVE or release is None:
             this.end(INCONCLUSIVE, ExitCode.INCONCLUSIVE)
@@ -213,25 +211,45 @@ def _look(
         )
 
 
-def _gather(
+def _check(
     this: Run,
+    driver: Driver,
+    layout: Layout,
+    shop: stack.StackHandle,
+    trial: Trial,
     production: Observation,
     before: Observation,
     noise: Observation,
-    after: Observation | None,
-    shop: stack.StackHandle,
 ) -> Evidence:
-    with this.step("compare"):
-        seen = evidence.gather(
-            before,
-            noise,
-            after,
-            fidelity=[live.fidelity(production, before)],
-            blocked=shop.blocked(),
-            mail=shop.mail(),
-            thresholds=this.site.thresholds,
-            folder=this.folder,
-        )
+    """The updated shop, and all that differs from the un-updated one.
+
+    When pictures alone differ, the un-updated shop is looked at again: a banner that turns slowly widens the noise.
+    The updated shop is looked at once and never again until it passes.
+    """
+    after = None if trial.failure else _look(this, driver, layout, shop, evidence.AFTER, like=before)
+    mail = shop.mail()
+
+    def compare(*more: Observation) -> Evidence:
+        with this.step("compare"):
+            return evidence.gather(
+                before,
+                noise,
+                after,
+                more_noise=more,
+                fidelity=[live.fidelity(production, before)],
+                blocked=shop.blocked(),
+                mail=mail,
+                thresholds=this.site.thresholds,
+                folder=this.folder,
+            )
+
+    seen = compare()
+    if evidence.only_pictures_failed(seen):
+        more = []
+        for phase in evidence.MORE_NOISE:
+            shop.restore("clean")
+            more.append(_look(this, driver, layout, shop, phase, like=before))
+        seen = compare(*more)
     this.keep("evidence", seen)
     this.tell(evidence=seen, evidence_sha256=digest(seen))
     if shop.remaining_personal:

@@ -13,6 +13,8 @@ from updater.model import BlockedCall, CaughtMail, Check, Evidence, Finding, Pic
 
 BEFORE, NOISE, AFTER = "before", "noise", "after"
 """The three passes: the un-updated shop, the same again (what differs is noise), and the updated shop."""
+MORE_NOISE = ("noise 2", "noise 3")
+"""Further passes over the un-updated shop, made only when pictures alone differ."""
 
 
 def smoke_check(seen: Observation, phase: str) -> Check:
@@ -64,6 +66,7 @@ def gather(
     noise: Observation,
     after: Observation | None,
     *,
+    more_noise: Sequence[Observation] = (),
     fidelity: Sequence[Check],
     blocked: Sequence[BlockedCall],
     mail: Sequence[CaughtMail],
@@ -74,10 +77,13 @@ def gather(
 
     Pictures are written below `folder`, the run's own.
     """
-    checks = [*fidelity, smoke_check(before, BEFORE), smoke_check(noise, BEFORE), facts.order_check(before, BEFORE)]
+    unchanged = [smoke_check(seen, BEFORE) for seen in (before, noise, *more_noise)]
+    checks = [*fidelity, *unchanged, facts.order_check(before, BEFORE)]
     pictures: tuple[Picture, ...] = ()
     if after is not None:
-        pictures, picture_checks = visual.compare(before, noise, after, thresholds, folder / "pictures", folder)
+        pictures, picture_checks = visual.compare(
+            before, noise, after, thresholds, folder / "pictures", folder, more_noise
+        )
         checks += [
             smoke_check(after, AFTER),
             facts.order_check(after, AFTER),
@@ -88,6 +94,12 @@ def gather(
             *picture_checks,
         ]
     return Evidence(checks=tuple(checks), pictures=pictures, blocked=tuple(blocked), mail=tuple(mail))
+
+
+def only_pictures_failed(seen: Evidence) -> bool:
+    """Whether nothing is wrong but the look of pages: what a turning banner or a counter could have done."""
+    wrong = [check for check in seen.checks if check.required and check.status is not Status.PASSED]
+    return bool(wrong) and all(check.name.startswith(visual.NAME) for check in wrong)
 
 
 def _disturbed(seen: Observation) -> bool:

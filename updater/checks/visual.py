@@ -41,6 +41,9 @@ WIDEN = 8
 
 _NAMED = 3  # changed areas told in words; the difference picture shows them all
 
+NAME = "picture of"
+"""How the name of every check of this module begins; then page and viewport."""
+
 
 @dataclass(frozen=True, slots=True)
 class Area:
@@ -84,7 +87,7 @@ def compare(
         )
         picture, status, findings, detail = _compare_page(place, *shots, thresholds, into, root)
         pictures.append(picture)
-        name = f"picture of {place[0]} ({place[1]})"
+        name = f"{NAME} {place[0]} ({place[1]})"
         checks.append(
             Check(name, "compare", status, detail, findings=findings, seconds=round(time.monotonic() - begun, 3))
         )

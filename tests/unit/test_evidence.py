@@ -1,0 +1,68 @@
+"""What was seen becomes checks: pytest's word counts only when it ran, and what a machine did is not blamed on the shop."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from updater.checks.evidence import browser_check, only_pictures_failed, smoke_check
+from updater.checks.observation import Observation, PageView, Test
+from updater.model import Check, Evidence, Status
+
+PASSED = Test("test_a_customer_can_order", "passed")
+FAILED = Test("test_a_customer_can_order", "failed", "Clicking “Place order” did nothing for 20 s\nmore words")
+HOME = PageView("home", "desktop", "https://shop.example/", 200, "Shop")
+SEEN = Observation(Path("/runs/after"), 0, (PASSED,), (HOME,), (), {})
+
+
+def test_a_pass_needs_tests_that_ran() -> None:
+    assert smoke_check(SEEN, "after").status is Status.PASSED
+    assert smoke_check(replace(SEEN, tests=(), exit_code=5), "after").status is Status.FAILED
+    assert smoke_check(replace(SEEN, tests=()), "after").status is Status.FAILED
+
+
+@pytest.mark.parametrize("outcome", ["failed", "error", "skipped"])
+def test_one_test_that_did_not_pass_fails_the_check_in_its_own_words(outcome: str) -> None:
+    check = smoke_check(replace(SEEN, tests=(PASSED, replace(FAILED, outcome=outcome))), "after")
+    assert check.status is Status.FAILED
+    assert check.detail == "1 of 2 smoke tests did not pass: Clicking “Place order” did nothing for 20 s"
+    assert [finding.where for finding in check.findings] == [FAILED.name]
+
+
+def test_an_exit_code_that_contradicts_the_tests_is_believed() -> None:
+    assert smoke_check(replace(SEEN, exit_code=3), "after").status is Status.FAILED
+
+
+def test_a_network_that_changed_on_this_machine_is_no_verdict_on_the_shop() -> None:
+    lost = replace(HOME, failed=("GET /: net::ERR_NETWORK_CHANGED",))
+    check = smoke_check(replace(SEEN, tests=(FAILED,), views=(lost,), exit_code=1), "after")
+    assert check.status is Status.INCONCLUSIVE
+    assert browser_check(SEEN, replace(SEEN, views=(lost,)), SEEN).status is Status.PASSED
+
+
+def test_a_new_error_in_the_console_is_found() -> None:
+    after = replace(SEEN, views=(replace(HOME, console=("TypeError: x is undefined (shop.js:10:3)",)),))
+    check = browser_check(SEEN, after, SEEN)
+    assert check.status is Status.FAILED
+    assert "TypeError" in check.findings[0].message
+
+
+def test_an_old_error_on_another_line_is_not_new() -> None:
+    before = replace(SEEN, views=(replace(HOME, console=("TypeError: x is undefined (shop.js:8:3)",)),))
+    after = replace(SEEN, views=(replace(HOME, console=("TypeError: x is undefined (shop.js:10:3)",)),))
+    assert browser_check(before, after, before).status is Status.PASSED
+
+
+def check(name: str, status: Status, required: bool = True) -> Check:
+    return Check(name, "compare", status, "", required)
+
+
+def test_the_un_updated_shop_is_looked_at_again_only_when_pictures_alone_differ() -> None:
+    picture = check("picture of home (desktop)", Status.FAILED)
+    fine = check("facts", Status.PASSED)
+    assert only_pictures_failed(Evidence((fine, picture)))
+    assert not only_pictures_failed(Evidence((fine,)))
+    assert not only_pictures_failed(Evidence((picture, check("orders", Status.FAILED))))
+    assert only_pictures_failed(Evidence((picture, check("speed", Status.FAILED, required=False))))
