@@ -445,6 +445,8 @@ def _show_end(record: RunRecord, site: Site, as_json: bool) -> None:
     if record.outcome is not None:
         err.print(f"  the shop was closed for {record.outcome.closed_seconds:.1f} s")
     err.print(f"  report: {site.state / 'runs' / record.run / 'report.html'}", markup=False, soft_wrap=True)
+    if record.exit_code == ExitCode.INTERRUPTED:
+        err.print(f"  next:   updater run {os.path.relpath(site.config)}", markup=False, soft_wrap=True)
     if record.exit_code == ExitCode.AWAITING_APPROVAL:
         err.print(
             f"  next:   updater approve {record.run} --site {os.path.relpath(site.config)}",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from updater import cms, notify, report, resources, sources
-from updater.checks import evidence, live, logs, smoke, verdict
+from updater.checks import baseline, evidence, live, logs, smoke, verdict
 from updater.checks.observation import Observation, Target
 from updater.cms.base import Driver
 from updater.config import revision
@@ -228,6 +228,8 @@ def _check(
     """
     after = None if trial.failure else _look(this, driver, layout, shop, evidence.AFTER, like=before)
     mail = shop.mail()
+    site, home = this.site, this.site.config.parent
+    approved_look = baseline.compare(before, _baselines(site), site.thresholds, this.folder / "drift", home)
 
     def compare(*more: Observation) -> Evidence:
         with this.step("compare"):
@@ -236,10 +238,10 @@ def _check(
                 noise,
                 after,
                 more_noise=more,
-                fidelity=[live.fidelity(production, before)],
+                ground=[live.fidelity(production, before), *approved_look],
                 blocked=shop.blocked(),
                 mail=mail,
-                thresholds=this.site.thresholds,
+                thresholds=site.thresholds,
                 folder=this.folder,
             )
 
@@ -380,6 +382,8 @@ def _tell_outcome(this: Run, outcome: Outcome) -> None:
     this.tell(outcome=outcome)
     if outcome.state == "promoted":
         this.end(PROMOTED, ExitCode.DONE)
+        assert this.record.approval is not None
+        baseline.keep(smoke.load(this.folder / evidence.AFTER), this.record.approval, _baselines(this.site))
     else:
         this.end(ROLLED_BACK, ExitCode.ROLLED_BACK)
 
@@ -590,6 +594,11 @@ def _production(site: Site, cookie: tuple[str, str] | None = None) -> Target:
 
 def _staging(site: Site, staged: Stack) -> Target:
     return Target(site.url, dict.fromkeys(staged.hosts, staged.address), trust_any_certificate=True)
+
+
+def _baselines(site: Site) -> Path:
+    """`baselines/<site>/` beside site.yml: part of the client's repository, not of `.updater/`."""
+    return site.config.parent / "baselines" / site.name
 
 
 def _suite(layout: Layout) -> Path:

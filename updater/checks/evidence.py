@@ -67,7 +67,7 @@ def gather(
     after: Observation | None,
     *,
     more_noise: Sequence[Observation] = (),
-    fidelity: Sequence[Check],
+    ground: Sequence[Check],
     blocked: Sequence[BlockedCall],
     mail: Sequence[CaughtMail],
     thresholds: Thresholds,
@@ -75,10 +75,12 @@ def gather(
 ) -> Evidence:
     """All checks of one trial; `after` is None when the updates could not even be applied.
 
+    `ground`: what was found of the un-updated clone itself (fidelity, the approved look).
+
     Pictures are written below `folder`, the run's own.
     """
     unchanged = [smoke_check(seen, BEFORE) for seen in (before, noise, *more_noise)]
-    checks = [*fidelity, *unchanged, facts.order_check(before, BEFORE)]
+    checks = [*ground, *unchanged, facts.order_check(before, BEFORE)]
     pictures: tuple[Picture, ...] = ()
     if after is not None:
         pictures, picture_checks = visual.compare(
