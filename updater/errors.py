@@ -101,12 +101,6 @@ class ApprovalRefused(UpdaterError):
     """The run cannot be approved: not passed, expired, approved already, evidence altered."""
 
 
-class RolledBack(UpdaterError):
-    """The promotion failed, production was rolled back and verified byte by byte."""
-
-    exit_code = ExitCode.ROLLED_BACK
-
-
 class StateUnknown(UpdaterError):
     """The rollback failed or production's state is unknown: page someone."""
 

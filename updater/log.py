@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, Protocol
 
 import structlog
 
@@ -35,22 +35,38 @@ def _redact_event(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> 
     return {key: redact(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
-def run_log(path: Path) -> tuple[structlog.typing.FilteringBoundLogger, TextIO]:
-    """A JSON-lines log of one run. The caller closes the file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    stream = path.open("a", encoding="utf-8")
-    logger = structlog.wrap_logger(
-        structlog.PrintLogger(stream),
-        processors=[
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.add_log_level,
-            structlog.processors.format_exc_info,
-            _redact_event,
-            structlog.processors.JSONRenderer(default=str),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(0),
-    )
-    return logger, stream
+class Logged:
+    """Progress that is also kept: `run.log` in the run's folder, one JSON object a line, redacted. Has a lifetime."""
+
+    def __init__(self, shown: Progress, path: Path) -> None:
+        self._shown = shown
+        self._stream = path.open("a", encoding="utf-8")
+        self._logger = structlog.wrap_logger(
+            structlog.PrintLogger(self._stream),
+            processors=[
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                structlog.processors.add_log_level,
+                structlog.processors.format_exc_info,
+                _redact_event,
+                structlog.processors.JSONRenderer(default=str, ensure_ascii=False),
+            ],
+            wrapper_class=structlog.make_filtering_bound_logger(0),
+        )
+
+    def step(self, name: str) -> None:
+        self._logger.info("step", name=name)
+        self._shown.step(name)
+
+    def say(self, message: str) -> None:
+        self._logger.info("say", message=message)
+        self._shown.say(message)
+
+    def failed(self, failure: BaseException) -> None:
+        """Keep the failure with its traceback."""
+        self._logger.error("failed", exc_info=failure)
+
+    def close(self) -> None:
+        self._stream.close()
 
 
 @contextmanager

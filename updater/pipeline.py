@@ -20,7 +20,7 @@ from updater.cms.base import Driver
 from updater.config import revision
 from updater.errors import ApprovalRefused, Drifted, ExitCode, StateUnknown, UpdaterError
 from updater.journal import Journal, digest, new_run_id, now, site_lock
-from updater.log import Progress, timed
+from updater.log import Logged, Progress, timed
 from updater.model import (
     Approve,
     Check,
@@ -518,41 +518,50 @@ def _new_record(site: Site, journal: Journal, progress: Progress, run_id: str) -
         started=now(),
         config=revision(site.config),
     )
-    this = Run(site, journal, progress, run_id, folder, record)
+    log = Logged(progress, folder / "run.log")
+    this = Run(site, journal, log, run_id, folder, record)
     try:
         yield this
     except UpdaterError as error:
+        log.failed(error)
         this.tell(error=str(error), hint=error.hint)
         this.end(_STATES.get(error.exit_code, "failed"), error.exit_code)
     except KeyboardInterrupt:
         this.tell(error="interrupted by Ctrl-C; production was left whole")
         this.end("interrupted", ExitCode.INTERRUPTED)
     except BaseException as bug:
-        this.tell(error=f"{type(bug).__name__}: {bug}")
+        log.failed(bug)
+        this.tell(error=f"{type(bug).__name__}: {bug}", hint=f"the details are in {folder / 'run.log'}")
         this.end("failed", ExitCode.BUG)
         raise
     finally:
         _save(this)
+        log.close()
 
 
 @contextmanager
 def _known_record(site: Site, journal: Journal, progress: Progress, run_id: str) -> Iterator[Run]:
     """A run taken up again. What fails with production untouched leaves it as it was: it can be approved once more."""
     record = journal.output(run_id, "record", RunRecord)
-    this = Run(site, journal, progress, run_id, journal.folder(run_id), record, dict(record.timings))
+    log = Logged(progress, journal.folder(run_id) / "run.log")
+    this = Run(site, journal, log, run_id, journal.folder(run_id), record, dict(record.timings))
     try:
         yield this
+        _save(this)
     except StateUnknown as error:
+        log.failed(error)
         this.tell(error=str(error), hint=error.hint)
         this.end("unknown", error.exit_code)
         _save(this)
         raise
     except (UpdaterError, KeyboardInterrupt) as error:
+        log.failed(error)
         this.record = record
         this.note(f"{now():%Y-%m-%d %H:%M} UTC: not deployed: {error}" if str(error) else "interrupted, not deployed")
         _save(this)
         raise
-    _save(this)
+    finally:
+        log.close()
 
 
 _STATES = {

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cmp_to_key
@@ -20,15 +21,17 @@ from urllib.parse import urlsplit
 import httpx
 
 from updater.cms.base import Driver, Fetch, Offer, PackageInfo
-from updater.errors import ConfigError, ExitCode, PackageRefused, UpdaterError
+from updater.errors import CommandFailed, ConfigError, ExitCode, PackageRefused, UpdaterError
 from updater.log import Progress
 from updater.model import Component, Held, Inventory, Plan, Platform, Site, Update
 
 _ORDER = {"core": 0, "theme": 1, "plugin": 2}
+_SILENCE, _WHOLE = 30.0, 600.0
+"""Seconds that a source may say nothing, and that one answer may take: a core of 30 MB at 50 KiB/s."""
 
 
 class SourceUnreachable(UpdaterError):
-    """An update source gave no answer. That is not "no updates": nothing is known."""
+    """An update source gave no answer, or one that cannot be read. That is not "no updates": nothing is known."""
 
     exit_code = ExitCode.INCONCLUSIVE
 
@@ -59,17 +62,17 @@ def plan(
     """The updates to rehearse and those held, with the reason. Touches nothing but `cache`.
 
     `only`: ids (`plugin:akismet`) or slugs; nothing else is planned, and each must have an update: ConfigError when one has none.
-    SourceUnreachable when the online source gives no answer and the folders hold nothing to do either; with something from the
-    folders the plan goes on and lists the silent source as held.
+    SourceUnreachable when the online source gives no answer, or breaks off every download, and there is nothing else to do;
+    with something to do the plan goes on and lists the silent source, or the package that did not come, as held.
     """
     held: list[Held] = []
+    silences: list[SourceUnreachable] = []
     candidates = _from_folders(site.sources.folders, driver, cache, held)
-    silent: SourceUnreachable | None = None
     if site.sources.online:
         try:
             candidates += _from_api(site, inventory, driver, cache, fetch or http_fetch)
         except SourceUnreachable as error:
-            silent = error
+            silences.append(error)
             held.append(Held("source", error.where, "", "", f"{error.what}: {error.cause}"))
     installed = {f"{component.kind}:{component.slug}": component for component in inventory.components}
     for candidate in candidates:
@@ -80,9 +83,9 @@ def plan(
             else:
                 held.append(_held(meant, candidate.info, _another_slug(candidate, meant)))
     newer = _newer(candidates, installed, only)
-    updates = _choose(newer, installed, inventory, platform, site.policy.hold, held)
-    if silent is not None and not updates:
-        raise silent
+    updates = _choose(newer, installed, inventory, platform, site.policy.hold, held, silences)
+    if silences and not updates:
+        raise silences[0]
     missing = [name for name in only if not any(name in (u.id, u.slug) for u in updates)]
     if missing:
         reasons = [f"{h.slug}: {h.reason}" for h in held]
@@ -141,8 +144,12 @@ def _choose(
     platform: Platform,
     hold: Mapping[str, str],
     held: list[Held],
+    silences: list[SourceUnreachable],
 ) -> list[Update]:
-    """The newest version of each component that fits. Core comes first, so that its new version counts for the rest."""
+    """The newest version of each component that fits. Core comes first, so that its new version counts for the rest.
+
+    A package that is refused or does not come is put into `held`; why it did not come, into `silences` as well.
+    """
     updates: list[Update] = []
     core = inventory.version
     for name, candidates in newer.items():
@@ -160,6 +167,10 @@ def _choose(
                 package, sha256 = candidate.get()
             except PackageRefused as error:
                 held.append(_held(component, candidate.info, _refusal(error)))
+                continue
+            except SourceUnreachable as error:
+                held.append(_held(component, candidate.info, f"{error.what}: {error.cause}"))
+                silences.append(error)
                 continue
             updates.append(_update(component, candidate, package, sha256))
             if component.kind == "core":
@@ -261,7 +272,10 @@ def _sha256(path: Path) -> str:
 
 def _from_api(site: Site, inventory: Inventory, driver: Driver, cache: Path, fetch: Fetch) -> list[_Candidate]:
     asked = _reachable(fetch)
-    offers = driver.offers(inventory, asked, site.sources.api, site.sources.downloads)
+    try:
+        offers = driver.offers(inventory, asked, site.sources.api, site.sources.downloads)
+    except CommandFailed as error:
+        raise _unreadable(error) from error
 
     def getter(offer: Offer) -> Callable[[], tuple[Path, str]]:
         return lambda: _download(offer, driver, cache, asked)
@@ -275,20 +289,43 @@ def _reachable(fetch: Fetch) -> Fetch:
     def asked(url: str, form: Mapping[str, str] | None) -> bytes:
         try:
             data: bytes = fetch(url, form)
-        except (httpx.HTTPError, OSError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+            # Some time-outs have no text of their own.
             raise SourceUnreachable(
                 "an update source does not answer",
                 where=urlsplit(url).netloc,
-                cause=f"{url}: {error or type(error).__name__}",
-                hint="try again later, or set `sources.online: false` to use the folders alone",
+                cause=f"{url}: {str(error) or type(error).__name__}",
+                hint=_ALONE,
             ) from error
         return data
 
     return asked
 
 
+_ALONE = "try again later, or set `sources.online: false` to use the folders alone"
+
+
+def _unreadable(error: CommandFailed) -> SourceUnreachable:
+    """What the driver could not read: a page of a proxy or a login in place of the API's answer."""
+    return SourceUnreachable(
+        "an update source gave an answer that cannot be read",
+        where=urlsplit(error.where).netloc,
+        cause=f"{error.where}: {error.what} ({error.cause})",
+        hint=_ALONE,
+    )
+
+
+def _is_missing(error: SourceUnreachable) -> bool:
+    """True when the source did answer: that it has no such file."""
+    cause = error.__cause__
+    return isinstance(cause, httpx.HTTPStatusError) and cause.response.status_code in (404, 410)
+
+
 def _download(offer: Offer, driver: Driver, cache: Path, fetch: Fetch) -> tuple[Path, str]:
-    """The offered package from the cache, or downloaded and verified. Only what was verified gets a note of its address."""
+    """The offered package from the cache, or downloaded and verified. Only what was verified gets a note of its address.
+
+    PackageRefused names the address, not our temporary file. SourceUnreachable when the package or its checksums do not come.
+    """
     cache.mkdir(parents=True, exist_ok=True)
     note = cache / f"{hashlib.sha256(offer.url.encode()).hexdigest()}.address"
     if note.is_file():
@@ -296,6 +333,26 @@ def _download(offer: Offer, driver: Driver, cache: Path, fetch: Fetch) -> tuple[
         kept = cache / f"{sha256}.zip"
         if kept.is_file() and _sha256(kept) == sha256:
             return kept, sha256
+    try:
+        kept, sha256 = _verified(offer, driver, cache, fetch)
+    except CommandFailed as error:
+        raise _unreadable(error) from error
+    except PackageRefused as error:
+        raise PackageRefused(error.what, where=offer.url, cause=error.cause, hint=error.hint) from error
+    except SourceUnreachable as error:
+        if not _is_missing(error):
+            raise
+        raise PackageRefused(
+            "package refused: it, or its checksums, are not there to download",
+            where=offer.url,
+            cause=error.cause,
+            hint="download it from its maker into a folder of `sources.folders`",
+        ) from error
+    note.write_text(sha256, encoding="ascii")
+    return kept, sha256
+
+
+def _verified(offer: Offer, driver: Driver, cache: Path, fetch: Fetch) -> tuple[Path, str]:
     data = fetch(offer.url, None)
     descriptor, name = tempfile.mkstemp(dir=cache, prefix="incoming-", suffix=".zip")
     temporary = Path(name)
@@ -312,19 +369,28 @@ def _download(offer: Offer, driver: Driver, cache: Path, fetch: Fetch) -> tuple[
                 hint="run `updater plan` again later",
             )
         driver.verify_download(temporary, offer, fetch)
-        kept, sha256 = _keep(temporary, cache)
+        return _keep(temporary, cache)
     finally:
         temporary.unlink(missing_ok=True)
-    note.write_text(sha256, encoding="ascii")
-    return kept, sha256
 
 
-def http_fetch(url: str, form: Mapping[str, str] | None) -> bytes:
-    """GET, or POST of form data. httpx.HTTPError when there is no answer, or another status than 200."""
-    with httpx.Client(timeout=30.0, follow_redirects=True, headers={"User-Agent": "cms-updater"}) as client:
-        response = client.get(url) if form is None else client.post(url, data=dict(form))
+def http_fetch(url: str, form: Mapping[str, str] | None, *, silence: float = _SILENCE, whole: float = _WHOLE) -> bytes:
+    """GET, or POST of form data. httpx.HTTPError when there is no answer, or another status than 200.
+
+    `silence`: seconds to the next byte; `whole`: seconds to the last one, so that a trickle ends as well.
+    """
+    ends = time.monotonic() + whole
+    body = bytearray()
+    with (
+        httpx.Client(timeout=silence, follow_redirects=True, headers={"User-Agent": "cms-updater"}) as client,
+        client.stream("GET" if form is None else "POST", url, data=None if form is None else dict(form)) as response,
+    ):
         response.raise_for_status()
-        return response.content
+        for chunk in response.iter_bytes():
+            body += chunk
+            if time.monotonic() > ends:
+                raise httpx.ReadTimeout(f"not complete after {whole:g} s", request=response.request)
+    return bytes(body)
 
 
 # ------------------------------------------------------------------------------------------------------------------ versions

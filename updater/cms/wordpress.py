@@ -437,24 +437,47 @@ def offers(inventory: Inventory, fetch: Fetch, api: str | None, downloads: str |
     return found
 
 
-def _json(data: bytes, url: str) -> Any:
+_AGAIN = "try again, or set `sources.api`"
+
+
+def _json(data: bytes, url: str) -> Mapping[str, Any]:
     try:
-        return json.loads(data)
+        answer = json.loads(data)
     except ValueError as error:
-        raise CommandFailed(
-            "the update API gave no JSON", where=url, cause=str(error), hint="try again, or set `sources.api`"
-        ) from error
+        raise CommandFailed("the update API gave no JSON", where=url, cause=str(error), hint=_AGAIN) from error
+    if not isinstance(answer, dict):
+        cause = f"not an object: {str(answer)[:100]}"
+        raise CommandFailed("the update API gave another answer than it documents", where=url, cause=cause, hint=_AGAIN)
+    return answer
+
+
+def _offered(data: bytes, url: str, key: str) -> dict[str, Mapping[str, Any]]:
+    """Name → offer below `key`; a list is numbered. An answer without `key` (`{"error": …}`) is not "no updates": CommandFailed.
+
+    PHP writes an empty map as `[]`.
+    """
+    answer = _json(data, url)
+    found = answer.get(key)
+    named = {str(number): offer for number, offer in enumerate(found)} if isinstance(found, list) else found
+    if not isinstance(named, dict) or not all(isinstance(offer, dict) for offer in named.values()):
+        cause = f"no offers below `{key}`: {str(answer)[:100]}"
+        raise CommandFailed("the update API gave another answer than it documents", where=url, cause=cause, hint=_AGAIN)
+    return named
 
 
 def _download(url: str, downloads: str | None) -> str:
-    return url.replace(DOWNLOADS, downloads.rstrip("/"), 1) if downloads and url.startswith(DOWNLOADS) else url
+    return (
+        f"{downloads.rstrip('/')}/{url.removeprefix(f'{DOWNLOADS}/')}"
+        if downloads and url.startswith(f"{DOWNLOADS}/")
+        else url
+    )
 
 
 def _core_offers(inventory: Inventory, fetch: Fetch, base: str, downloads: str | None) -> Iterable[Offer]:
     query = urlencode({"version": inventory.version, "php": inventory.php, "locale": "en_US"})
     url = f"{base}/core/version-check/1.7/?{query}"
     seen = set()
-    for offer in _json(fetch(url, None), url).get("offers", []):
+    for offer in _offered(fetch(url, None), url, "offers").values():
         version = offer.get("version") or offer.get("current")
         package = (offer.get("packages") or {}).get("full") or offer.get("download")
         if offer.get("response") not in ("upgrade", "autoupdate") or not package or not version or version in seen:
@@ -476,9 +499,8 @@ def _plugin_offers(
     headers = {plugin.file: {"Name": plugin.name, "Version": plugin.version} for plugin in plugins}
     request = {"plugins": headers, "active": [plugin.file for plugin in plugins if plugin.active]}
     form = {"plugins": json.dumps(request), "translations": "[]", "locale": "[]", "all": "true"}
-    answer = _json(fetch(url, form), url)
     by_file = {plugin.file: plugin for plugin in plugins}
-    for file, offer in dict(answer.get("plugins") or {}).items():
+    for file, offer in _offered(fetch(url, form), url, "plugins").items():
         plugin = by_file.get(file)
         if plugin is None or not offer.get("package") or not offer.get("new_version"):
             continue
@@ -503,9 +525,8 @@ def _theme_offers(
     headers = {theme.slug: {"Name": theme.name, "Version": theme.version, "Stylesheet": theme.slug} for theme in themes}
     active = next((theme.slug for theme in themes if theme.active), "")
     form = {"themes": json.dumps({"active": active, "themes": headers}), "translations": "[]", "locale": "[]"}
-    answer = _json(fetch(url, form), url)
     by_slug = {theme.slug: theme for theme in themes}
-    for slug, offer in dict(answer.get("themes") or {}).items():
+    for slug, offer in _offered(fetch(url, form), url, "themes").items():
         theme = by_slug.get(slug)
         if theme is None or not offer.get("package") or not offer.get("new_version"):
             continue
@@ -549,6 +570,10 @@ def verify_download(package: Path, offer: Offer, fetch: Fetch) -> None:
             if name not in published:
                 raise archive.refused(package, "holds a file that was never published", name)
             _verify_file(package, name, opened.read(entry), published[name])
+        held = {entry.filename.removeprefix(f"{top}/") for entry in opened.infolist()}
+    for name in sorted(published):
+        if name not in held and not _SOFT.search(name):
+            raise archive.refused(package, "lacks a file that was published", name)
 
 
 def _verify_file(package: Path, name: str, data: bytes, published: Any) -> None:
