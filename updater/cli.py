@@ -244,7 +244,7 @@ def approve(run: str, site: Path, yes: bool, person: str | None, no_input: bool,
     with _journal(loaded) as journal:
         run_id = journal.find(run).run
         what = pipeline.waiting(loaded, journal, run_id)
-        err.print(_summary(what), markup=True)
+        err.print(_summary(what), markup=True, soft_wrap=True)
         if not yes:
             if no_input or not sys.stdin.isatty():
                 err.print(
@@ -418,7 +418,9 @@ def demo(keep: bool, folder: Path) -> None:
     from updater import demo as story  # a demo is no reason to load its code on every command
 
     with _progress() as progress:
-        shown = story.play(folder.resolve(), progress, keep=keep, say=lambda line: err.print(line, markup=False))
+        shown = story.play(
+            folder.resolve(), progress, keep=keep, say=lambda line: err.print(line, markup=False, soft_wrap=True)
+        )
     sys.exit(shown)
 
 
@@ -427,19 +429,19 @@ def demo(keep: bool, folder: Path) -> None:
 
 def _show_end(record: RunRecord, site: Site, as_json: bool) -> None:
     if as_json:
-        _print_json(run_json(record))
+        _print_json(run_json(record, site.state / "runs" / record.run))
         sys.exit(record.exit_code)
     colour = {0: "green", 1: "red", 3: "cyan"}.get(record.exit_code, "yellow")
     err.print(f"\n[bold {colour}]{escape(record.state.upper())}[/]  run {record.run}")
     for reason in record.reasons:
-        err.print(f"  {escape(redact(reason))}")
+        err.print(f"  {escape(redact(reason))}", soft_wrap=True)
     for result in record.updates:
         err.print(
             f"  {escape(result.name)} {result.from_version} → {result.to_version}: {escape(result.outcome)}"
             + (f" ({escape(redact(result.reason))})" if result.reason else "")
         )
     if record.error:
-        err.print(escape(redact(record.error)))
+        err.print(escape(redact(record.error)), soft_wrap=True)
     if record.outcome is not None and record.outcome.reason:
         err.print(f"  {escape(redact(record.outcome.reason))}", soft_wrap=True)
     if record.outcome is not None:
