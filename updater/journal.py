@@ -238,14 +238,11 @@ class Journal:
         """Record who approved which evidence. The only way to an ApprovedRelease.
 
         `shown_sha256` is the evidence that the person saw; `evidence_sha256` what lies on disk now. ApprovalRefused
-        when they differ, when the run did not pass, is not waiting, was approved before, or waited too long.
+        when they differ, or as `refuse_unless_waiting`, or when the run was approved before.
         """
-        row = self.find(release.run)
-        why = _refusal(row, judgement, evidence_sha256 == shown_sha256, lasts)
-        if why:
-            raise ApprovalRefused(
-                f"run {row.run} cannot be approved", cause=why, hint="`updater run` starts a fresh one"
-            )
+        row = self.refuse_unless_waiting(release.run, judgement, lasts)
+        if evidence_sha256 != shown_sha256:
+            raise _refused(row.run, "the evidence on disk is not the evidence that was shown")
         at = now()
         approval = Approval(row.run, person, at, at + lasts, evidence_sha256, release.sha256)
         try:
@@ -267,6 +264,18 @@ class Journal:
                 hint="`updater status` shows what became of it; `updater run` starts a fresh one",
             ) from None
         return ApprovedRelease(release, approval)
+
+    def refuse_unless_waiting(self, run: str, judgement: Judgement, lasts: timedelta) -> RunRow:
+        """ApprovalRefused when the run did not pass, is not waiting, or waited too long. Asked before anything is connected."""
+        row = self.find(run)
+        if judgement.verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE):
+            raise _refused(run, f"its verdict is {judgement.verdict}: {'; '.join(judgement.reasons)}")
+        if row.state != "awaiting approval":
+            raise _refused(run, f"it is {row.state}")
+        if row.finished and now() - row.finished > lasts:
+            waited = f"it has waited since {row.finished:%Y-%m-%d %H:%M} UTC"
+            raise _refused(run, f"{waited}, longer than policy.expires ({lasts.days} days)")
+        return row
 
     def withdraw(self, run: str) -> None:
         """Forget an approval that was not used: the promotion never touched production, or put it back before deciding."""
@@ -291,16 +300,8 @@ class Journal:
             connection.execute(statement)
 
 
-def _refusal(row: RunRow, judgement: Judgement, evidence_is_the_same: bool, lasts: timedelta) -> str:
-    if judgement.verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE):
-        return f"its verdict is {judgement.verdict}: {'; '.join(judgement.reasons)}"
-    if not evidence_is_the_same:
-        return "the evidence on disk is not the evidence that was shown"
-    if row.state != "awaiting approval":
-        return f"it is {row.state}"
-    if row.finished and now() - row.finished > lasts:
-        return f"it has waited since {row.finished:%Y-%m-%d %H:%M} UTC, longer than policy.expires ({lasts.days} days)"
-    return ""
+def _refused(run: str, why: str) -> ApprovalRefused:
+    return ApprovalRefused(f"run {run} cannot be approved", cause=why, hint="`updater run` starts a fresh one")
 
 
 def _run_row(row: sa.RowMapping) -> RunRow:

@@ -313,6 +313,7 @@ def approve(
     """Record the approval of exactly the evidence that was shown, and promote. Refuses when production drifted."""
     with site_lock(site.state, run_id), _known_record(site, journal, progress, run_id) as this:
         what = waiting(site, journal, run_id)
+        journal.refuse_unless_waiting(run_id, what.judgement, site.policy.expires)
         if digest(what.evidence) != shown_sha256 or not _intact(what.release):
             raise ApprovalRefused(
                 f"run {run_id} cannot be approved",

@@ -37,12 +37,21 @@ class SourceUnreachable(UpdaterError):
 
 
 @dataclass(frozen=True, slots=True)
+class _Package:
+    """A verified file in the cache, and what it says of itself: an API may know less of its requirements, or none."""
+
+    path: Path
+    sha256: str
+    info: PackageInfo
+
+
+@dataclass(frozen=True, slots=True)
 class _Candidate:
     """One version that could be had. `get` brings the verified package into the cache."""
 
     info: PackageInfo
     source: str
-    get: Callable[[], tuple[Path, str]]
+    get: Callable[[], _Package]
 
     @property
     def id(self) -> str:
@@ -164,7 +173,7 @@ def _choose(
                 held.append(_held(component, candidate.info, problem))
                 continue
             try:
-                package, sha256 = candidate.get()
+                package = candidate.get()
             except PackageRefused as error:
                 held.append(_held(component, candidate.info, _refusal(error)))
                 continue
@@ -172,7 +181,11 @@ def _choose(
                 held.append(_held(component, candidate.info, f"{error.what}: {error.cause}"))
                 silences.append(error)
                 continue
-            updates.append(_update(component, candidate, package, sha256))
+            problem = _incompatible(package.info, platform.php, core)
+            if problem:
+                held.append(_held(component, candidate.info, problem))
+                continue
+            updates.append(_update(component, candidate, package))
             if component.kind == "core":
                 core = candidate.info.version
             break
@@ -195,19 +208,19 @@ def _refusal(error: PackageRefused) -> str:
     return f"{Path(error.where).name}: {error.what}" + (f" ({error.cause})" if error.cause else "")
 
 
-def _update(component: Component, candidate: _Candidate, package: Path, sha256: str) -> Update:
-    info = candidate.info
+def _update(component: Component, candidate: _Candidate, package: _Package) -> Update:
+    info = package.info
     return Update(
         component.kind,
         component.slug,
         component.name,
         component.version,
         info.version,
-        package,
-        sha256,
+        package.path,
+        package.sha256,
         candidate.source,
-        info.requires_php,
-        info.requires_core,
+        info.requires_php or candidate.info.requires_php,
+        info.requires_core or candidate.info.requires_core,
     )
 
 
@@ -232,12 +245,12 @@ def _from_folders(folders: Sequence[Path], driver: Driver, cache: Path, held: li
                 cause = f" ({error.cause})" if error.cause else ""
                 held.append(Held("package", path.name, "", "", f"{path}: {error.what}{cause}"))
                 continue
-            found.append(_Candidate(info, f"{folder.name}/{path.name}", _kept(package, sha256)))
+            found.append(_Candidate(info, f"{folder.name}/{path.name}", _kept(_Package(package, sha256, info))))
     return found
 
 
-def _kept(package: Path, sha256: str) -> Callable[[], tuple[Path, str]]:
-    return lambda: (package, sha256)
+def _kept(package: _Package) -> Callable[[], _Package]:
+    return lambda: package
 
 
 def _keep(path: Path, cache: Path) -> tuple[Path, str]:
@@ -277,10 +290,10 @@ def _from_api(site: Site, inventory: Inventory, driver: Driver, cache: Path, fet
     except CommandFailed as error:
         raise _unreadable(error) from error
 
-    def getter(offer: Offer) -> Callable[[], tuple[Path, str]]:
+    def getter(offer: Offer) -> Callable[[], _Package]:
         return lambda: _download(offer, driver, cache, asked)
 
-    return [_Candidate(offer.info, urlsplit(offer.url).netloc, getter(offer)) for offer in offers]
+    return [_Candidate(offer.info, _host(offer.url), getter(offer)) for offer in offers]
 
 
 def _reachable(fetch: Fetch) -> Fetch:
@@ -293,13 +306,21 @@ def _reachable(fetch: Fetch) -> Fetch:
             # Some time-outs have no text of their own.
             raise SourceUnreachable(
                 "an update source does not answer",
-                where=urlsplit(url).netloc,
+                where=_host(url),
                 cause=f"{url}: {str(error) or type(error).__name__}",
                 hint=_ALONE,
             ) from error
         return data
 
     return asked
+
+
+def _host(url: str) -> str:
+    """For people. An API may hand out an address that is none: fetching it says so."""
+    try:
+        return urlsplit(url).netloc or url
+    except ValueError:
+        return url
 
 
 _ALONE = "try again later, or set `sources.online: false` to use the folders alone"
@@ -309,7 +330,7 @@ def _unreadable(error: CommandFailed) -> SourceUnreachable:
     """What the driver could not read: a page of a proxy or a login in place of the API's answer."""
     return SourceUnreachable(
         "an update source gave an answer that cannot be read",
-        where=urlsplit(error.where).netloc,
+        where=_host(error.where),
         cause=f"{error.where}: {error.what} ({error.cause})",
         hint=_ALONE,
     )
@@ -321,7 +342,7 @@ def _is_missing(error: SourceUnreachable) -> bool:
     return isinstance(cause, httpx.HTTPStatusError) and cause.response.status_code in (404, 410)
 
 
-def _download(offer: Offer, driver: Driver, cache: Path, fetch: Fetch) -> tuple[Path, str]:
+def _download(offer: Offer, driver: Driver, cache: Path, fetch: Fetch) -> _Package:
     """The offered package from the cache, or downloaded and verified. Only what was verified gets a note of its address.
 
     PackageRefused names the address, not our temporary file. SourceUnreachable when the package or its checksums do not come.
@@ -332,9 +353,9 @@ def _download(offer: Offer, driver: Driver, cache: Path, fetch: Fetch) -> tuple[
         sha256 = note.read_text(encoding="ascii").strip()
         kept = cache / f"{sha256}.zip"
         if kept.is_file() and _sha256(kept) == sha256:
-            return kept, sha256
+            return _Package(kept, sha256, driver.read_package(kept))
     try:
-        kept, sha256 = _verified(offer, driver, cache, fetch)
+        package = _verified(offer, driver, cache, fetch)
     except CommandFailed as error:
         raise _unreadable(error) from error
     except PackageRefused as error:
@@ -348,11 +369,11 @@ def _download(offer: Offer, driver: Driver, cache: Path, fetch: Fetch) -> tuple[
             cause=error.cause,
             hint="download it from its maker into a folder of `sources.folders`",
         ) from error
-    note.write_text(sha256, encoding="ascii")
-    return kept, sha256
+    note.write_text(package.sha256, encoding="ascii")
+    return package
 
 
-def _verified(offer: Offer, driver: Driver, cache: Path, fetch: Fetch) -> tuple[Path, str]:
+def _verified(offer: Offer, driver: Driver, cache: Path, fetch: Fetch) -> _Package:
     data = fetch(offer.url, None)
     descriptor, name = tempfile.mkstemp(dir=cache, prefix="incoming-", suffix=".zip")
     temporary = Path(name)
@@ -369,7 +390,8 @@ def _verified(offer: Offer, driver: Driver, cache: Path, fetch: Fetch) -> tuple[
                 hint="run `updater plan` again later",
             )
         driver.verify_download(temporary, offer, fetch)
-        return _keep(temporary, cache)
+        kept, sha256 = _keep(temporary, cache)
+        return _Package(kept, sha256, info)
     finally:
         temporary.unlink(missing_ok=True)
 

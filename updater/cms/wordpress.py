@@ -478,7 +478,7 @@ def _core_offers(inventory: Inventory, fetch: Fetch, base: str, downloads: str |
     url = f"{base}/core/version-check/1.7/?{query}"
     seen = set()
     for offer in _offered(fetch(url, None), url, "offers").values():
-        version = offer.get("version") or offer.get("current")
+        version = str(offer.get("version") or offer.get("current") or "")
         package = (offer.get("packages") or {}).get("full") or offer.get("download")
         if offer.get("response") not in ("upgrade", "autoupdate") or not package or not version or version in seen:
             continue
