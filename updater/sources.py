@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache as once
 from functools import cmp_to_key
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -396,6 +397,10 @@ def _verified(offer: Offer, driver: Driver, cache: Path, fetch: Fetch) -> _Packa
         temporary.unlink(missing_ok=True)
 
 
+# Reading the CAs costs 25 ms of CPU, and a plan asks dozens of times.
+_tls = once(httpx.create_ssl_context)
+
+
 def http_fetch(url: str, form: Mapping[str, str] | None, *, silence: float = _SILENCE, whole: float = _WHOLE) -> bytes:
     """GET, or POST of form data. httpx.HTTPError when there is no answer, or another status than 200.
 
@@ -404,7 +409,9 @@ def http_fetch(url: str, form: Mapping[str, str] | None, *, silence: float = _SI
     ends = time.monotonic() + whole
     body = bytearray()
     with (
-        httpx.Client(timeout=silence, follow_redirects=True, headers={"User-Agent": "cms-updater"}) as client,
+        httpx.Client(
+            timeout=silence, follow_redirects=True, headers={"User-Agent": "cms-updater"}, verify=_tls()
+        ) as client,
         client.stream("GET" if form is None else "POST", url, data=None if form is None else dict(form)) as response,
     ):
         response.raise_for_status()
