@@ -15,7 +15,7 @@ demo: ## Watch a real shop being cloned, updated, tested, approved and deployed,
 
 test: ## Run all tests, on real ssh, Docker, MariaDB and Chromium (ARGS="-k name" for some)
 	@scripts/bootstrap
-	@$(PYTEST) $(ARGS)
+	@$(PYTEST) --durations=15 $(ARGS)
 
 unit: ## Run the tests that need no Docker and no network
 	@scripts/bootstrap --python

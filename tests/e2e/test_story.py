@@ -208,4 +208,6 @@ def test_a_held_update_leaves_nothing_to_do(prompt: Prompt) -> None:
     assert code == ExitCode.DONE, err
     record = json.loads(out)
     assert (record["state"], record["updates"]) == ("nothing to do", [])
-    assert [(held["slug"], held["reason"]) for held in record["held"]] == [("demo-shop", "1.2 breaks the checkout")]
+    assert [(held["slug"], held["reason"]) for held in record["held"]] == [
+        ("demo-shop", "held by policy: 1.2 breaks the checkout")
+    ]
