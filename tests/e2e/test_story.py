@@ -81,6 +81,9 @@ def test_good_updates_end_awaiting_approval(prompt: Prompt, lasting_shop: DemoSh
     }
     assert record["migration"]["created"] == ["sh_demo_shop_order_notes"]
     assert "sh_demo_shop_orders" in record["migration"]["changed"]
+    (note,) = record["notes"]
+    assert "sh_options.option_value" in note, "where personal data may remain is named"
+    assert "demo_shop_orders" not in note, "declared columns are scrubbed"
     assert lasting_shop.code_sha256() == before, "testing must not touch production"
 
 

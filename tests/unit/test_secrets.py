@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import traceback
 from pathlib import Path
 
@@ -10,7 +9,6 @@ import pytest
 
 from updater import config
 from updater.errors import ConfigError
-from updater.log import run_log
 from updater.model import Site
 from updater.secrets import REDACTED, redact, register
 
@@ -120,12 +118,3 @@ def test_the_longest_secret_is_removed_first() -> None:
 def test_short_values_are_not_registered_because_they_would_destroy_every_text() -> None:
     assert register("abc") == "abc"
     assert redact("abc") == "abc"
-
-
-def test_a_secret_does_not_reach_the_log_of_a_run(tmp_path: Path) -> None:
-    register("log-secret-1")
-    logger, stream = run_log(tmp_path / "run" / "log.jsonl")
-    with stream:
-        logger.info("connecting with log-secret-1", user="deploy", command="x log-secret-1 y")
-    entry = json.loads((tmp_path / "run" / "log.jsonl").read_text())
-    assert (entry["event"], entry["command"]) == (f"connecting with {REDACTED}", f"x {REDACTED} y")

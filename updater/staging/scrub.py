@@ -188,6 +188,9 @@ def _counts(table: str, column: str, scrubbed: Sequence[Column]) -> tuple[str, s
     for done in scrubbed:
         if (done.table, done.column) == (table, column) and done.kind in ("phone", "address"):
             phone += f" AND NOT ({done.where or 'TRUE'})"
+        if (done.table, done.column) == (table, column) and done.kind == "text":
+            # every digit became a 0: what still looks like a number is none
+            phone += f" AND NOT (({done.where or 'TRUE'}) AND {value} NOT REGEXP '[1-9]')"
     return f"COALESCE(SUM({email}), 0)", f"COALESCE(SUM({phone}), 0)"
 
 
