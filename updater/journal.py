@@ -190,8 +190,12 @@ class Journal:
     def done(self, run: str, step: str, output: Any = None) -> None:
         """Committed after the step's output is safely on disk."""
         if output is not None:
-            write_atomically(self._output_file(run, step), dump(output))
+            self.keep(run, step, output)
         self._set_step(run, step, "done", None)
+
+    def keep(self, run: str, name: str, noun: Any) -> None:
+        """A noun for the commands that come later, whole or not at all; `output` reads it."""
+        write_atomically(self._output_file(run, name), dump(noun))
 
     def steps(self, run: str) -> list[StepRow]:
         with self._engine.connect() as connection:

@@ -75,7 +75,7 @@ class Run:
 
     def keep(self, name: str, noun: object) -> None:
         """Keep a noun for the commands that come later: approve, rollback, report."""
-        self.journal.done(self.id, name, noun)
+        self.journal.keep(self.id, name, noun)
 
     def tell(self, **changes: Any) -> None:
         self.record = replace(self.record, **changes)
@@ -296,12 +296,14 @@ class Waiting:
 
 
 def waiting(site: Site, journal: Journal, run_id: str) -> Waiting:
-    """What `updater approve` shows. UpdaterError when the run did not get as far as a release."""
+    """What `updater approve` shows. ApprovalRefused when the run is not waiting, before anybody is asked anything."""
+    judgement = journal.output(run_id, "judgement", Judgement)
+    journal.refuse_unless_waiting(run_id, judgement, site.policy.expires)
     release = journal.output(run_id, "release", Release)
     return Waiting(
         journal.output(run_id, "record", RunRecord),
         release,
-        journal.output(run_id, "judgement", Judgement),
+        judgement,
         journal.output(run_id, "evidence", Evidence),
         transaction.deadline(site.promote, release.rehearsed_seconds),
     )
@@ -313,7 +315,6 @@ def approve(
     """Record the approval of exactly the evidence that was shown, and promote. Refuses when production drifted."""
     with site_lock(site.state, run_id), _known_record(site, journal, progress, run_id) as this:
         what = waiting(site, journal, run_id)
-        journal.refuse_unless_waiting(run_id, what.judgement, site.policy.expires)
         if digest(what.evidence) != shown_sha256 or not _intact(what.release):
             raise ApprovalRefused(
                 f"run {run_id} cannot be approved",
