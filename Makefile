@@ -1,6 +1,6 @@
 # Each target does its own set-up; with nothing to do that takes a fraction of a second.
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit faults lint clean
+.PHONY: help demo test unit faults lint languages clean
 PYTEST = .venv/bin/pytest
 ARGS ?=
 # Without bytecode every start of the program costs seconds; some machines switch it off for all of Python.
@@ -28,6 +28,10 @@ faults: ## Break promotions in every way we know, and look at what is left of th
 lint: ## Check style, types, imports and shell scripts
 	@scripts/bootstrap --python
 	@scripts/lint
+
+languages: ## Bring new and changed messages into updater/locale/, for translators
+	@scripts/bootstrap --python
+	@scripts/languages
 
 clean: ## Remove the demo's folder with what it left in Docker, and caches
 	@if [ -e demo-run/site.yml ]; then .venv/bin/updater clean demo-run/site.yml; fi

@@ -122,6 +122,7 @@ def describe(site: model.Site) -> list[tuple[str, str]]:
         ("held back", ", ".join(f"{slug} ({reason})" for slug, reason in site.policy.hold.items())),
         ("closed for", f"at most {_duration_text(timedelta(seconds=promote.max_closed))}"),
         ("notify", f"{len(site.notify)} address(es)" if site.notify else ""),
+        ("language", site.language),
     ]
     return [(name, value) for name, value in lines if value]
 
@@ -762,6 +763,7 @@ class _SiteFile(_Section):
     policy: _Policy = _LEFT_OUT
     promote: _Promote = _LEFT_OUT
     notify: list[Annotated[str, AfterValidator(_notify)]] = _LEFT_OUT
+    language: model.Language = _LEFT_OUT
 
 
 def _site(parsed: _SiteFile, config: Path) -> model.Site:
@@ -994,6 +996,8 @@ promote:
 
 # Who hears about results (Apprise addresses). They hold tokens, so they come from the environment.
 #notify: ["${{TELEGRAM_URL}}"]
+# What the reports and messages are written in: en, ru or uk.
+language: en
 """
 
 

@@ -140,6 +140,14 @@ class StackSettings:
     processes: int = 400
 
 
+class Language(StrEnum):
+    """What a shop's owner reads: reports, messages, the passport. Errors for engineers are English."""
+
+    EN = "en"
+    RU = "ru"
+    UK = "uk"
+
+
 @dataclass(frozen=True, slots=True)
 class Site:
     """One managed site, as its site.yml describes it. All paths absolute, all secrets resolved and registered."""
@@ -174,6 +182,7 @@ class Site:
     policy: Policy = field(default_factory=Policy)
     promote: PromoteSettings = field(default_factory=PromoteSettings)
     notify: tuple[str, ...] = field(default=(), repr=False)
+    language: Language = Language.EN
 
     @property
     def state(self) -> Path:

@@ -519,6 +519,7 @@ def _new_record(site: Site, journal: Journal, progress: Progress, run_id: str) -
         exit_code=int(ExitCode.DONE),
         started=now(),
         config=revision(site.config),
+        language=site.language,
     )
     log = Logged(progress, folder / "run.log")
     this = Run(site, journal, log, run_id, folder, record)

@@ -6,13 +6,14 @@ import os
 import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from report_sample import HOSTILE, sample
 
+from updater.model import Language
 from updater.report import write
 
 
@@ -163,6 +164,21 @@ def test_it_reads_without_script(browser: Browser, report: Path) -> None:
     page.locator("details.phase:not([open]) summary").first.click()
     expect(page.get_by_text("12 tests passed on desktop and mobile.")).to_be_visible()
     context.close()
+
+
+def test_the_buttons_speak_the_owners_language_too(browser: Browser, tmp_path: Path) -> None:
+    written = write(replace(sample(tmp_path), language=Language.RU), tmp_path)
+    page = browser.new_page(viewport={"width": 375, "height": 800})
+    watch = Watched()
+    watch.on(page)
+    page.goto(written.as_uri())
+    expect(page.get_by_role("heading", level=1)).to_have_text("Обновления отклонены.")
+    page.get_by_role("button", name="Отличия", exact=True).first.click()
+    page.get_by_role("button", name="Отличия: checkout, desktop").click()
+    expect(page.get_by_role("button", name="Настоящий размер")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == 375
+    assert watch.troubles == []
+    page.close()
 
 
 def test_hostile_names_are_inert_text(browser: Browser, tmp_path: Path) -> None:

@@ -13,9 +13,20 @@ import numpy as np
 import pytest
 
 from updater.errors import ExitCode
-from updater.model import BlockedCall, CaughtMail, Check, Evidence, Finding, Held, Outcome, Picture, Status, Verdict
+from updater.model import (
+    BlockedCall,
+    CaughtMail,
+    Check,
+    Evidence,
+    Finding,
+    Held,
+    Language,
+    Outcome,
+    Picture,
+    Status,
+    Verdict,
+)
 from updater.report import RunRecord, UpdateResult, message, run_json, write
-from updater.report.html import duration, percent
 from updater.report.pictures import embed
 from updater.report.record import masked_recipient, public, tell
 from updater.report.write import ReportFailed
@@ -270,6 +281,44 @@ def test_messages_carry_no_secret() -> None:
     assert public({"a": (secret,)}) == {"a": ("[redacted]",)}
 
 
-def test_figures_are_written_for_people() -> None:
-    assert [percent(x) for x in (0, 0.000001, 0.0031, 0.123)] == ["0 %", "< 0.01 %", "0.31 %", "12 %"]
-    assert [duration(x) for x in (0.42, 38.2, 725, 3720)] == ["0.4 s", "38 s", "12 min 5 s", "1 h 2 min"]
+# -------------------------------------------------------------------------------------------------------- languages
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        (Language.RU, ("Обновления отклонены.", "Рабочий сайт не тронут.", "сценарии покупателя", "отклонено")),
+        (Language.UK, ("Оновлення відхилено.", "Робочого сайту не торкалися.", "сценарії покупця", "відхилено")),
+    ],
+)
+def test_an_owner_reads_the_report_and_the_message_in_their_language(
+    language: Language, said: tuple[str, ...], tmp_path: Path
+) -> None:
+    smoke = Check("smoke tests", "after", Status.FAILED, "No order was placed.")
+    update = UpdateResult("plugin", "tea", "Tea", "1.0", "1.1", "rejected")
+    told = record(language=language, evidence=Evidence((smoke,)), updates=(update,))
+    write(told, tmp_path)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    markdown = (tmp_path / "report.md").read_text(encoding="utf-8")
+    assert f'<html lang="{language}">' in page
+    assert [text for text in said if text not in page] == []
+    assert [text for text in said if text not in markdown] == []
+    _, title, body = message(told)
+    assert (said[0] in body, title.endswith(said[3])) == (True, True)
+    for english in ("What you can do next", "Held back", "The updates were", "not touched"):
+        assert english not in page + markdown + body
+
+
+def test_ci_reads_english_whatever_the_owner_reads(tmp_path: Path) -> None:
+    write(record(), tmp_path / "en")
+    write(record(language=Language.RU), tmp_path / "ru")
+    for name in ("junit.xml", "run.json"):
+        english, russian = ((tmp_path / folder / name).read_text(encoding="utf-8") for folder in ("en", "ru"))
+        assert russian.replace("/ru/", "/en/") == english
+
+
+def test_a_hostile_word_is_not_taken_for_a_message(tmp_path: Path) -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    update = UpdateResult(evil, "s", "n", "1", "2", evil)
+    write(record(language=Language.RU, updates=(update,)), tmp_path)
+    assert evil not in (tmp_path / "report.html").read_text(encoding="utf-8")

@@ -6,28 +6,28 @@ import base64
 import hashlib
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from updater.model import BlockedCall, CaughtMail, Check, Status, Verdict
+from updater.language import Words, mark, speak
+from updater.model import BlockedCall, CaughtMail, Check, Status
 from updater.report.pictures import BUDGET, embed
 from updater.report.record import PHASES, RunRecord, masked_recipient, tell
+from updater.report.terms import check_name
 from updater.resources import package_text
 
 _ORDER = {Status.FAILED: 0, Status.INCONCLUSIVE: 1, Status.PASSED: 2}
-_STEPS = {"closed": "production closed"}
+_STEPS = {"closed": mark("production closed")}
 
 
 def render(record: RunRecord, folder: Path, budget: int = BUDGET) -> str:
     """The whole page. Pictures are read from the run's `folder`; `record` is redacted already (record.public)."""
     style, script = package_text("updater.report", "report.css"), package_text("updater.report", "report.js")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"percent": percent, "duration": duration, "moment": moment, "recipient": masked_recipient}
-    template = environment.from_string(package_text("updater.report", "report.html.j2"))
+    words = speak(record.language)
+    template = environment(words).from_string(package_text("updater.report", "report.html.j2"))
     evidence = record.evidence
     context: dict[str, Any] = {
         "record": record,
@@ -37,6 +37,8 @@ def render(record: RunRecord, folder: Path, budget: int = BUDGET) -> str:
         "base-uri 'none'; form-action 'none'",
         "style": Markup(style),  # noqa: S704  our own file
         "script": Markup(script),  # noqa: S704  our own file
+        "language": record.language,
+        "labels": _labels(words),
         "phases": _phases(record.checks),
         "counts": Counter(check.status.value for check in record.checks if check.required),
         "shown": embed(evidence.pictures, evidence.checks, folder, budget) if evidence else (),
@@ -44,10 +46,53 @@ def render(record: RunRecord, folder: Path, budget: int = BUDGET) -> str:
         "mails": _mails(evidence.mail if evidence else ()),
         "steps": [(_STEPS.get(step, step), seconds) for step, seconds in record.timings.items()],
         "longest": max([*record.timings.values(), 0.001]),
-        "Verdict": Verdict,
         "Status": Status,
     }
     return template.render(context)
+
+
+def environment(words: Words) -> Environment:
+    """Jinja for one language: `_()` and `{% trans %}` for our own words, `|term` for the words that data carries.
+
+    Never `_()` on data: a message is trusted and not escaped, `|term` is.
+    """
+    made = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    made.policies["ext.i18n.trimmed"] = True
+    made.install_gettext_callables(words.gettext, words.ngettext, newstyle=True)  # type: ignore[attr-defined]
+    made.filters |= {
+        "term": words.term,
+        "check": lambda name: check_name(name, words),
+        "percent": words.percent,
+        "duration": words.duration,
+        "moment": words.moment,
+        "day": words.day,
+        "number": words.number,
+        "recipient": masked_recipient,
+    }
+    return made
+
+
+def _labels(words: Words) -> dict[str, str]:
+    """What report.js writes on its buttons: it finds them on the page, so that the script's hash is the same in every language."""
+    _ = words.gettext
+    return {
+        "before": _("Before"),
+        "after": _("After"),
+        "difference": _("Difference"),
+        "noise": _("Noise"),
+        "slider": _("Before | after"),
+        "both": _("Side by side"),
+        "fit": _("Fit the window"),
+        "actual": _("Actual size"),
+        "share": _("Share of the picture that shows the shop before the update"),
+        "what": _("What to show"),
+    }
 
 
 def _hash(text: str) -> str:
@@ -74,29 +119,3 @@ def _calls(blocked: Iterable[BlockedCall]) -> list[tuple[str, str, str, int]]:
 
 def _mails(caught: Iterable[CaughtMail]) -> list[CaughtMail]:
     return sorted(caught, key=lambda mail: mail.at)
-
-
-def percent(share: float) -> str:
-    """`12 %`, `0.31 %`; something is never `0 %`."""
-    value = share * 100
-    if value == 0:
-        return "0 %"
-    if value < 0.01:
-        return "< 0.01 %"
-    return f"{value:.0f} %" if value >= 10 else f"{value:.2g} %"
-
-
-def duration(seconds: float) -> str:
-    """`0.4 s`, `38 s`, `12 min 5 s`, `1 h 2 min`."""
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def moment(at: datetime) -> str:
-    return at.strftime("%-d %B %Y, %H:%M %Z").strip()

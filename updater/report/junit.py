@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
-from updater.model import Check, Status, Verdict
+from updater.model import Check, Language, Status, Verdict
 from updater.report.record import PHASES, RunRecord, tell
 
 # XML 1.0 has no way to write these, escaped or not: one in a plugin's name would make the file unreadable.
@@ -13,7 +14,11 @@ _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def junit(record: RunRecord) -> str:
-    """A failed check is a `failure`; one that could not be decided an `error`: CI shows both as not passed."""
+    """A failed check is a `failure`; one that could not be decided an `error`: CI shows both as not passed.
+
+    English whatever the owner reads: CI follows a case from run to run by its name.
+    """
+    record = replace(record, language=Language.EN)
     root = ET.Element("testsuites", name=_xml(f"{record.site} {record.run}"))
     verdict = ET.SubElement(root, "testsuite", name="verdict", tests="1")
     case = ET.SubElement(verdict, "testcase", classname="updater", name=_xml(f"{record.site}: {tell(record).headline}"))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
+from updater.language import speak
 from updater.model import Status
 from updater.report.record import PHASES, RunRecord, tell
+from updater.report.terms import check_name
 
 # Everything that Markdown, HTML inside it, or the direction of text could give a meaning to.
 _SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|<>~&@-])")
@@ -16,47 +18,52 @@ _MARK = {Status.PASSED: "✓", Status.FAILED: "✗", Status.INCONCLUSIVE: "?"}
 
 def markdown(record: RunRecord) -> str:
     """One screen: details are in report.html."""
-    told = tell(record)
+    told, words = tell(record), speak(record.language)
+    _ = words.gettext
     lines = [f"# {_text(record.site)}: {told.headline}", ""]
     lines += [f"- {_text(reason)}" for reason in record.reasons]
-    lines += [f"- **Error:** {_text(record.error)}"] if record.error else []
+    lines += ["- **" + _("Error") + f":** {_text(record.error)}"] if record.error else []
     lines += ["", told.production, ""]
     if record.updates:
-        lines += ["| Update | From | To | Outcome | Why |", "|---|---|---|---|---|"]
+        heads = (_("Update"), _("From"), _("To"), _("Outcome"), _("Why"))
+        lines += ["| " + " | ".join(heads) + " |", "|---|---|---|---|---|"]
         for update in record.updates:
             cells = (
-                f"{update.name} ({update.kind})",
+                f"{update.name} ({words.term(update.kind)})",
                 update.from_version,
                 update.to_version,
-                update.outcome,
+                words.term(update.outcome),
                 update.reason,
             )
             lines.append("| " + " | ".join(_text(cell) for cell in cells) + " |")
         lines.append("")
     if record.held:
-        lines += ["## Held back", ""]
+        lines += ["## " + _("Held back"), ""]
         lines += [
             f"- {_text(held.slug)} {_text(held.from_version)} → {_text(held.to_version)}: {_text(held.reason)}"
             for held in record.held
         ]
         lines.append("")
     if record.checks:
-        lines += ["## Checks", ""]
+        lines += ["## " + _("Checks"), ""]
         for phase in dict.fromkeys((*PHASES, *(check.phase for check in record.checks))):
             checks = [check for check in record.checks if check.phase == phase]
             if not checks:
                 continue
             passed = sum(check.status is Status.PASSED for check in checks)
-            lines.append(f"**{_text(PHASES.get(phase, phase))}**: {passed} of {len(checks)} passed")
+            counted = _("{passed} of {all} passed").format(passed=passed, all=len(checks))
+            lines.append(f"**{_text(words.term(PHASES.get(phase, phase)))}**: {counted}")
             lines += [
-                f"- {_MARK[check.status]} {_text(check.name)}: {_text(check.detail)}"
+                f"- {_MARK[check.status]} {_text(check_name(check.name, words))}: {_text(check.detail)}"
                 for check in checks
                 if check.status is not Status.PASSED
             ]
             lines.append("")
     lines += [f"> {_text(note)}" for note in record.notes]
     lines += ["", *(f"- {_text(why)}: `{command}`" if command else f"- {_text(why)}" for why, command in told.next)]
-    lines += ["", f"Run `{record.run}`, evidence `{record.evidence_sha256[:16] or 'none'}`; details in `report.html`."]
+    last = _("Run {run}, evidence {evidence}; details in {file}.")
+    evidence = f"`{record.evidence_sha256[:16]}`" if record.evidence_sha256 else _("none")
+    lines += ["", last.format(run=f"`{record.run}`", evidence=evidence, file="`report.html`")]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)) + "\n"
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 from updater.errors import ExitCode
+from updater.language import speak
 from updater.model import Status
 from updater.report.record import RunRecord, public, tell
+from updater.report.terms import check_name
 
 Urgency = Literal["urgent", "work", "info"]
 """urgent: wake someone. work: someone has to act in working hours. info: good to know."""
@@ -17,20 +19,26 @@ _TOLD = 5  # reasons and checks named in a message; the report has them all
 def message(record: RunRecord) -> tuple[Urgency, str, str]:
     """(urgency, title, body) of a run that ended or waits. Plain text, redacted."""
     record = public(record)
-    told = tell(record)
+    told, words = tell(record), speak(record.language)
+    _ = words.gettext
     lines = [told.headline, told.production, ""]
     lines += [f"- {reason}" for reason in record.reasons[:_TOLD]]
     if record.error:
         lines += [record.error, ""]
     lines += [
-        f"{update.name} {update.from_version} → {update.to_version}: {update.outcome}" for update in record.updates
+        f"{update.name} {update.from_version} → {update.to_version}: {words.term(update.outcome)}"
+        for update in record.updates
     ]
-    lines += [f"{held.slug} {held.to_version} held back: {held.reason}" for held in record.held]
+    lines += [
+        _("{name} {version} held back: {reason}").format(name=held.slug, version=held.to_version, reason=held.reason)
+        for held in record.held
+    ]
     failed = [check for check in record.checks if check.status is Status.FAILED and check.required]
     if failed and not record.reasons:
-        lines += [f"{check.name}: {check.detail}" for check in failed[:_TOLD]]
-    lines += ["", *(f"{why}: {command}" if command else why for why, command in told.next), f"Run {record.run}"]
-    title = f"{record.site}: {record.kind_of_state}"
+        lines += [f"{check_name(check.name, words)}: {check.detail}" for check in failed[:_TOLD]]
+    lines += ["", *(f"{why}: {command}" if command else why for why, command in told.next)]
+    lines += [_("Run {run}").format(run=record.run)]
+    title = f"{record.site}: {words.term(record.kind_of_state)}"
     return _urgency(record), title, "\n".join(line for i, line in enumerate(lines) if line or (i and lines[i - 1]))
 
 

@@ -9,12 +9,15 @@ from datetime import datetime
 from enum import Enum
 from typing import TypeVar, cast
 
+from updater.errors import ExitCode
+from updater.language import mark, speak
 from updater.model import (
     Approval,
     Check,
     Evidence,
     Held,
     Inventory,
+    Language,
     Migration,
     Outcome,
     Verdict,
@@ -24,10 +27,10 @@ from updater.secrets import redact
 T = TypeVar("T")
 
 PHASES: Mapping[str, str] = {
-    "before": "Before the update",
-    "after": "After the update",
-    "compare": "Before compared with after",
-    "production": "On production",
+    "before": mark("Before the update"),
+    "after": mark("After the update"),
+    "compare": mark("Before compared with after"),
+    "production": mark("On production"),
 }
 
 
@@ -79,6 +82,8 @@ class RunRecord:
     migration: Migration | None = None
     config: str | None = None
     """The git commit of the repository that holds site.yml, when it is in one"""
+    language: Language = Language.EN
+    """What the report and the messages are written in; what checks found stays English, for the engineer"""
 
     @property
     def checks(self) -> tuple[Check, ...]:
@@ -102,75 +107,75 @@ class Told:
 
 
 def tell(record: RunRecord) -> Told:
-    """What happened, what production is now, and what a person can type next."""
-    run = record.run
-    untouched = "Production was not touched."
-    again = ("Once the cause is mended, run it again", "updater run site.yml")
+    """What happened, what production is now, and what a person can type next, in the record's language."""
+    run, _ = record.run, speak(record.language).gettext
+    untouched = _("Production was not touched.")
+    again = (_("Once the cause is mended, run it again"), "updater run site.yml")
+    unknown = Told(
+        "bad",
+        _("The state of production is not known. Someone must look now."),
+        _("The deployment or its rollback could not be completed and verified."),
+        ((_("See what the server's own journal says"), "updater status site.yml"),),
+    )
     told = {
         "awaiting approval": Told(
             "wait",
-            "The updates passed. They wait for your approval.",
-            untouched + " Nothing is deployed before a person approves.",
+            _("The updates passed. They wait for your approval."),
+            _("Production was not touched. Nothing is deployed before a person approves."),
             (
-                ("See the evidence once more and deploy", f"updater approve {run}"),
-                ("Do not deploy", f"updater reject {run}"),
+                (_("See the evidence once more and deploy"), f"updater approve {run}"),
+                (_("Do not deploy"), f"updater reject {run}"),
             ),
         ),
         "promoted": Told(
             "good",
-            "The updates are live.",
-            "Production runs the new versions. It was checked behind the gate, before it opened again.",
-            (("The database migrated with them: orders have come since, so going back is a person's decision", ""),)
+            _("The updates are live."),
+            _("Production runs the new versions. It was checked behind the gate, before it opened again."),
+            ((_("The database migrated with them: orders have come since, so going back is a person's decision"), ""),)
             if record.migration is not None and record.migration.needed
-            else (("Should something turn up, go back", "updater rollback site.yml"),),
+            else ((_("Should something turn up, go back"), "updater rollback site.yml"),),
         ),
         "rejected": Told(
             "bad",
-            "The updates were rejected.",
+            _("The updates were rejected."),
             untouched,
             (
                 (
-                    "Hold the update back in site.yml (policy.hold), or wait for a mended version; then",
+                    _("Hold the update back in site.yml (policy.hold), or wait for a mended version; then"),
                     "updater run site.yml",
                 ),
             ),
         ),
         "inconclusive": Told(
             "doubt",
-            "It cannot be told whether the updates are safe, so nothing is deployed.",
+            _("It cannot be told whether the updates are safe, so nothing is deployed."),
             untouched,
             (again,),
         ),
         "rolled back": Told(
             "bad",
-            "The deployment failed and was rolled back.",
-            "Production runs the old versions again; its files were verified byte by byte.",
+            _("The deployment failed and was rolled back."),
+            _("Production runs the old versions again; its files were verified byte by byte."),
             (again,),
         ),
-        "nothing to do": Told("calm", "Nothing to do.", untouched),
-        "unknown": Told(
-            "bad",
-            "The state of production is not known. Someone must look now.",
-            "The deployment or its rollback could not be completed and verified.",
-            (("See what the server's own journal says", "updater status site.yml"),),
-        ),
+        "nothing to do": Told("calm", _("Nothing to do."), untouched),
+        "unknown": unknown,
         "interrupted": Told(
             "doubt",
-            "The run was interrupted.",
-            "Production is whole.",
-            (("See where it stopped", "updater status site.yml"), ("Start again", "updater run site.yml")),
+            _("The run was interrupted."),
+            _("Production is whole."),
+            ((_("See where it stopped"), "updater status site.yml"), (_("Start again"), "updater run site.yml")),
         ),
-        "running": Told("calm", "The run is under way.", "", (("Look again", "updater status site.yml"),)),
+        "running": Told("calm", _("The run is under way."), "", ((_("Look again"), "updater status site.yml"),)),
     }.get(record.kind_of_state)
-    if told is None or record.exit_code == 5:
-        unknown = record.exit_code == 5
+    if record.exit_code == ExitCode.UNKNOWN_STATE:
+        told = unknown
+    elif told is None:
         told = Told(
-            "bad" if unknown or record.exit_code else "calm",
-            "The state of production is not known. Someone must look now."
-            if unknown
-            else f"The run ended: {record.state}.",
-            "The deployment or its rollback could not be completed and verified." if unknown else "",
-            (("See what is known", "updater status site.yml"),),
+            "bad" if record.exit_code else "calm",
+            _("The run ended: {state}.").format(state=speak(record.language).term(record.kind_of_state)),
+            "",
+            ((_("See what is known"), "updater status site.yml"),),
         )
     if record.hint:
         told = dataclasses.replace(told, next=((record.hint, ""), *told.next))

@@ -1,6 +1,7 @@
 "use strict";
 // Adds the slider, the tabs and the zoom. Reads pictures and names from the page's own elements, never from text.
 (() => {
+  const labels = JSON.parse(document.body.dataset.labels);
   const zoom = document.getElementById("zoom");
   const stage = zoom.querySelector(".stage");
   const enlarged = stage.querySelector("img");
@@ -9,7 +10,7 @@
 
   const actual = (on) => {
     stage.classList.toggle("actual", on);
-    fit.textContent = on ? "Fit the window" : "Actual size";
+    fit.textContent = on ? labels.fit : labels.actual;
   };
   const open = (source, name) => {
     enlarged.src = source;
@@ -68,8 +69,8 @@
     input.min = "0";
     input.max = "100";
     input.value = "50";
-    input.setAttribute("aria-label", "Share of the picture that shows the shop before the update");
-    range.append(element("span", "", "before"), input, element("span", "", "after"));
+    input.setAttribute("aria-label", labels.share);
+    range.append(element("span", "", labels.before.toLowerCase()), input, element("span", "", labels.after.toLowerCase()));
     view.append(pane, range);
 
     const set = (share) => {
@@ -100,12 +101,12 @@
     if (found.has("before") && found.has("after")) {
       const made = slider(found.get("before").querySelector("img"), found.get("after").querySelector("img"), Number(views.dataset.focusX) * 100);
       views.append(made);
-      choices.push(["Before | after", made]);
+      choices.push([labels.slider, made]);
     }
-    for (const [name, view] of found) choices.push([name[0].toUpperCase() + name.slice(1), view]);
+    for (const [name, view] of found) choices.push([labels[name], view]);
     const tabs = element("div", "tabs");
     tabs.setAttribute("role", "group");
-    tabs.setAttribute("aria-label", "What to show");
+    tabs.setAttribute("aria-label", labels.what);
     const focus = (view) => {
       const pane = view.querySelector(".pane");
       const height = Math.max(...[...pane.querySelectorAll("img")].map((picture) => picture.offsetHeight));
@@ -117,7 +118,7 @@
         button.setAttribute("aria-pressed", String(view === chosen));
       }
     };
-    const sideBySide = element("button", "", "Side by side");
+    const sideBySide = element("button", "", labels.both);
     sideBySide.type = "button";
     for (const choice of choices) {
       const button = element("button", "", choice[0]);
