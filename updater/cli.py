@@ -232,9 +232,12 @@ def run(site: Path, as_json: bool) -> None:
 @AT
 @click.option("--yes", is_flag=True, help="approve without the prompt; needs --person")
 @click.option("--person", help="who approves; default: your login")
+@click.option(
+    "--anyway", default="", metavar="REASON", help="deploy now, although a window or a freeze of policy forbids it"
+)
 @click.option("--no-input", is_flag=True, help="never ask: end with 3 when an answer is needed")
 @JSON
-def approve(run: str, site: Path, yes: bool, person: str | None, no_input: bool, as_json: bool) -> None:
+def approve(run: str, site: Path, yes: bool, person: str | None, anyway: str, no_input: bool, as_json: bool) -> None:
     """Show what changed and ask; on yes, compare with production once more and deploy."""
     loaded = _load(site)
     if yes and not person:
@@ -245,6 +248,7 @@ def approve(run: str, site: Path, yes: bool, person: str | None, no_input: bool,
         run_id = journal.find(run).run
         what = pipeline.waiting(loaded, journal, run_id)
         err.print(_summary(what), markup=True, soft_wrap=True)
+        pipeline.refuse_now(loaded, anyway)
         if not yes:
             if no_input or not sys.stdin.isatty():
                 err.print(
@@ -262,6 +266,7 @@ def approve(run: str, site: Path, yes: bool, person: str | None, no_input: bool,
                 run_id,
                 person=person or getpass.getuser(),
                 shown_sha256=what.record.evidence_sha256,
+                anyway=anyway,
             )
     _show_end(record, loaded, as_json)
 

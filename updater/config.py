@@ -16,16 +16,18 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, time, timedelta
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, get_args
 from urllib.parse import urlsplit, urlunsplit
+from zoneinfo import ZoneInfo, available_timezones
 
 import idna
 import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainValidator,
@@ -118,13 +120,32 @@ def describe(site: model.Site) -> list[tuple[str, str]]:
         ("not cloned", ", ".join(site.clone.exclude)),
         ("scrubbed too", ", ".join(site.clone.scrub)),
         ("stack", f"{site.stack.image or 'matched'}, {site.stack.memory} memory, {site.stack.cpus:g} CPUs"),
-        ("approval", f"{site.policy.approve}, expires after {_duration_text(site.policy.expires)}"),
-        ("held back", ", ".join(f"{slug} ({reason})" for slug, reason in site.policy.hold.items())),
+        *_describe_policy(site.policy),
         ("closed for", f"at most {_duration_text(timedelta(seconds=promote.max_closed))}"),
         ("notify", f"{len(site.notify)} address(es)" if site.notify else ""),
         ("language", site.language),
     ]
     return [(name, value) for name, value in lines if value]
+
+
+def _describe_policy(policy: model.Policy) -> list[tuple[str, str]]:
+    held = [f"{slug} ({_until(hold.reason, hold.until)})" for slug, hold in policy.hold.items()]
+    held += [f"{slug} at {pin.version} ({_until(pin.reason, pin.until)})" for slug, pin in policy.pin.items()]
+    age = f"{_duration_text(policy.minimum_age)} after its release"
+    if policy.critical:
+        age += f", {_duration_text(policy.critical_age)} for {', '.join(policy.critical)}"
+    return [
+        ("approval", f"{policy.approve}, expires after {_duration_text(policy.expires)}"),
+        ("deployed", "; ".join(window.text for window in policy.windows) or "any time but Friday evening"),
+        ("frozen", ", ".join(f"{it.first} – {it.last} ({it.reason})" for it in policy.freezes)),
+        ("a version waits", age),
+        ("held back", ", ".join(held)),
+        ("advisories", policy.advisories or ""),
+    ]
+
+
+def _until(reason: str, until: date | None) -> str:
+    return f"{reason}; until {until}" if until else reason
 
 
 # ------------------------------------------------------------------------------------------ YAML → text with lines
@@ -522,14 +543,26 @@ _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _DURATION = re.compile(r"([0-9]{1,6}d)?([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?")
 
 
-def _duration(value: Any) -> timedelta:
+def _span(value: Any) -> timedelta:
     match = _DURATION.fullmatch(value.strip().replace(" ", "")) if isinstance(value, str) else None
     if not match or not any(match.groups()):
         raise _wrong("must be a time with its unit: 30s, 5m, 2h, 7d or 1h30m")
-    seconds = sum(int(part[:-1]) * _UNITS[part[-1]] for part in match.groups() if part)
-    if not 0 < seconds <= 3_650 * 86_400:
+    return timedelta(seconds=sum(int(part[:-1]) * _UNITS[part[-1]] for part in match.groups() if part))
+
+
+def _duration(value: Any) -> timedelta:
+    span = _span(value)
+    if not timedelta() < span <= timedelta(days=3_650):
         raise _wrong("must be between 1s and 3650d")
-    return timedelta(seconds=seconds)
+    return span
+
+
+def _age(value: Any) -> timedelta:
+    """As `_duration`, and none at all."""
+    span = timedelta() if value == "0" else _span(value)
+    if span > timedelta(days=365):
+        raise _wrong("must be at most 365d")
+    return span
 
 
 def _duration_text(value: timedelta) -> str:
@@ -563,6 +596,67 @@ def _size(value: Any) -> tuple[int, int]:
     if not (200 <= width <= 8_000 and 200 <= height <= 8_000):
         raise _wrong("must be between 200x200 and 8000x8000 pixels")
     return width, height
+
+
+# --------------------------------------------------------------------------------------------------- days and hours
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_WINDOW = re.compile(r"(\S+) +([0-9]{2}:[0-9]{2}) ?[-–] ?([0-9]{2}:[0-9]{2})(?: +(\S+))?")
+
+
+def _window(value: Any) -> model.Window:
+    match = _WINDOW.fullmatch(value.strip()) if isinstance(value, str) else None
+    if not match:
+        raise _wrong("must be days, hours and a time zone, like Mon-Thu 10:00-16:00 Europe/Moscow")
+    days, start, end, zone = match.groups()
+    return model.Window(_weekdays(days), _clock(start), _clock(end), _zone(zone), value.strip())
+
+
+def _weekdays(text: str) -> tuple[int, ...]:
+    found: set[int] = set()
+    for part in text.split(","):
+        first, _, last = part.replace("–", "-").partition("-")
+        if first not in _DAYS or (last or first) not in _DAYS:
+            raise _wrong(f"{part} is no day of the week; write {', '.join(_DAYS)}, Mon-Fri or Mon,Wed")
+        begin, end = _DAYS.index(first), _DAYS.index(last or first)
+        found |= {day % 7 for day in range(begin, end + 1 if end >= begin else end + 8)}
+    return tuple(sorted(found))
+
+
+def _clock(text: str) -> time:
+    if text == "24:00":
+        return time()
+    try:
+        return time.fromisoformat(text)
+    except ValueError:
+        raise _wrong(f"{text} is no time of day; write it like 09:30") from None
+
+
+def _zone(name: str | None) -> str:
+    if name is None:
+        raise _wrong("must end with a time zone, like Europe/Moscow")
+    known = available_timezones()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        raise _wrong(f"{name} is no time zone" + (f"; did you mean {near[0]}?" if near else ", like Europe/Moscow"))
+    ZoneInfo(name)
+    return name
+
+
+def _date(value: Any) -> date:
+    try:
+        return date.fromisoformat(value if isinstance(value, str) else "")
+    except ValueError:
+        raise _wrong("must be a day like 2026-12-31") from None
+
+
+def _feed(value: str, info: ValidationInfo) -> str:
+    return _url(value) if "://" in value else str(_file(value, info))
+
+
+def _as(key: str) -> BeforeValidator:
+    """A mapping whose only important key may be written alone."""
+    return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
 
 
 # ------------------------------------------------------------------------------------------------------- secrets
@@ -627,6 +721,7 @@ _File = Annotated[_Text, AfterValidator(_file)]
 _Seconds = Annotated[int, PlainValidator(_seconds)]
 _Ratio = Annotated[float, PlainValidator(_ratio)]
 _Entries = Annotated[str, AfterValidator(_expanded)]
+_Date = Annotated[date, PlainValidator(_date)]
 
 
 _LEFT_OUT: Any = None
@@ -707,10 +802,40 @@ class _Stack(_Section):
     processes: Annotated[int, Field(ge=50, le=1_000_000)] = _LEFT_OUT
 
 
+class _Hold(_Section):
+    reason: _Text
+    until: _Date = _LEFT_OUT
+
+
+class _Pin(_Section):
+    version: _Text
+    reason: _Text
+    until: _Date = _LEFT_OUT
+
+
+class _Freeze(_Section):
+    first: _Date
+    last: _Date
+    reason: _Text
+
+    @model_validator(mode="after")
+    def _ends_after_it_begins(self) -> _Freeze:
+        if self.last < self.first:
+            raise _wrong("ends before it begins")
+        return self
+
+
 class _Policy(_Section):
     approve: model.Approve = _LEFT_OUT
     expires: Annotated[timedelta, PlainValidator(_duration)] = _LEFT_OUT
-    hold: dict[_Text, _Text] = _LEFT_OUT
+    windows: list[Annotated[model.Window, PlainValidator(_window)]] = _LEFT_OUT
+    freezes: list[_Freeze] = _LEFT_OUT
+    minimum_age: Annotated[timedelta, PlainValidator(_age)] = _LEFT_OUT
+    critical: list[_Text] = _LEFT_OUT
+    critical_age: Annotated[timedelta, PlainValidator(_age)] = _LEFT_OUT
+    hold: dict[_Text, Annotated[_Hold, _as("reason")]] = _LEFT_OUT
+    pin: dict[_Text, Annotated[_Pin, _as("version")]] = _LEFT_OUT
+    advisories: Annotated[_Text, AfterValidator(_feed)] = _LEFT_OUT
     accept_nearest_stack: bool = _LEFT_OUT
 
 
@@ -775,7 +900,7 @@ def _site(parsed: _SiteFile, config: Path) -> model.Site:
         "thresholds": model.Thresholds,
         "clone": model.CloneSettings,
         "stack": model.StackSettings,
-        "policy": model.Policy,
+        "policy": _policy,
         "promote": model.PromoteSettings,
     }
     for name, make in sections.items():
@@ -795,6 +920,15 @@ def _site(parsed: _SiteFile, config: Path) -> model.Site:
         config=config,
         **values,
     )
+
+
+def _policy(**written: Any) -> model.Policy:
+    parts: Mapping[str, Callable[[Any], Any]] = {
+        "hold": lambda holds: {name: model.Hold(**hold.given()) for name, hold in holds.items()},
+        "pin": lambda pins: {name: model.Pin(**pin.given()) for name, pin in pins.items()},
+        "freezes": lambda freezes: tuple(model.Freeze(it.first, it.last, it.reason) for it in freezes),
+    }
+    return model.Policy(**{name: parts.get(name, lambda value: value)(value) for name, value in written.items()})
 
 
 # ------------------------------------------------------------------------------------------- mistakes, explained
@@ -861,7 +995,7 @@ def _unknown(location: _Location) -> str:
 def _section_at(location: _Location) -> type[_Section]:
     section: type[_Section] = _SiteFile
     for part in location:
-        if isinstance(part, str):
+        if isinstance(part, str) and part in section.model_fields:  # else a name of the user's own: `hold: {slider: …}`
             section = _section_in(section.model_fields[part].annotation) or section
     return section
 
@@ -981,8 +1115,22 @@ policy:
   approve: ask
   # How long a run may wait for its approval.
   expires: 7d
-  # Updates held back, with the reason.
-  #hold: {{some-plugin: "2.0 needs a new licence"}}
+  # When it may be deployed. Left out: any time but Friday evening. A person can say otherwise, with a reason.
+  #windows: ["Mon-Thu 10:00-16:00 Europe/Moscow"]
+  # Days on which nothing is deployed.
+  #freezes:
+  #  - {{first: 2026-12-20, last: 2027-01-10, reason: Christmas trade}}
+  # How old a release must be, where its date is known (others meet a bad one first). Security fixes never wait.
+  minimum_age: 24h
+  # Components that money passes through wait longer.
+  #critical: [payment-gateway]
+  critical_age: 7d
+  # Updates held back, with the reason, and until when.
+  #hold: {{some-plugin: "2.0 needs a new licence", other: {{reason: the theme follows in March, until: 2027-03-31}}}}
+  # Updated up to this version and not beyond.
+  #pin: {{third: {{version: "3.9", reason: 4.0 drops the old templates, until: 2027-06-30}}}}
+  # Known vulnerabilities (Wordfence Intelligence's JSON), a file or an address.
+  #advisories: https://advisories.example/feed.json
   # Accept a stack whose PHP or database version differs from the server's.
   #accept_nearest_stack: false
 

@@ -244,6 +244,8 @@ flows:
   - name: checkout
     product: {PRODUCT}
 orders: {{table: demo_shop_orders, id: id, total: total, email: email, created: created}}
+policy:
+  windows: ["Mon-Sun 00:00-24:00 UTC"]
 clone:
   scrub: [demo_shop_orders.name, demo_shop_orders.phone, demo_shop_orders.address, demo_shop_orders.note]
 """

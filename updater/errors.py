@@ -101,6 +101,12 @@ class ApprovalRefused(UpdaterError):
     """The run cannot be approved: not passed, expired, approved already, evidence altered."""
 
 
+class NotNow(UpdaterError):
+    """The run may be approved, but policy lets nothing be deployed at this moment. It waits on."""
+
+    exit_code = ExitCode.AWAITING_APPROVAL
+
+
 class StateUnknown(UpdaterError):
     """The rollback failed or production's state is unknown: page someone."""
 

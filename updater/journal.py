@@ -65,6 +65,9 @@ converter.register_unstructure_hook(Path, str)
 converter.register_structure_hook(Path, lambda value, _type: Path(value))
 
 
+_CLOCKS_DIFFER = timedelta(minutes=5)
+
+
 def now() -> datetime:
     return datetime.now(UTC)
 
@@ -276,6 +279,10 @@ class Journal:
             raise _refused(run, f"its verdict is {judgement.verdict}: {'; '.join(judgement.reasons)}")
         if row.state != "awaiting approval":
             raise _refused(run, f"it is {row.state}")
+        if row.finished and row.finished - now() > _CLOCKS_DIFFER:
+            raise _refused(
+                run, f"it ended at {row.finished:%Y-%m-%d %H:%M} UTC, which is yet to come: set this machine's clock"
+            )
         if row.finished and now() - row.finished > lasts:
             waited = f"it has waited since {row.finished:%Y-%m-%d %H:%M} UTC"
             raise _refused(run, f"{waited}, longer than policy.expires ({lasts.days} days)")

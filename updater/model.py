@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -112,13 +112,67 @@ class Approve(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """When production may be changed: from `start` to `end` on these weekdays (0 is Monday), by the clock of `zone`.
+
+    `end` at or before `start` is the next morning's; the window belongs to the day it starts on.
+    """
+
+    days: tuple[int, ...]
+    start: time
+    end: time
+    zone: str
+    text: str
+    """As it was written, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """Days, the last one included, on which nothing is deployed."""
+
+    first: date
+    last: date
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A component that is not updated, up to and with the day `until` (None: until a person takes the line away)."""
+
+    reason: str
+    until: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A component that is not updated beyond `version`."""
+
+    version: str
+    reason: str
+    until: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
-    """Who approves, how long an approval may take, what is held back, and what staging may differ in."""
+    """Who approves, when production may be changed, what is held back, and what staging may differ in.
+
+    Components are named by slug or id (`shop`, `plugin:shop`).
+    """
 
     approve: Approve = Approve.ASK
     expires: timedelta = timedelta(days=7)
-    hold: Mapping[str, str] = field(default_factory=dict)
-    """slug → reason"""
+    hold: Mapping[str, Hold] = field(default_factory=dict)
+    pin: Mapping[str, Pin] = field(default_factory=dict)
+    minimum_age: timedelta = timedelta(hours=24)
+    """Since the release, where its date is known: others meet a bad release first."""
+    critical: tuple[str, ...] = ()
+    """Components that money passes through: they wait for `critical_age`."""
+    critical_age: timedelta = timedelta(days=7)
+    windows: tuple[Window, ...] = ()
+    """None: any time but Friday evening."""
+    freezes: tuple[Freeze, ...] = ()
+    advisories: str | None = None
+    """A file or address with known vulnerabilities: what mends one is not held for its age."""
     accept_nearest_stack: bool = False
 
 
@@ -340,6 +394,10 @@ class Update:
     """Where the package came from, for people: `packages/x-1.1.zip`, `wordpress.org`."""
     requires_php: str | None = None
     requires_core: str | None = None
+    released: datetime | None = None
+    """None where the source does not say."""
+    security: tuple[str, ...] = ()
+    """The known vulnerabilities that it mends, for people."""
 
     @property
     def id(self) -> str:
@@ -362,6 +420,8 @@ class Plan:
     inventory: Inventory
     updates: tuple[Update, ...]
     held: tuple[Held, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What could not be known when it was made, for people."""
 
 
 @dataclass(frozen=True, slots=True)

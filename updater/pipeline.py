@@ -13,16 +13,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from updater import cms, notify, report, resources, sources
+from updater import cms, notify, policy, report, resources, sources
 from updater.checks import baseline, evidence, live, logs, smoke, verdict
 from updater.checks.observation import Observation, Target
 from updater.cms.base import Driver
 from updater.config import revision
-from updater.errors import ApprovalRefused, Drifted, ExitCode, StateUnknown, UpdaterError
+from updater.errors import ApprovalRefused, Drifted, ExitCode, NotNow, StateUnknown, UpdaterError
 from updater.journal import Journal, digest, new_run_id, now, site_lock
 from updater.log import Logged, Progress, timed
 from updater.model import (
-    Approve,
     Check,
     Evidence,
     Installation,
@@ -117,7 +116,7 @@ def run(site: Site, journal: Journal, progress: Progress) -> RunRecord:
             this.end(INCONCLUSIVE, ExitCode.INCONCLUSIVE)
         else:
             this.end(AWAITING, ExitCode.AWAITING_APPROVAL)
-            if _policy_approves(site, plan):
+            if policy.approves(site.policy, plan.updates) and _may_deploy_now(this):
                 _save(this)
                 _approve_and_promote(this, release, judgement, f"policy (approve: {site.policy.approve})", seen)
     return this.record
@@ -160,7 +159,7 @@ def _plan(this: Run, driver: Driver, shop: stack.StackHandle, platform: Platform
         inventory = driver.inventory(shop, shop.installation)
         cache = this.site.state / "packages"
         plan = sources.plan(this.site, inventory, driver, platform, cache, this.progress)
-    this.tell(inventory=inventory, updates=_results(plan), held=plan.held)
+    this.tell(inventory=inventory, updates=_results(plan), held=plan.held, notes=(*this.record.notes, *plan.notes))
     this.keep("plan", plan)
     return plan
 
@@ -274,10 +273,21 @@ def _judge(this: Run, seen: Evidence, trial: Trial, staged: Stack) -> Judgement:
     return judgement
 
 
-def _policy_approves(site: Site, plan: Plan) -> bool:
-    if site.policy.approve is Approve.PASSED:
-        return True
-    return site.policy.approve is Approve.PATCH and all(sources.is_patch(update) for update in plan.updates)
+def _may_deploy_now(this: Run) -> bool:
+    closed = deploys_later(this.site)
+    if closed:
+        this.note(f"policy approves it, but it is not deployed now: {closed}")
+    return not closed
+
+
+def deploys_later(site: Site) -> str:
+    """Why policy lets nothing be deployed at this moment, and when it will; '' when it may be."""
+    at = now().astimezone()
+    closed = policy.closed(site.policy, at)
+    if not closed:
+        return ""
+    opens = policy.opens(site.policy, at)
+    return f"{closed}; " + (f"it may be from {opens:%a %Y-%m-%d %H:%M %Z}" if opens else "and not within a year")
 
 
 # -------------------------------------------------------------------------------------------------- updater approve
@@ -296,7 +306,10 @@ class Waiting:
 
 
 def waiting(site: Site, journal: Journal, run_id: str) -> Waiting:
-    """What `updater approve` shows. ApprovalRefused when the run is not waiting, before anybody is asked anything."""
+    """What `updater approve` shows. ApprovalRefused when nobody may approve it, before anybody is asked anything."""
+    forbidden = policy.forbids_approval(site.policy)
+    if forbidden:
+        raise ApprovalRefused(f"run {run_id} cannot be approved", where=str(site.config), cause=forbidden)
     judgement = journal.output(run_id, "judgement", Judgement)
     journal.refuse_unless_waiting(run_id, judgement, site.policy.expires)
     release = journal.output(run_id, "release", Release)
@@ -310,9 +323,12 @@ def waiting(site: Site, journal: Journal, run_id: str) -> Waiting:
 
 
 def approve(
-    site: Site, journal: Journal, progress: Progress, run_id: str, *, person: str, shown_sha256: str
+    site: Site, journal: Journal, progress: Progress, run_id: str, *, person: str, shown_sha256: str, anyway: str = ""
 ) -> RunRecord:
-    """Record the approval of exactly the evidence that was shown, and promote. Refuses when production drifted."""
+    """Record the approval of exactly the evidence that was shown, and promote. Refuses when production drifted.
+
+    NotNow outside the deploy windows, unless `anyway` says why it cannot wait; that reason is kept with the run.
+    """
     with site_lock(site.state, run_id), _known_record(site, journal, progress, run_id) as this:
         what = waiting(site, journal, run_id)
         if digest(what.evidence) != shown_sha256 or not _intact(what.release):
@@ -322,8 +338,20 @@ def approve(
                 cause="its evidence or release on disk is not what was shown",
                 hint="`updater run` starts a fresh one",
             )
+        closed = refuse_now(site, anyway)
+        if closed:
+            this.note(f"deployed at once by {person} ({anyway}), although {closed}")
         _approve_and_promote(this, what.release, what.judgement, person, what.evidence)
     return this.record
+
+
+def refuse_now(site: Site, anyway: str) -> str:
+    """Why policy lets nothing be deployed now, when `anyway` is a reason to do it all the same; else NotNow."""
+    closed = deploys_later(site)
+    if closed and not anyway:
+        hint = "approve it then, or now with the reason: `updater approve --anyway 'it is being attacked'`"
+        raise NotNow("not deployed now", where=str(site.config), cause=closed, hint=hint)
+    return closed
 
 
 def reject(site: Site, journal: Journal, progress: Progress, run_id: str, *, person: str, reason: str) -> RunRecord:

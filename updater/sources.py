@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache as once
 from functools import cmp_to_key
 from pathlib import Path
@@ -21,10 +22,16 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from updater.advisories import Advisories, mended
+from updater.advisories import parse as parse_advisories
 from updater.cms.base import Driver, Fetch, Offer, PackageInfo
 from updater.errors import CommandFailed, ConfigError, ExitCode, PackageRefused, UpdaterError
+from updater.journal import now
 from updater.log import Progress
-from updater.model import Component, Held, Inventory, Plan, Platform, Site, Update
+from updater.model import Component, Held, Inventory, Plan, Platform, Policy, Site, Update
+from updater.policy import beyond_pin, too_young
+from updater.policy import held as held_by_policy
+from updater.versions import compare_versions
 
 _ORDER = {"core": 0, "theme": 1, "plugin": 2}
 _SILENCE, _WHOLE = 30.0, 600.0
@@ -53,6 +60,8 @@ class _Candidate:
     info: PackageInfo
     source: str
     get: Callable[[], _Package]
+    offer: Offer | None = None
+    """What the API said of it; None for a file that a person put into a folder."""
 
     @property
     def id(self) -> str:
@@ -68,19 +77,25 @@ def plan(
     progress: Progress,
     fetch: Fetch | None = None,
     only: Collection[str] = (),
+    at: datetime | None = None,
 ) -> Plan:
     """The updates to rehearse and those held, with the reason. Touches nothing but `cache`.
 
     `only`: ids (`plugin:akismet`) or slugs; nothing else is planned, and each must have an update: ConfigError when one has none.
     SourceUnreachable when the online source gives no answer, or breaks off every download, and there is nothing else to do;
     with something to do the plan goes on and lists the silent source, or the package that did not come, as held.
+    `at`: the moment that ages, holds and pins are reckoned by; None is now.
+
+    Where no release date is known the minimum age is not asked: an online offer without one is named in the plan's notes, and
+    a file in a folder was put there by a person. An advisory feed that gives no answer is a note too: its fixes wait like others.
     """
+    fetch = fetch or http_fetch
     held: list[Held] = []
     silences: list[SourceUnreachable] = []
     candidates = _from_folders(site.sources.folders, driver, cache, held)
     if site.sources.online:
         try:
-            candidates += _from_api(site, inventory, driver, cache, fetch or http_fetch)
+            candidates += _from_api(site, inventory, driver, cache, fetch)
         except SourceUnreachable as error:
             silences.append(error)
             held.append(Held("source", error.where, "", "", f"{error.what}: {error.cause}"))
@@ -93,7 +108,10 @@ def plan(
             else:
                 held.append(_held(meant, candidate.info, _another_slug(candidate, meant)))
     newer = _newer(candidates, installed, only)
-    updates = _choose(newer, installed, inventory, platform, site.policy.hold, held, silences)
+    notes: list[str] = []
+    known = _advisories(site.policy.advisories, _reachable(fetch), notes) if newer else {}
+    rules = _Rules(site.policy, known, at or now())
+    updates = _choose(newer, installed, inventory, platform, rules, held, silences, notes)
     if silences and not updates:
         raise silences[0]
     missing = [name for name in only if not any(name in (u.id, u.slug) for u in updates)]
@@ -105,7 +123,7 @@ def plan(
             cause="; ".join(reasons) or "no newer version was found in any source",
             hint="put the package (a zip) into a folder of `sources.folders`, or leave the component out",
         )
-    return Plan(inventory, tuple(updates), tuple(held))
+    return Plan(inventory, tuple(updates), tuple(held), tuple(notes))
 
 
 # ------------------------------------------------------------------------------------------------------------------ choosing
@@ -147,14 +165,43 @@ def _place(name: str) -> tuple[int, str]:
     return _ORDER.get(name.split(":", 1)[0], 3), name
 
 
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """What the policy has to say of each version: see policy.py."""
+
+    policy: Policy
+    known: Advisories
+    at: datetime
+
+    def against(self, component: Component, candidate: _Candidate) -> str:
+        kind, slug, offer = component.kind, component.slug, candidate.offer
+        pinned = beyond_pin(self.policy, kind, slug, candidate.info.version, self.at.date())
+        security = bool(self.mended(component, candidate))
+        return pinned or too_young(
+            self.policy, kind, slug, offer.released if offer else None, security=security, at=self.at
+        )
+
+    def mended(self, component: Component, candidate: _Candidate) -> tuple[str, ...]:
+        found = mended(self.known, component.kind, component.slug, component.version, candidate.info.version)
+        said = ("its maker offers it as a security release",) if candidate.offer and candidate.offer.security else ()
+        return found or said
+
+    def unknown(self, candidate: _Candidate) -> str:
+        """A note when the minimum age could not be asked."""
+        if candidate.offer is None or candidate.offer.released or candidate.offer.security:
+            return ""
+        return f"{candidate.info.name} {candidate.info.version}: {candidate.source} gives no release date, its age is not known"
+
+
 def _choose(
     newer: Mapping[str, list[_Candidate]],
     installed: Mapping[str, Component],
     inventory: Inventory,
     platform: Platform,
-    hold: Mapping[str, str],
+    rules: _Rules,
     held: list[Held],
     silences: list[SourceUnreachable],
+    notes: list[str],
 ) -> list[Update]:
     """The newest version of each component that fits. Core comes first, so that its new version counts for the rest.
 
@@ -164,12 +211,12 @@ def _choose(
     core = inventory.version
     for name, candidates in newer.items():
         component = installed[name]
-        reason = hold.get(name) or hold.get(component.slug)
-        if reason is not None:
-            held.append(_held(component, candidates[0].info, f"held by policy: {reason}"))
+        reason = held_by_policy(rules.policy, component.kind, component.slug, rules.at.date())
+        if reason:
+            held.append(_held(component, candidates[0].info, reason))
             continue
         for candidate in candidates:
-            problem = _incompatible(candidate.info, platform.php, core)
+            problem = rules.against(component, candidate) or _incompatible(candidate.info, platform.php, core)
             if problem:
                 held.append(_held(component, candidate.info, problem))
                 continue
@@ -186,7 +233,8 @@ def _choose(
             if problem:
                 held.append(_held(component, candidate.info, problem))
                 continue
-            updates.append(_update(component, candidate, package))
+            updates.append(_update(component, candidate, package, rules.mended(component, candidate)))
+            notes += filter(None, [rules.unknown(candidate)])
             if component.kind == "core":
                 core = candidate.info.version
             break
@@ -209,7 +257,7 @@ def _refusal(error: PackageRefused) -> str:
     return f"{Path(error.where).name}: {error.what}" + (f" ({error.cause})" if error.cause else "")
 
 
-def _update(component: Component, candidate: _Candidate, package: _Package) -> Update:
+def _update(component: Component, candidate: _Candidate, package: _Package, security: tuple[str, ...]) -> Update:
     info = package.info
     return Update(
         component.kind,
@@ -222,6 +270,8 @@ def _update(component: Component, candidate: _Candidate, package: _Package) -> U
         candidate.source,
         info.requires_php or candidate.info.requires_php,
         info.requires_core or candidate.info.requires_core,
+        candidate.offer.released if candidate.offer else None,
+        security,
     )
 
 
@@ -294,7 +344,19 @@ def _from_api(site: Site, inventory: Inventory, driver: Driver, cache: Path, fet
     def getter(offer: Offer) -> Callable[[], _Package]:
         return lambda: _download(offer, driver, cache, asked)
 
-    return [_Candidate(offer.info, _host(offer.url), getter(offer)) for offer in offers]
+    return [_Candidate(offer.info, _host(offer.url), getter(offer), offer) for offer in offers]
+
+
+def _advisories(feed: str | None, fetch: Fetch, notes: list[str]) -> Advisories:
+    if feed is None:
+        return {}
+    try:
+        data = fetch(feed, None) if "://" in feed else Path(feed).read_bytes()
+        return parse_advisories(data, _host(feed))
+    except (UpdaterError, OSError) as error:
+        cause = error.cause if isinstance(error, UpdaterError) else error.strerror
+        notes.append(f"security fixes are not known: {_host(feed)}: {cause}")
+        return {}
 
 
 def _reachable(fetch: Fetch) -> Fetch:
@@ -420,57 +482,3 @@ def http_fetch(url: str, form: Mapping[str, str] | None, *, silence: float = _SI
             if time.monotonic() > ends:
                 raise httpx.ReadTimeout(f"not complete after {whole:g} s", request=response.request)
     return bytes(body)
-
-
-# ------------------------------------------------------------------------------------------------------------------ versions
-
-
-def is_patch(update: Update) -> bool:
-    """True when only the third number or a later one rises: 6.8.1 → 6.8.2, not 6.8 → 6.9."""
-    return _release(update.from_version) == _release(update.to_version)
-
-
-def _release(version: str) -> tuple[str, ...]:
-    return tuple([*_parts(version), "0", "0"][:2])
-
-
-_STAGES = {"dev": 0, "alpha": 1, "a": 1, "beta": 2, "b": 2, "RC": 3, "rc": 3, "#": 4, "pl": 5, "p": 5}
-
-
-def compare_versions(left: str, right: str) -> int:
-    """-1, 0 or 1, as PHP's version_compare(), which the CMSs and their plugins order versions by.
-
-    https://www.php.net/version_compare: parts split at `.`, `-`, `_`, `+` and between digits and letters;
-    any other word < dev < alpha = a < beta = b < RC = rc < number < pl = p.
-    """
-    a, b = _parts(left), _parts(right)
-    for one, other in zip(a, b, strict=False):
-        order = _compare_part(one, other)
-        if order:
-            return order
-    if len(a) == len(b):
-        return 0
-    rest, sign = (a[len(b)], 1) if len(a) > len(b) else (b[len(a)], -1)
-    return sign if rest.isdigit() else sign * _sign(_stage(rest), _STAGES["#"])
-
-
-def _parts(version: str) -> list[str]:
-    text = re.sub(r"[-_+]", ".", version)
-    text = re.sub(r"(?<=\d)(?=[^\d.])|(?<=[^\d.])(?=\d)", ".", text)
-    return [part for part in text.split(".") if part]
-
-
-def _compare_part(one: str, other: str) -> int:
-    if one.isdigit() and other.isdigit():
-        return _sign(int(one), int(other))
-    return _sign(_stage(one), _stage(other))
-
-
-def _stage(part: str) -> int:
-    if part.isdigit():
-        return _STAGES["#"]
-    return next((rank for name, rank in _STAGES.items() if part.startswith(name)), -1)
-
-
-def _sign(a: int, b: int) -> int:
-    return (a > b) - (a < b)

@@ -206,7 +206,9 @@ def test_the_report_shows_the_failed_check_in_a_browser(prompt: Prompt) -> None:
 
 def test_a_held_update_leaves_nothing_to_do(prompt: Prompt) -> None:
     config = prompt.folder / "site.yml"
-    config.write_text(config.read_text() + 'policy: {hold: {demo-shop: "1.2 breaks the checkout"}}\n')
+    config.write_text(
+        config.read_text().replace("policy:\n", 'policy:\n  hold: {demo-shop: "1.2 breaks the checkout"}\n')
+    )
     code, out, err = prompt.type("run", "--json")
     assert code == ExitCode.DONE, err
     record = json.loads(out)

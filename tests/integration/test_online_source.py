@@ -10,6 +10,7 @@ import threading
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,7 +23,7 @@ from updater import sources
 from updater.cms import wordpress
 from updater.errors import ExitCode
 from updater.log import Silent
-from updater.model import Component, Inventory, Plan, Platform, Policy, Server, Site, Sources
+from updater.model import Component, Hold, Inventory, Plan, Platform, Policy, Server, Site, Sources
 
 PLATFORM = Platform("8.2.10", (), {}, "10.11", "mariadb", "", "utf8mb4", "utf8mb4_general_ci")
 CORE = Component("core", "wordpress", "WordPress", "6.1.9", True, "")
@@ -39,6 +40,7 @@ CHECK_CORE, CHECK_PLUGINS, CHECK_THEMES = (
     "/plugins/update-check/1.1/",
     "/themes/update-check/1.1/",
 )
+PLUGIN_INFO = "/plugins/info/1.2/"
 CORE_SUMS = "/core/checksums/1.0/"
 CORE_ZIP, AKISMET_ZIP, OAK_ZIP = "/release/wordpress-6.8.3.zip", "/plugin/akismet.5.5.zip", "/theme/oak.2.0.zip"
 AKISMET_SUMS = "/plugin-checksums/akismet/5.5.json"
@@ -111,6 +113,7 @@ class WordPressOrg:
     closing: threading.Event = field(default_factory=threading.Event)
     plugin: dict[str, Any] = field(default_factory=dict)
     core: dict[str, Any] = field(default_factory=dict)
+    released: datetime = datetime(2025, 7, 15, 16, 30, tzinfo=UTC)
 
     def __post_init__(self) -> None:
         self.plugin = {
@@ -139,6 +142,7 @@ class WordPressOrg:
             CHECK_CORE: self._check_core,
             CHECK_PLUGINS: self._check_plugins,
             CHECK_THEMES: self._check_themes,
+            PLUGIN_INFO: self._plugin_info,
             CORE_SUMS: self._core_sums,
             AKISMET_SUMS: lambda _request: plugin_sums(AKISMET_FILES),
             CORE_ZIP: lambda _request: zipped("wordpress", CORE_FILES),
@@ -152,7 +156,7 @@ class WordPressOrg:
     @property
     def taken(self) -> list[str]:
         """Packages and checksums that were asked for."""
-        return [request.path for request in self.asked if "-check/" not in request.path]
+        return [request.path for request in self.asked if "-check/" not in request.path and request.path != PLUGIN_INFO]
 
     def _check_core(self, request: Request) -> Any:
         assert request.method == "GET"
@@ -182,6 +186,12 @@ class WordPressOrg:
         offer = {"theme": "oak", "new_version": "2.0", "package": package, "requires": False, "requires_php": False}
         newer = sent["themes"]["oak"]["Version"] != "2.0"
         return {"themes": {"oak": offer} if newer else [], "no_update": [], "translations": []}
+
+    def _plugin_info(self, request: Request) -> Any:
+        assert request.query["action"] == "plugin_information"
+        assert request.query["request[slug]"] == "akismet"
+        changed = f"{self.released:%Y-%m-%d} {self.released.hour % 12 or 12}:{self.released:%M%p}".lower()
+        return {"slug": "akismet", "version": self.plugin["new_version"], "last_updated": f"{changed} GMT"}
 
     def _core_sums(self, request: Request) -> Any:
         known = request.query == {"version": "6.8.3", "locale": "en_US"}
@@ -245,7 +255,7 @@ class Shop:
     root: Path
     org: WordPressOrg
     components: tuple[Component, ...] = (CORE, AKISMET, OWN, OAK)
-    hold: Mapping[str, str] = field(default_factory=dict)
+    policy: Policy = field(default_factory=Policy)
 
     def plan(self, fetch: Any = None) -> Plan:
         """`fetch` None: the product's own."""
@@ -257,7 +267,7 @@ class Shop:
             "https://shop.example",
             self.root / "site.yml",
             sources=Sources((self.root / "packages",), online=True, api=self.org.address, downloads=self.org.address),
-            policy=Policy(hold=self.hold),
+            policy=self.policy,
         )
         inventory = Inventory("wordpress", self.components[0].version, "8.2.10", self.components)
         return sources.plan(site, inventory, wordpress, PLATFORM, self.root / "cache", Silent(), fetch)
@@ -304,12 +314,79 @@ def test_newer_core_theme_and_plugin_are_downloaded_and_verified(shop: Shop) -> 
     assert sorted(shop.org.taken) == sorted([CORE_ZIP, CORE_SUMS, OAK_ZIP, AKISMET_ZIP, AKISMET_SUMS])
 
 
+def test_a_release_of_this_morning_waits_and_says_until_when(shop: Shop) -> None:
+    shop.org.released = datetime.now(UTC) - timedelta(hours=5)
+    plan = only_akismet(shop).plan()
+    assert plan.updates == ()
+    (held,) = plan.held
+    assert held.reason.startswith("released 5 h ago, policy.minimum_age is 24 h; old enough on ")
+    assert shop.org.taken == [], "what waits is not downloaded"
+
+
+def test_a_component_that_money_passes_through_waits_a_week(shop: Shop) -> None:
+    shop.org.released = datetime.now(UTC) - timedelta(days=3)
+    assert versions(only_akismet(shop).plan()) == [("akismet", "5.0.2", "5.5")]
+    shop.policy = Policy(critical=("akismet",))
+    assert [held.reason.partition(";")[0] for held in shop.plan().held] == [
+        "released 3 days ago, policy.critical_age is 7 days"
+    ]
+
+
+FEED = {
+    "8f5f5a37": {
+        "id": "8f5f5a37",
+        "title": "Akismet < 5.5 - Unauthenticated SQL Injection",
+        "cve": "CVE-2026-0001",
+        "cvss": {"score": 9.8, "rating": "Critical"},
+        "software": [
+            {
+                "type": "plugin",
+                "slug": "akismet",
+                "affected_versions": {
+                    "* - 5.4": {"from_version": "*", "from_inclusive": True, "to_version": "5.4", "to_inclusive": True}
+                },
+                "patched": True,
+                "patched_versions": ["5.5"],
+            }
+        ],
+    }
+}
+
+
+def test_a_security_fix_known_from_the_feed_does_not_wait_and_says_what_it_mends(shop: Shop) -> None:
+    shop.org.released = datetime.now(UTC) - timedelta(hours=1)
+    shop.org.serve("/feed.json", FEED)
+    shop.policy = Policy(critical=("akismet",), advisories=f"{shop.org.address}/feed.json")
+    (update,) = only_akismet(shop).plan().updates
+    assert update.security == ("CVE-2026-0001 Akismet < 5.5 - Unauthenticated SQL Injection (Critical)",)
+    assert update.released == shop.org.released.replace(second=0, microsecond=0)
+
+
+@pytest.mark.parametrize("answer", [b"<html>", b"[]", b'{"1": {"title": "x"}}'])
+def test_a_feed_that_cannot_be_read_is_told_and_nothing_is_taken_for_a_security_fix(shop: Shop, answer: bytes) -> None:
+    shop.org.released = datetime.now(UTC) - timedelta(hours=1)
+    shop.org.serve("/feed.json", answer)
+    shop.policy = Policy(advisories=f"{shop.org.address}/feed.json")
+    plan = only_akismet(shop).plan()
+    assert plan.updates == ()
+    (note,) = plan.notes
+    assert note.startswith(f"security fixes are not known: {urlsplit(shop.org.address).netloc}: ")
+
+
+def test_a_date_that_cannot_be_had_holds_nothing_and_is_told(shop: Shop) -> None:
+    shop.org.broken[PLUGIN_INFO] = lambda handler: handler.send_error(503)
+    plan = only_akismet(shop).plan()
+    assert versions(plan) == [("akismet", "5.0.2", "5.5")]
+    host = urlsplit(shop.org.address).netloc
+    assert plan.notes == (f"Akismet 5.5: {host} gives no release date, its age is not known",)
+
+
 def test_a_second_plan_downloads_nothing(shop: Shop) -> None:
     first = shop.plan()
     shop.org.asked.clear()
     assert shop.plan() == first
     assert shop.org.taken == []
-    assert [request.path for request in shop.org.asked] == [CHECK_CORE, CHECK_PLUGINS, CHECK_THEMES]
+    assert [request.path for request in shop.org.asked] == [CHECK_CORE, CHECK_PLUGINS, PLUGIN_INFO, CHECK_THEMES]
 
 
 def test_a_shop_that_is_up_to_date_has_an_empty_plan(shop: Shop) -> None:
@@ -381,7 +458,7 @@ def test_the_package_s_own_header_counts_where_the_api_names_no_php(shop: Shop) 
 
 
 def test_what_the_policy_holds_is_not_downloaded(shop: Shop) -> None:
-    shop.hold = {"akismet": "spam is in season", "core:wordpress": "after the sale"}
+    shop.policy = Policy(hold={"akismet": Hold("spam is in season"), "core:wordpress": Hold("after the sale")})
     plan = shop.plan()
     assert versions(plan) == [("oak", "1.0", "2.0")]
     assert {(held.slug, held.to_version, held.reason) for held in plan.held} == {

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+import waiting_run
 
 from updater import cli
 from updater.errors import ExitCode
@@ -152,6 +153,59 @@ def test_an_approval_by_flag_needs_a_name(site: Path, updater: Typed) -> None:
     answer = updater("approve", "--yes", cwd=site)
     assert answer.returncode == ExitCode.USAGE
     assert "--person" in answer.stderr
+
+
+@pytest.fixture
+def waiting(site: Path, updater: Typed) -> str:
+    """A run of `site` that waits for its approval."""
+    journal = Journal(site / ".updater")
+    run = waiting_run.leave(journal, "my-shop").run
+    journal.close()
+    return run
+
+
+FROZEN = "policy:\n  freezes: [{first: 2020-01-01, last: 2099-12-31, reason: the shop is being sold}]\n"
+
+
+def test_nothing_is_deployed_while_policy_forbids_it_and_the_run_waits_on(
+    site: Path, waiting: str, updater: Typed
+) -> None:
+    config = site / "site.yml"
+    config.write_text(config.read_text().replace("policy:\n", FROZEN))
+    answer = updater("approve", "--yes", "--person", "Anna", cwd=site)
+    assert answer.returncode == ExitCode.AWAITING_APPROVAL
+    assert "frozen from 2020-01-01 to 2099-12-31: the shop is being sold; and not within a year" in answer.stderr
+    assert "--anyway" in answer.stderr
+    assert json.loads(updater("runs", "--json", cwd=site).stdout)[0]["state"] == "awaiting approval"
+
+
+def test_a_person_may_deploy_anyway(site: Path, waiting: str, updater: Typed) -> None:
+    config = site / "site.yml"
+    config.write_text(
+        config.read_text().replace("policy:\n", FROZEN).replace("  port: 22", "  port: 1")  # nobody listens there
+    )
+    answer = updater("approve", "--yes", "--person", "Anna", "--anyway", "it is being attacked", cwd=site)
+    assert "127.0.0.1" in answer.stderr, "policy let it go on to production"
+    assert "frozen" not in answer.stderr
+
+
+def test_a_site_that_is_only_reported_on_cannot_be_approved(site: Path, waiting: str, updater: Typed) -> None:
+    config = site / "site.yml"
+    config.write_text(config.read_text().replace("approve: ask", "approve: never"))
+    answer = updater("approve", "--yes", "--person", "Anna", "--anyway", "please", cwd=site)
+    assert answer.returncode == ExitCode.USAGE
+    assert "policy.approve is never" in answer.stderr
+
+
+def test_a_clock_that_was_set_back_is_no_reason_to_wait_forever(site: Path, updater: Typed) -> None:
+    journal = Journal(site / ".updater")
+    run = waiting_run.leave(journal, "my-shop").run
+    with journal._engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE runs SET finished = '2099-01-01T00:00:00+00:00'")
+    journal.close()
+    answer = updater("approve", run, cwd=site)
+    assert answer.returncode == ExitCode.USAGE
+    assert "set this machine's clock" in answer.stderr
 
 
 def test_status_shows_the_steps_of_the_newest_run(site: Path, updater: Typed) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import textwrap
-from datetime import timedelta
+from datetime import date, time, timedelta
 from pathlib import Path
 
 import git
@@ -72,6 +72,8 @@ def accept(folder: Path, line: str, **environ: str) -> model.Site:
     kept = [old for old in MINIMAL.splitlines() if old.split(":")[0] != key]
     return load(folder, "\n".join([*kept, line]), **environ)
 
+
+POLICY_KEYS = ", ".join(config._Policy.model_fields)
 
 # ------------------------------------------------------------------------------------------------------ accepted
 
@@ -182,7 +184,7 @@ def test_every_setting_arrives_in_the_site_with_its_type(folder: Path) -> None:
     assert site.clone == model.CloneSettings(4096, False, ("backups/",), ("customers.phone",))
     assert site.stack == model.StackSettings("registry.example/php:8.2", "512m", 1.5, 200)
     assert site.policy == model.Policy(
-        model.Approve.PATCH, timedelta(hours=36), {"slider": "needs a licence"}, accept_nearest_stack=True
+        model.Approve.PATCH, timedelta(hours=36), {"slider": model.Hold("needs a licence")}, accept_nearest_stack=True
     )
     assert site.promote == model.PromoteSettings(300, 90, 600)
     assert site.notify == (ENVIRON["TELEGRAM_URL"], "tgram://987654321xyz/42")
@@ -257,10 +259,13 @@ def test_missing_keys_are_named_and_an_empty_one_has_its_line(folder: Path) -> N
     [
         ("hostz: [a.example]", 'hostz: unknown key; did you mean "hosts"?'),
         ("approve: ask", 'approve: unknown key; did you mean "approve"? It belongs under `policy:`'),
-        ("policy: {xyzzy: 1}", "policy.xyzzy: unknown key; known here: approve, expires, hold, accept_nearest_stack"),
+        (
+            "policy: {xyzzy: 1}",
+            f"policy.xyzzy: unknown key; known here: {POLICY_KEYS}",
+        ),
         (
             'policy: {"[key]": 1}',
-            'policy["[key]"]: unknown key; known here: approve, expires, hold, accept_nearest_stack',
+            f'policy["[key]"]: unknown key; known here: {POLICY_KEYS}',
         ),
     ],
 )
@@ -350,6 +355,43 @@ def test_an_unknown_key_comes_with_the_one_that_was_meant(folder: Path, line: st
         ("policy: {approve: maybe}", "policy.approve: must be one of: 'never', 'ask', 'patch' or 'passed'"),
         ("policy: {expires: 7}", "policy.expires: must be a time with its unit: 30s, 5m, 2h, 7d or 1h30m"),
         ("policy: {expires: 0s}", "policy.expires: must be between 1s and 3650d"),
+        ("policy: {windows: Mon-Thu}", "policy.windows: must be a list"),
+        (
+            "policy: {windows: [always]}",
+            "policy.windows[0]: must be days, hours and a time zone, like Mon-Thu 10:00-16:00",
+        ),
+        (
+            "policy: {windows: ['Mon-Thu 10:00-16:00']}",
+            "policy.windows[0]: must end with a time zone, like Europe/Moscow",
+        ),
+        (
+            "policy: {windows: ['Mon 10:00-16:00 Europe/Moskow']}",
+            "policy.windows[0]: Europe/Moskow is no time zone; did you mean Europe/Moscow?",
+        ),
+        ("policy: {windows: ['Mon 10:00-16:00 ../../etc/passwd']}", "../../etc/passwd is no time zone"),
+        (
+            "policy: {windows: ['Mo-Do 10:00-16:00 UTC']}",
+            "policy.windows[0]: Mo-Do is no day of the week; write Mon, Tue",
+        ),
+        (
+            "policy: {windows: ['Mon 10:00-25:00 UTC']}",
+            "policy.windows[0]: 25:00 is no time of day; write it like 09:30",
+        ),
+        (
+            "policy: {freezes: [{first: soon, last: 2027-01-10, reason: x}]}",
+            "freezes[0].first: must be a day like 2026-12-31",
+        ),
+        ("policy: {freezes: [{first: 2027-01-10, last: 2026-12-20, reason: x}]}", "freezes[0]: ends before it begins"),
+        ("policy: {freezes: [{first: 2026-12-20, last: 2027-01-10}]}", "policy.freezes[0].reason: missing"),
+        ("policy: {minimum_age: 400d}", "policy.minimum_age: must be at most 365d"),
+        ("policy: {minimum_age: a week}", "policy.minimum_age: must be a time with its unit"),
+        ("policy: {hold: {slider: {until: 2027-01-01}}}", "policy.hold.slider.reason: missing"),
+        ("policy: {hold: {slider: {reason: x, until: 31.12.2026}}}", "policy.hold.slider.until: must be a day like"),
+        ("policy: {hold: {slider: {reason: x, untill: 1}}}", 'hold.slider.untill: unknown key; did you mean "until"?'),
+        ("policy: {hold: {slider: [x]}}", "policy.hold.slider: must hold `name: value` pairs"),
+        ("policy: {pin: {slider: '2.0'}}", "policy.pin.slider.reason: missing"),
+        ("policy: {advisories: nowhere.json}", "policy.advisories: there is no file "),
+        ("policy: {advisories: 'ftp://x/feed'}", "policy.advisories: must start with http:// or https://"),
         ("promote: {drain: soon}", "promote.drain: must be a time with its unit"),
         ("notify: tgram://x", "notify: must be a list"),
         ("notify: [me]", "notify[0]: must be an Apprise address"),
@@ -542,6 +584,26 @@ def test_describe_shows_the_settings_as_people_read_them(folder: Path) -> None:
     assert shown["closed for"] == "at most 5m"
     assert shown["held back"] == "slider (needs a licence)"
     assert shown["notify"] == "2 address(es)"
+
+
+def test_a_policy_says_when_what_and_until_when(folder: Path) -> None:
+    (folder / "feed.json").write_text("{}")
+    policy = accept(
+        folder,
+        "policy: {windows: ['Mon-Thu 10:00–16:00 Europe/Moscow', 'Sat,Sun 22:00-02:00 UTC', 'Fri-Mon 00:00-24:00 UTC'],"
+        " freezes: [{first: 2026-12-20, last: 2027-01-10, reason: Christmas}], minimum_age: 0, critical: [pay],"
+        " critical_age: 10d, hold: {slider: {reason: licence, until: 2027-01-31}}, advisories: feed.json,"
+        " pin: {tea: {version: 3.10, reason: templates}}}",
+    ).policy
+    week, night, weekend = policy.windows
+    assert (week.days, week.start, week.end, week.zone) == ((0, 1, 2, 3), time(10), time(16), "Europe/Moscow")
+    assert (night.days, night.start, night.end) == ((5, 6), time(22), time(2))
+    assert (weekend.days, weekend.start, weekend.end) == ((0, 4, 5, 6), time(0), time(0))
+    assert policy.freezes == (model.Freeze(date(2026, 12, 20), date(2027, 1, 10), "Christmas"),)
+    assert policy.hold == {"slider": model.Hold("licence", date(2027, 1, 31))}
+    assert policy.pin == {"tea": model.Pin("3.10", "templates")}, "a version is text: 3.10 is not 3.1"
+    assert (policy.minimum_age, policy.critical, policy.critical_age) == (timedelta(), ("pay",), timedelta(days=10))
+    assert policy.advisories == str(folder / "feed.json")
 
 
 # ------------------------------------------------------------------------------------------------------ revision

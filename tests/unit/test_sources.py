@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from updater import sources
 from updater.cms.base import Fetch, Offer, PackageInfo
 from updater.errors import ConfigError, ExitCode, PackageRefused
 from updater.log import Silent
-from updater.model import Component, Inventory, Plan, Platform, Policy, Server, Site, Sources, Update
+from updater.model import Component, Hold, Inventory, Pin, Plan, Platform, Policy, Server, Site, Sources, Update
+from updater.versions import compare_versions, is_patch
 
 PLATFORM = Platform("8.2.10", (), {}, "10.11", "mariadb", "", "utf8mb4", "utf8mb4_general_ci")
 INVENTORY = Inventory(
@@ -128,12 +130,38 @@ def test_a_plugin_may_ask_for_the_core_of_the_same_plan(shelf: Shelf) -> None:
 def test_a_held_core_holds_what_needs_it(shelf: Shelf) -> None:
     shelf.put("tea.zip", content("tea", "1.1", requires_core="6.5"))
     shelf.put("core.zip", content("cms", "6.8", "core"))
-    plan = shelf.plan(policy=Policy(hold={"cms": "waits for the theme"}))
+    plan = shelf.plan(policy=Policy(hold={"cms": Hold("waits for the theme")}))
     assert plan.updates == ()
     assert [held.reason for held in plan.held] == [
         "held by policy: waits for the theme",
         "requires core 6.5, this plan ends at 6.1",
     ]
+
+
+def test_a_pinned_component_goes_up_to_its_pin_and_no_further(shelf: Shelf) -> None:
+    for version in ("1.1", "1.2", "2.0"):
+        shelf.put(f"tea-{version}.zip", content("tea", version))
+    pinned = Policy(pin={"plugin:tea": Pin("1.2", "2.0 drops the old templates", date(2027, 1, 31))})
+    plan = shelf.plan(policy=pinned, at=datetime(2027, 1, 31, 23, tzinfo=UTC))
+    assert versions(plan) == [("tea", "1.2")]
+    assert [(held.to_version, held.reason) for held in plan.held] == [
+        ("2.0", "pinned to 1.2 by policy until 2027-01-31: 2.0 drops the old templates")
+    ]
+    assert versions(shelf.plan(policy=pinned, at=datetime(2027, 2, 1, tzinfo=UTC))) == [("tea", "2.0")]
+
+
+def test_a_hold_ends_by_itself_on_its_day(shelf: Shelf) -> None:
+    shelf.put("tea.zip", content("tea", "1.1"))
+    policy = Policy(hold={"tea": Hold("waits for its licence", date(2027, 1, 31))})
+    held = shelf.plan(policy=policy, at=datetime(2027, 1, 31, tzinfo=UTC))
+    assert [it.reason for it in held.held] == ["held by policy until 2027-01-31: waits for its licence"]
+    assert versions(shelf.plan(policy=policy, at=datetime(2027, 2, 1, tzinfo=UTC))) == [("tea", "1.1")]
+
+
+def test_a_file_that_a_person_put_there_has_no_age(shelf: Shelf) -> None:
+    shelf.put("tea.zip", content("tea", "1.1"))
+    plan = shelf.plan(policy=Policy(minimum_age=timedelta(days=300)))
+    assert (versions(plan), plan.notes) == ([("tea", "1.1")], ())
 
 
 def test_a_refused_package_is_held_by_file_and_reason(shelf: Shelf) -> None:
@@ -241,8 +269,8 @@ def test_with_packages_in_a_folder_a_silent_api_is_listed(shelf: Shelf) -> None:
     ],
 )
 def test_versions_are_ordered_as_php_orders_them(left: str, right: str, expected: int) -> None:
-    assert sources.compare_versions(left, right) == expected
-    assert sources.compare_versions(right, left) == -expected
+    assert compare_versions(left, right) == expected
+    assert compare_versions(right, left) == -expected
 
 
 @pytest.mark.parametrize(
@@ -251,4 +279,4 @@ def test_versions_are_ordered_as_php_orders_them(left: str, right: str, expected
 )
 def test_a_patch_raises_the_third_number_only(old: str, new: str, patch: bool) -> None:
     update = Update("plugin", "x", "X", "0", "0", Path("x"), "", "")
-    assert sources.is_patch(replace(update, from_version=old, to_version=new)) is patch
+    assert is_patch(replace(update, from_version=old, to_version=new)) is patch

@@ -6,6 +6,7 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -143,12 +144,14 @@ def test_offers_are_read_as_wordpress_org_writes_them() -> None:
             f"{base}/core/version-check/1.7/": CORE_OFFERS,
             f"{base}/plugins/update-check/1.1/": PLUGIN_OFFERS,
             f"{base}/themes/update-check/1.1/": {"themes": {}, "no_update": {}},
+            f"{base}/plugins/info/1.2/": {"version": "5.5", "last_updated": "2025-07-15 4:30pm GMT"},
         }
     )
     core, plugin = wordpress.offers(INVENTORY, api, base, "http://downloads.test")
     assert (core.info.kind, core.info.version, core.info.requires_php) == ("core", "6.8.3", "7.2.24")
     assert core.url == "http://downloads.test/release/wordpress-6.8.3.zip"
     assert (plugin.info.slug, plugin.info.version, plugin.info.requires_core) == ("akismet", "5.5", "5.8")
+    assert (core.released, plugin.released) == (None, datetime(2025, 7, 15, 16, 30, tzinfo=UTC))
     assert plugin.checksums_url == "http://downloads.test/plugin-checksums/akismet/5.5.json"
     sent = json.loads(next(form for url, form in api.asked if "plugins" in url)["plugins"])
     assert sent["plugins"]["akismet/akismet.php"]["Version"] == "5.0"

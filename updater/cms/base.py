@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -34,6 +35,8 @@ class Offer:
     checksums_url: str | None = None
     """Where per-file checksums of this version are published"""
     security: bool = False
+    released: datetime | None = None
+    """None: the API does not say"""
 
 
 @dataclass(frozen=True, slots=True)

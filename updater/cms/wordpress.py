@@ -9,13 +9,14 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlencode
 
 from updater.cms import archive
 from updater.cms.base import Fetch, Gate, Offer, OrderRow, PackageInfo, ShopState
-from updater.errors import CommandFailed, UnsupportedSite, UpdateFailed
+from updater.errors import CommandFailed, UnsupportedSite, UpdateFailed, UpdaterError
 from updater.model import Component, Database, Installation, Inventory, Layout, MigrationStep, OrderTable, Update
 from updater.resources import package_text
 from updater.secrets import register
@@ -500,6 +501,7 @@ def _plugin_offers(
     request = {"plugins": headers, "active": [plugin.file for plugin in plugins if plugin.active]}
     form = {"plugins": json.dumps(request), "translations": "[]", "locale": "[]", "all": "true"}
     by_file = {plugin.file: plugin for plugin in plugins}
+    dates = _Dates(fetch, base)
     for file, offer in _offered(fetch(url, form), url, "plugins").items():
         plugin = by_file.get(file)
         if plugin is None or not offer.get("package") or not offer.get("new_version"):
@@ -515,7 +517,42 @@ def _plugin_offers(
             offer.get("requires_php") or None,
             offer.get("requires") or None,
         )
-        yield Offer(info, _download(str(offer["package"]), downloads), checksums_url=checksums)
+        yield Offer(
+            info,
+            _download(str(offer["package"]), downloads),
+            checksums_url=checksums,
+            released=dates.released(slug, version),
+        )
+
+
+class _Dates:
+    """When plugins were released, as far as the API says. Once it gives no answer it is asked no more: a date is no reason to wait."""
+
+    def __init__(self, fetch: Fetch, base: str) -> None:
+        self._fetch: Fetch | None = fetch
+        self._base = base
+
+    def released(self, slug: str, version: str) -> datetime | None:
+        """The last change of the plugin, which is its newest version's release or later.
+
+        https://codex.wordpress.org/WordPress.org_API: plugins/info/1.2, `last_updated` like `2024-03-21 5:43pm GMT`.
+        None when it is about another version, or cannot be had: the plan then says that the age is not known.
+        """
+        if self._fetch is None:
+            return None
+        query = urlencode({"action": "plugin_information", "request[slug]": slug})
+        url = f"{self._base}/plugins/info/1.2/?{query}"
+        try:
+            answer = _json(self._fetch(url, None), url)
+        except UpdaterError:
+            self._fetch = None
+            return None
+        if str(answer.get("version")) != version:
+            return None
+        try:
+            return datetime.strptime(str(answer.get("last_updated")), "%Y-%m-%d %I:%M%p GMT").replace(tzinfo=UTC)
+        except ValueError:
+            return None
 
 
 def _theme_offers(

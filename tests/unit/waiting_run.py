@@ -1,0 +1,77 @@
+"""A run that passed and waits for its approval, as a real one leaves it on disk: no pipeline, no Docker."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from updater import report
+from updater.errors import ExitCode
+from updater.journal import Journal, digest, new_run_id, now
+from updater.model import Check, Evidence, Judgement, Migration, Release, Status, Update, Verdict
+from updater.report.record import RunRecord, UpdateResult
+
+CODE = b"<?php // shop 1.1\n"
+
+
+def leave(journal: Journal, site: str, updates: Sequence[Update] = (), run: str = "") -> RunRecord:
+    """The folder and the journal of a run that waits. Returns its record."""
+    run = run or new_run_id()
+    updates = tuple(updates) or (an_update(),)
+    folder = journal.begin(run, site)
+    release = _release(run, site, updates, folder)
+    evidence = Evidence((Check("smoke tests", "after", Status.PASSED, "7 passed"),))
+    judgement = Judgement(Verdict("PASS"), ("every check passed",))
+    record = RunRecord(
+        run,
+        site,
+        f"https://{site}.example",
+        "wordpress",
+        "awaiting approval",
+        int(ExitCode.AWAITING_APPROVAL),
+        now(),
+        now(),
+        judgement.verdict,
+        judgement.reasons,
+        updates=tuple(UpdateResult(u.kind, u.slug, u.name, u.from_version, u.to_version, "passed") for u in updates),
+        evidence=evidence,
+        evidence_sha256=digest(evidence),
+        migration=release.migration,
+        changed_files=1,
+    )
+    for name, noun in {"release": release, "evidence": evidence, "judgement": judgement, "record": record}.items():
+        journal.keep(run, name, noun)
+    report.write(record, folder)
+    journal.finish(run, record.state, record.exit_code)
+    return record
+
+
+def an_update(slug: str = "shop", old: str = "1.0", new: str = "1.1") -> Update:
+    return Update("plugin", slug, slug.title(), old, new, Path(f"{slug}.zip"), "ab" * 32, f"packages/{slug}.zip")
+
+
+def _release(run: str, site: str, updates: tuple[Update, ...], folder: Path) -> Release:
+    archive, path = folder / "release.tar", "wp-content/plugins/shop/shop.php"
+    with tarfile.open(archive, "w") as tar:
+        entry = tarfile.TarInfo(path)
+        entry.size = len(CODE)
+        tar.addfile(entry, io.BytesIO(CODE))
+    release = Release(
+        run=run,
+        site=site,
+        made=now(),
+        updates=updates,
+        units=("wp-content/plugins/shop",),
+        changed={path: ("00" * 32, hashlib.sha256(CODE).hexdigest())},
+        archive=archive,
+        migration=Migration(),
+        schema_before={},
+        versions_before={"plugin:shop": "1.0"},
+        rehearsed_seconds=2.0,
+        sha256="",
+    )
+    return replace(release, sha256=digest(release))
