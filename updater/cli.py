@@ -236,8 +236,23 @@ def run(site: Path, as_json: bool) -> None:
     "--anyway", default="", metavar="REASON", help="deploy now, although a window or a freeze of policy forbids it"
 )
 @click.option("--no-input", is_flag=True, help="never ask: end with 3 when an answer is needed")
+@click.option(
+    "--max-closed",
+    type=click.IntRange(min=1),
+    metavar="SECONDS",
+    help="accept a deadline above promote.max_closed; --yes alone does not",
+)
 @JSON
-def approve(run: str, site: Path, yes: bool, person: str | None, anyway: str, no_input: bool, as_json: bool) -> None:
+def approve(
+    run: str,
+    site: Path,
+    yes: bool,
+    person: str | None,
+    anyway: str,
+    no_input: bool,
+    max_closed: int | None,
+    as_json: bool,
+) -> None:
     """Show what changed and ask; on yes, compare with production once more and deploy."""
     loaded = _load(site)
     if yes and not person:
@@ -255,9 +270,10 @@ def approve(run: str, site: Path, yes: bool, person: str | None, anyway: str, no
                     "an answer is needed: run `updater approve` on a terminal, or add --yes --person NAME", markup=False
                 )
                 sys.exit(ExitCode.AWAITING_APPROVAL)
-            if not click.confirm("Deploy this to production now?", default=False, err=True):
+            if not click.confirm(_question(what, loaded), default=False, err=True):
                 err.print(f"not deployed; the run still waits. `updater reject {run_id}` closes it.", markup=False)
                 sys.exit(ExitCode.AWAITING_APPROVAL)
+            max_closed = max_closed or what.deadline  # it stood in the question
         with _progress() as progress:
             record = pipeline.approve(
                 loaded,
@@ -267,6 +283,7 @@ def approve(run: str, site: Path, yes: bool, person: str | None, anyway: str, no
                 person=person or getpass.getuser(),
                 shown_sha256=what.record.evidence_sha256,
                 anyway=anyway,
+                max_closed=max_closed,
             )
     _show_end(record, loaded, as_json)
 
@@ -445,13 +462,19 @@ def _show_end(record: RunRecord, site: Site, as_json: bool) -> None:
             f"  {escape(result.name)} {result.from_version} → {result.to_version}: {escape(result.outcome)}"
             + (f" ({escape(redact(result.reason))})" if result.reason else "")
         )
-    if record.error:
-        err.print(escape(redact(record.error)), soft_wrap=True)
     if record.outcome is not None and record.outcome.reason:
         err.print(f"  {escape(redact(record.outcome.reason))}", soft_wrap=True)
     if record.outcome is not None:
         err.print(f"  the shop was closed for {record.outcome.closed_seconds:.1f} s")
     err.print(f"  report: {site.state / 'runs' / record.run / 'report.html'}", markup=False, soft_wrap=True)
+    if record.error:
+        err.print(escape(redact(record.error)), soft_wrap=True)
+    if record.outcome is not None and record.exit_code == ExitCode.ROLLED_BACK:
+        err.print(
+            f"  next:   nothing is urgent; should the shop not stand as said: {record.outcome.recover}",
+            markup=False,
+            soft_wrap=True,
+        )
     if record.exit_code == ExitCode.INTERRUPTED:
         err.print(f"  next:   updater run {os.path.relpath(site.config)}", markup=False, soft_wrap=True)
     if record.exit_code == ExitCode.AWAITING_APPROVAL:
@@ -461,6 +484,15 @@ def _show_end(record: RunRecord, site: Site, as_json: bool) -> None:
             soft_wrap=True,
         )
     sys.exit(record.exit_code)
+
+
+def _question(what: pipeline.Waiting, site: Site) -> str:
+    if what.deadline > site.promote.max_closed:
+        return (
+            f"The shop may be closed for up to {what.deadline} s, longer than promote.max_closed "
+            f"({site.promote.max_closed} s). Deploy this to production now all the same?"
+        )
+    return "Deploy this to production now?"
 
 
 def _summary(what: pipeline.Waiting) -> str:
@@ -484,7 +516,10 @@ def _summary(what: pipeline.Waiting) -> str:
         ]
     else:
         lines += ["  no database migration: `updater rollback` can bring the old code back"]
-    lines += [f"  the shop is closed for about {max(3, round(release.rehearsed_seconds))} s, at most {what.deadline} s"]
+    lines += [
+        f"  the shop is closed for about {max(3, round(release.rehearsed_seconds))} s; "
+        f"after {what.deadline} s at most it opens again, undone by itself if not finished"
+    ]
     failed = [c for c in what.evidence.checks if c.status != "passed"]
     lines += [
         f"  {len(what.evidence.checks)} checks, {len(failed)} not passed, {len(what.evidence.pictures)} pictures compared"

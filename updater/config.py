@@ -121,7 +121,8 @@ def describe(site: model.Site) -> list[tuple[str, str]]:
         ("scrubbed too", ", ".join(site.clone.scrub)),
         ("stack", f"{site.stack.image or 'matched'}, {site.stack.memory} memory, {site.stack.cpus:g} CPUs"),
         *_describe_policy(site.policy),
-        ("closed for", f"at most {_duration_text(timedelta(seconds=promote.max_closed))}"),
+        ("closed for", f"at most {_duration_text(timedelta(seconds=promote.max_closed))}, else a person is asked"),
+        ("restarter", "not waited for: nothing may start the watchdog again" if promote.without_restarter else ""),
         ("notify", f"{len(site.notify)} address(es)" if site.notify else ""),
         ("language", site.language),
     ]
@@ -843,6 +844,7 @@ class _Promote(_Section):
     max_closed: _Seconds = _LEFT_OUT
     drain: _Seconds = _LEFT_OUT
     deadline: _Seconds = _LEFT_OUT
+    without_restarter: bool = _LEFT_OUT
 
 
 def _not_twice(flows: list[_Flow]) -> list[_Flow]:
@@ -1141,6 +1143,8 @@ promote:
   drain: 30s
   # When everything is undone by itself. Left out: twice the rehearsed time, at least 2m.
   #deadline: 10m
+  # Close the shop also where cron was not seen to start the watchdog again, should the server kill it.
+  #without_restarter: true
 
 # Who hears about results (Apprise addresses). They hold tokens, so they come from the environment.
 #notify: ["${{TELEGRAM_URL}}"]

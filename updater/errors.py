@@ -97,6 +97,10 @@ class Drifted(UpdaterError):
     exit_code = ExitCode.REJECTED
 
 
+class PromotionRefused(UpdaterError):
+    """The server refused before the shop was closed: no space, no restarter, a foreign gate. The approval can be given again."""
+
+
 class ApprovalRefused(UpdaterError):
     """The run cannot be approved: not passed, expired, approved already, evidence altered."""
 

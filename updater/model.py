@@ -181,9 +181,12 @@ class PromoteSettings:
     """Limits of the closed window, in seconds."""
 
     max_closed: int = 300
+    """A deadline above it is never approved by policy: a person is asked."""
     drain: int = 30
     deadline: int | None = None
     """None: twice the rehearsed dump + migrate + restore, and at least 120 s."""
+    without_restarter: bool = False
+    """Close the shop also where cron was not seen to restart the watchdog."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -622,3 +625,5 @@ class Outcome:
     checks: tuple[Check, ...] = ()
     reason: str = ""
     refused: tuple[Refused, ...] = ()
+    recover: str = ""
+    """What to type should the server not stand as this says, with our program and without; '' after a promotion."""

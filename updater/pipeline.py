@@ -18,7 +18,7 @@ from updater.checks import baseline, evidence, live, logs, smoke, verdict
 from updater.checks.observation import Observation, Target
 from updater.cms.base import Driver
 from updater.config import revision
-from updater.errors import ApprovalRefused, Drifted, ExitCode, NotNow, StateUnknown, UpdaterError
+from updater.errors import ApprovalRefused, Drifted, ExitCode, NotNow, PromotionRefused, StateUnknown, UpdaterError
 from updater.journal import Journal, digest, new_run_id, now, site_lock
 from updater.log import Logged, Progress, timed
 from updater.model import (
@@ -116,9 +116,9 @@ def run(site: Site, journal: Journal, progress: Progress) -> RunRecord:
             this.end(INCONCLUSIVE, ExitCode.INCONCLUSIVE)
         else:
             this.end(AWAITING, ExitCode.AWAITING_APPROVAL)
-            if policy.approves(site.policy, plan.updates) and _may_deploy_now(this):
+            if policy.approves(site.policy, plan.updates) and _may_deploy_now(this) and _short_enough(this, release):
                 _save(this)
-                _approve_and_promote(this, release, judgement, f"policy (approve: {site.policy.approve})", seen)
+                _promote_by_policy(this, release, judgement, seen)
     return this.record
 
 
@@ -290,6 +290,22 @@ def deploys_later(site: Site) -> str:
     return f"{closed}; " + (f"it may be from {opens:%a %Y-%m-%d %H:%M %Z}" if opens else "and not within a year")
 
 
+def _short_enough(this: Run, release: Release) -> bool:
+    """A closed shop of that length is no policy's decision."""
+    limit, allowed = transaction.deadline(this.site.promote, release.rehearsed_seconds), this.site.promote.max_closed
+    if limit > allowed:
+        this.note(f"not deployed by policy: the shop may be closed for {limit} s, promote.max_closed is {allowed} s")
+    return limit <= allowed
+
+
+def _promote_by_policy(this: Run, release: Release, judgement: Judgement, seen: Evidence) -> None:
+    """What the server refuses before closing is left to a person: what was tested is still good."""
+    try:
+        _approve_and_promote(this, release, judgement, f"policy (approve: {this.site.policy.approve})", seen)
+    except PromotionRefused as refused:
+        this.note(f"not deployed by policy: {refused}")
+
+
 # -------------------------------------------------------------------------------------------------- updater approve
 
 
@@ -323,14 +339,31 @@ def waiting(site: Site, journal: Journal, run_id: str) -> Waiting:
 
 
 def approve(
-    site: Site, journal: Journal, progress: Progress, run_id: str, *, person: str, shown_sha256: str, anyway: str = ""
+    site: Site,
+    journal: Journal,
+    progress: Progress,
+    run_id: str,
+    *,
+    person: str,
+    shown_sha256: str,
+    anyway: str = "",
+    max_closed: int | None = None,
 ) -> RunRecord:
     """Record the approval of exactly the evidence that was shown, and promote. Refuses when production drifted.
 
     NotNow outside the deploy windows, unless `anyway` says why it cannot wait; that reason is kept with the run.
+    `max_closed`: seconds that the person accepts the shop to be closed, None for what site.yml allows.
     """
     with site_lock(site.state, run_id), _known_record(site, journal, progress, run_id) as this:
         what = waiting(site, journal, run_id)
+        accepted = site.promote.max_closed if max_closed is None else max_closed
+        if what.deadline > accepted:
+            raise ApprovalRefused(
+                f"run {run_id} needs a person's word for its deadline",
+                where=str(site.config),
+                cause=f"the shop may be closed for up to {what.deadline} s, and {accepted} s were accepted",
+                hint=f"updater approve {run_id} --max-closed {what.deadline}, or raise promote.max_closed in site.yml",
+            )
         if digest(what.evidence) != shown_sha256 or not _intact(what.release):
             raise ApprovalRefused(
                 f"run {run_id} cannot be approved",
@@ -391,6 +424,7 @@ def _approve_and_promote(this: Run, release: Release, judgement: Judgement, pers
                     this.progress,
                     gate=driver.gate(),
                     purge=driver.purge(installation),
+                    restarter=0 if this.site.promote.without_restarter else transaction.RESTARTER,
                 )
         except StateUnknown:
             raise

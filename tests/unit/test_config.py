@@ -581,7 +581,7 @@ def test_describe_shows_the_settings_as_people_read_them(folder: Path) -> None:
     assert shown["host key"] == "pinned in site.yml"
     assert shown["viewports"] == "desktop 1366x768, mobile 375x812"
     assert shown["approval"] == "patch, expires after 1d12h"
-    assert shown["closed for"] == "at most 5m"
+    assert shown["closed for"] == "at most 5m, else a person is asked"
     assert shown["held back"] == "slider (needs a licence)"
     assert shown["notify"] == "2 address(es)"
 

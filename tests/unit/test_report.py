@@ -269,6 +269,31 @@ def test_each_end_is_told_with_its_urgency_and_the_next_command(
     assert tell(record(state=state, exit_code=int(code))).headline in body
 
 
+BY_HAND = (
+    "updater recover site.yml\n         or by hand:\n         ssh -p 22 deploy@shop.example\n"
+    "         sh /home/deploy/.updater/runs/r/transaction.sh recover   # finishes or undoes it\n"
+    "         sh /home/deploy/.updater/runs/r/transaction.sh open      # only if still closed"
+)
+
+
+@pytest.mark.parametrize(
+    "ended",
+    [
+        record(
+            state="rolled back", exit_code=4, outcome=Outcome("rolled_back", 9.0, reason="no price", recover=BY_HAND)
+        ),
+        record(state="unknown", exit_code=5, error="the end was not seen", hint=BY_HAND, outcome=None),
+    ],
+    ids=["exit 4", "exit 5"],
+)
+def test_what_a_page_someone_message_ends_with_can_be_typed(ended: RunRecord, tmp_path: Path) -> None:
+    typed = [line.strip() for line in BY_HAND.splitlines()]
+    assert message(ended)[2].splitlines()[-5:] == typed
+    write(ended, tmp_path)
+    assert [line.strip() for line in texts(tmp_path)["report.md"].splitlines()[-5:]] == typed
+    assert "deploy@shop.example\n" in texts(tmp_path)["report.html"]
+
+
 def test_an_unknown_state_never_claims_that_production_is_untouched() -> None:
     told = tell(record(state="rejected", exit_code=5))
     assert "not known" in told.headline

@@ -18,12 +18,14 @@ from updater.report.record import RunRecord, UpdateResult
 CODE = b"<?php // shop 1.1\n"
 
 
-def leave(journal: Journal, site: str, updates: Sequence[Update] = (), run: str = "") -> RunRecord:
+def leave(
+    journal: Journal, site: str, updates: Sequence[Update] = (), run: str = "", rehearsed: float = 2.0
+) -> RunRecord:
     """The folder and the journal of a run that waits. Returns its record."""
     run = run or new_run_id()
     updates = tuple(updates) or (an_update(),)
     folder = journal.begin(run, site)
-    release = _release(run, site, updates, folder)
+    release = _release(run, site, updates, folder, rehearsed)
     evidence = Evidence((Check("smoke tests", "after", Status.PASSED, "7 passed"),))
     judgement = Judgement(Verdict("PASS"), ("every check passed",))
     record = RunRecord(
@@ -54,7 +56,7 @@ def an_update(slug: str = "shop", old: str = "1.0", new: str = "1.1") -> Update:
     return Update("plugin", slug, slug.title(), old, new, Path(f"{slug}.zip"), "ab" * 32, f"packages/{slug}.zip")
 
 
-def _release(run: str, site: str, updates: tuple[Update, ...], folder: Path) -> Release:
+def _release(run: str, site: str, updates: tuple[Update, ...], folder: Path, rehearsed: float) -> Release:
     archive, path = folder / "release.tar", "wp-content/plugins/shop/shop.php"
     with tarfile.open(archive, "w") as tar:
         entry = tarfile.TarInfo(path)
@@ -71,7 +73,7 @@ def _release(run: str, site: str, updates: tuple[Update, ...], folder: Path) -> 
         migration=Migration(),
         schema_before={},
         versions_before={"plugin:shop": "1.0"},
-        rehearsed_seconds=2.0,
+        rehearsed_seconds=rehearsed,
         sha256="",
     )
     return replace(release, sha256=digest(release))

@@ -395,11 +395,14 @@ def _cron(tried: _Tried) -> tuple[Status, str]:
     code, text = tried.sh("crontab -l")
     if code == 0 or "no crontab" in text.lower():
         lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")] if code == 0 else []
-        return "proven", f"crontab can be read: {len(lines)} lines; that cron runs them was not tried"
-    return (
-        "fallback",
-        f"no crontab ({text[-200:]}): nothing starts the watchdog again should the server kill it while the shop is closed",
-    )
+        return (
+            "proven",
+            f"crontab can be read: {len(lines)} lines; each promotion waits until cron was seen to run its own",
+        )
+    why = f"no crontab ({text[-200:]}): nothing starts the watchdog again should the server kill it while the shop is closed"
+    if tried.site.promote.without_restarter:
+        return "fallback", f"{why}; accepted by promote.without_restarter"
+    return "refused", f"clone only: {why}; to promote all the same: promote: {{without_restarter: true}} in site.yml"
 
 
 def _lock(tried: _Tried) -> tuple[Status, str]:

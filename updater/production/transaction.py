@@ -29,6 +29,7 @@ from updater.errors import (
     Drifted,
     Interrupted,
     PackageRefused,
+    PromotionRefused,
     SiteLocked,
     StateUnknown,
     UpdaterError,
@@ -57,6 +58,9 @@ STATES = ("staged", "closed", "drained", "dumped", "swapped", "migrated", "check
 
 Checks = Callable[[tuple[str, str]], tuple[Check, ...]]
 """Looks at the closed shop through the bypass cookie (name, value)."""
+
+RESTARTER = 70
+"""Seconds to wait, with the shop open, until cron was seen to start the watchdog: it looks at crontabs once a minute."""
 
 _POLL = 0.3
 _AGAIN = 1.0
@@ -277,10 +281,11 @@ def promote(
     `check` sees the new code and the migrated database through the cookie while visitors see the gate: every required
     check must pass, and the tables that the migration changed must be defined as they were after the rehearsal.
     A connection that is lost is opened again by `reconnect`. `restarter`: seconds to wait, with the shop open, until
-    cron was seen to restart the watchdog (0: not waited for). `sh` is the server's POSIX shell.
+    cron was seen to restart the watchdog (0: not waited for; RESTARTER is enough). `sh` is the server's POSIX shell.
 
-    Returns an Outcome `promoted` or `rolled_back` (verified; reason and checks in it). Raises SiteLocked, Drifted
-    (nothing was touched), PackageRefused, Interrupted (rolled back), and StateUnknown when the end was not seen.
+    Returns an Outcome `promoted` or `rolled_back` (verified; reason and checks in it). Raises SiteLocked, Drifted and
+    PromotionRefused (nothing was touched), PackageRefused, Interrupted (rolled back), and StateUnknown when the end was
+    not seen.
     """
     release = approved.release
     if release.sha256 != approved.approval.release_sha256:
@@ -349,11 +354,20 @@ def _follow(
             cause=report.reason.removeprefix("drift: "),
             hint="updater run site.yml starts again from production as it is now",
         )
+    if report.finished == "rolled_back" and report.reason.startswith("refused: ") and report.closed is None:
+        raise PromotionRefused(
+            "the server refused the promotion before the shop was closed; nothing was touched",
+            where=server.where,
+            cause=redact(report.reason.removeprefix("refused: ")),
+            hint="mend that, then approve the same run again: updater approve",
+        )
+    promoted = report.finished == "promoted"
     return Outcome(
         state=report.finished,
         closed_seconds=_seconds(report),
         checks=checks,
-        reason="" if report.finished == "promoted" else f"{redact(report.reason)}\n  next:  {server.help(folder)}",
+        reason="" if promoted else redact(report.reason),
+        recover="" if promoted else server.help(folder),
     )
 
 
@@ -495,7 +509,12 @@ def rollback(
         server.upload(folder, files, None)
         server.start(folder, "rollback")
         report = server.wait(folder, lambda it: bool(it.finished), progress, limit + Patience().after_deadline)
-    return Outcome(state=report.finished, closed_seconds=_seconds(report), reason=report.reason)
+    return Outcome(
+        state=report.finished,
+        closed_seconds=_seconds(report),
+        reason=redact(report.reason),
+        recover=server.help(folder),
+    )
 
 
 # ------------------------------------------------------------------------------------------------ talking to it
@@ -568,9 +587,10 @@ class _Server:
         return self.remote.run(["test", "-d", folder], check=False).exit_code == 0
 
     def prepare(self, run: str) -> str:
-        """An empty run folder. StateUnknown-safe: a folder that a run already began in is never reused."""
+        """An empty run folder. One that a run already began in is never reused; that of a try which was undone is put aside."""
         folder = self.folder(run)
-        if self.remote.run(["test", "-e", f"{folder}/journal"], check=False).exit_code == 0:
+        aside = '[ "$(cat -- "$1/finished" 2>/dev/null)" = rolled_back ] && mv -- "$1" "$1.$(date +%s)"; test ! -e "$1/journal"'
+        if self.remote.run(["sh", "-c", aside, "sh", folder], check=False).exit_code != 0:
             raise ApprovalRefused(
                 f"the run {run} was promoted before",
                 where=self.where,

@@ -269,7 +269,7 @@ gate_remove() {
 
 stage() {
     for tool in flock setsid tar mv cp cmp sed grep find; do
-        command -v "$tool" >/dev/null || { because "the server has no $tool"; return 1; }
+        command -v "$tool" >/dev/null || { because "refused: the server has no $tool"; return 1; }
     done
     helper preflight || return 1
     inodes=$(df -Pi -- "$RUN" 2>/dev/null | awk 'NR==2 && $4 ~ /^[0-9]+$/ {print $4}')
@@ -280,7 +280,6 @@ stage() {
     fi
     crontab_save
     crontab_install open
-    restarter_seen || return 1
     rm -rf -- new upload kind && mkdir -p new upload kind old || return 1
     job tar -xof archive.tar -C upload 2>>log || { because 'the uploaded archive cannot be unpacked'; return 1; }
     for entry in plan/units/*; do
@@ -293,14 +292,20 @@ stage() {
     helper stage || return 1
     rm -rf -- upload archive.tar
     sync
+    restarter_seen
 }
 
 # A watchdog that nothing restarts is a promise with a hole: wait until cron was seen to fire, where the plan asks it.
 restarter_seen() {
     wait=$(text restarter)
-    [ "${wait:-0}" -gt 0 ] || return 0
-    until [ -e restarter-seen ]; do
-        [ "$wait" -gt 0 ] || { because 'refused: cron did not start the watchdog, nothing would restart it'; return 1; }
+    [ "${wait:-0}" -gt 0 ] && [ ! -e restarter-seen ] || return 0
+    journal 'note waiting until cron was seen to start the watchdog, once in each minute'
+    while [ ! -e restarter-seen ]; do
+        if exists crontab.unusable || [ "$wait" -le 0 ]; then
+            because 'refused: cron was not seen to start the watchdog, so nothing would start it again should the server kill it while the shop is closed; let cron run this crontab, or accept that in site.yml with promote: {without_restarter: true}'
+            return 1
+        fi
+        [ ! -e decided ] || return 1
         wait=$((wait - 1))
         sleep 1
     done

@@ -60,11 +60,17 @@ def markdown(record: RunRecord) -> str:
             ]
             lines.append("")
     lines += [f"> {_text(note)}" for note in record.notes]
-    lines += ["", *(f"- {_text(why)}: `{command}`" if command else f"- {_text(why)}" for why, command in told.next)]
     last = _("Run {run}, evidence {evidence}; details in {file}.")
     evidence = f"`{record.evidence_sha256[:16]}`" if record.evidence_sha256 else _("none")
     lines += ["", last.format(run=f"`{record.run}`", evidence=evidence, file="`report.html`")]
+    lines += ["", *(_next(why, command) for why, command in told.next)]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)) + "\n"
+
+
+def _next(why: str, command: str) -> str:
+    if "\n" in command:
+        return f"- {_text(why)}:\n\n" + "\n".join(f"      {line}" for line in command.splitlines())
+    return f"- {_text(why)}: `{command}`" if command else f"- {_text(why)}"
 
 
 def _text(value: str) -> str:

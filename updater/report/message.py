@@ -36,10 +36,17 @@ def message(record: RunRecord) -> tuple[Urgency, str, str]:
     failed = [check for check in record.checks if check.status is Status.FAILED and check.required]
     if failed and not record.reasons:
         lines += [f"{check_name(check.name, words)}: {check.detail}" for check in failed[:_TOLD]]
-    lines += ["", *(f"{why}: {command}" if command else why for why, command in told.next)]
-    lines += [_("Run {run}").format(run=record.run)]
+    if record.outcome is not None and record.outcome.reason:
+        lines += ["", record.outcome.reason]
+    lines += ["", _("Run {run}").format(run=record.run)]
+    # Last, because a message is read from its end at night: what to type.
+    lines += [f"{why}:{_beside(command)}" if command else why for why, command in told.next]
     title = f"{record.site}: {words.term(record.kind_of_state)}"
     return _urgency(record), title, "\n".join(line for i, line in enumerate(lines) if line or (i and lines[i - 1]))
+
+
+def _beside(command: str) -> str:
+    return f"\n{command}" if "\n" in command else f" {command}"
 
 
 def _urgency(record: RunRecord) -> Urgency:

@@ -177,9 +177,20 @@ def tell(record: RunRecord) -> Told:
             "",
             ((_("See what is known"), "updater status site.yml"),),
         )
-    if record.hint:
+    if record.exit_code == 5 and record.hint:
+        told = dataclasses.replace(told, next=(*told.next, (_("Then type this, in this order"), _lines(record.hint))))
+    elif record.hint:
         told = dataclasses.replace(told, next=((record.hint, ""), *told.next))
+    if record.exit_code == 4 and record.outcome is not None and record.outcome.recover:
+        told = dataclasses.replace(
+            told, next=(*told.next, (_("Should production not stand as this says"), _lines(record.outcome.recover)))
+        )
     return told
+
+
+def _lines(text: str) -> str:
+    """A hint without the indent that it has in a terminal."""
+    return "\n".join(line.strip() for line in text.splitlines())
 
 
 def masked_recipient(address: str) -> str:

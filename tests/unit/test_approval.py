@@ -1,0 +1,66 @@
+"""Who may approve a closed shop of which length: asked before anything is connected."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from waiting_run import leave
+
+from updater import pipeline
+from updater.errors import ApprovalRefused, ConnectionFailed
+from updater.journal import Journal
+from updater.log import Silent
+from updater.model import Release, Server, Site
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
+LONG = 200.0
+"""Rehearsed seconds: a deadline of 400 s, over the 300 s that site.yml allows by default"""
+SHORT = 150.0
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    it = Journal(tmp_path / ".updater")
+    yield it
+    it.close()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    # Nobody listens on port 1: whatever gets as far as connecting ends there.
+    server = Server("127.0.0.1", "deploy", port=1, host_key=KEY)
+    return Site("shop", server, "/srv/shop", "https://shop.example", tmp_path / "site.yml")
+
+
+def approve(site: Site, journal: Journal, rehearsed: float, max_closed: int | None = None) -> None:
+    record = leave(journal, "shop", rehearsed=rehearsed)
+    shown = record.evidence_sha256
+    pipeline.approve(
+        site, journal, Silent(), record.run, person="ann", shown_sha256=shown, max_closed=max_closed, anyway="a test"
+    )
+
+
+def test_a_deadline_above_max_closed_needs_a_persons_word_for_it(site: Site, journal: Journal) -> None:
+    with pytest.raises(ApprovalRefused, match=r"up to 400 s, and 300 s were accepted(.|\n)*--max-closed 400"):
+        approve(site, journal, LONG)
+    with pytest.raises(ApprovalRefused, match="399 s were accepted"):
+        approve(site, journal, LONG, max_closed=399)
+    with pytest.raises(ConnectionFailed):
+        approve(site, journal, LONG, max_closed=400)
+
+
+def test_a_deadline_that_site_yml_allows_needs_no_word_for_it(site: Site, journal: Journal) -> None:
+    with pytest.raises(ConnectionFailed):
+        approve(site, journal, SHORT)
+
+
+@pytest.mark.parametrize(("rehearsed", "deploys"), [(SHORT, True), (LONG, False)])
+def test_policy_never_accepts_a_longer_closed_shop_than_site_yml_allows(
+    site: Site, journal: Journal, rehearsed: float, deploys: bool
+) -> None:
+    record = leave(journal, "shop", rehearsed=rehearsed)
+    this = pipeline.Run(site, journal, Silent(), record.run, journal.folder(record.run), record)
+    assert pipeline._short_enough(this, journal.output(record.run, "release", Release)) is deploys
+    assert ["closed for 400 s" in note for note in this.record.notes] == ([] if deploys else [True])
