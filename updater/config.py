@@ -141,6 +141,7 @@ def _describe_policy(policy: model.Policy) -> list[tuple[str, str]]:
         ("frozen", ", ".join(f"{it.first} – {it.last} ({it.reason})" for it in policy.freezes)),
         ("a version waits", age),
         ("held back", ", ".join(held)),
+        ("may be overwritten", ", ".join(f"{slug} ({reason})" for slug, reason in policy.overwrite.items())),
         ("advisories", policy.advisories or ""),
     ]
 
@@ -835,6 +836,7 @@ class _Policy(_Section):
     critical: list[_Text] = _LEFT_OUT
     critical_age: Annotated[timedelta, PlainValidator(_age)] = _LEFT_OUT
     hold: dict[_Text, Annotated[_Hold, _as("reason")]] = _LEFT_OUT
+    overwrite: dict[_Text, _Text] = _LEFT_OUT
     pin: dict[_Text, Annotated[_Pin, _as("version")]] = _LEFT_OUT
     advisories: Annotated[_Text, AfterValidator(_feed)] = _LEFT_OUT
     accept_nearest_stack: bool = _LEFT_OUT
@@ -1131,6 +1133,8 @@ policy:
   #hold: {{some-plugin: "2.0 needs a new licence", other: {{reason: the theme follows in March, until: 2027-03-31}}}}
   # Updated up to this version and not beyond.
   #pin: {{third: {{version: "3.9", reason: 4.0 drops the old templates, until: 2027-06-30}}}}
+  # Where edits made by hand may be overwritten, with the reason; elsewhere an update that would do so is held.
+  #overwrite: {{some-plugin: "its fix is in 2.1"}}
   # Known vulnerabilities (Wordfence Intelligence's JSON), a file or an address.
   #advisories: https://advisories.example/feed.json
   # Accept a stack whose PHP or database version differs from the server's.

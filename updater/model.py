@@ -163,6 +163,8 @@ class Policy:
     expires: timedelta = timedelta(days=7)
     hold: Mapping[str, Hold] = field(default_factory=dict)
     pin: Mapping[str, Pin] = field(default_factory=dict)
+    overwrite: Mapping[str, str] = field(default_factory=dict)
+    """slug → why edits made by hand in it may be overwritten"""
     minimum_age: timedelta = timedelta(hours=24)
     """Since the release, where its date is known: others meet a bad release first."""
     critical: tuple[str, ...] = ()
@@ -401,6 +403,9 @@ class Update:
     """None where the source does not say."""
     security: tuple[str, ...] = ()
     """The known vulnerabilities that it mends, for people."""
+    carry: tuple[str, ...] | None = None
+    """Paths below the docroot, inside the component's folder, that belong to neither version: they stay as they are.
+    None when the installed release is not known, so that nobody can tell."""
 
     @property
     def id(self) -> str:

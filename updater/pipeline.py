@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from updater import cms, notify, policy, report, resources, sources
+from updater import cms, edits, notify, policy, report, resources, sources
 from updater.checks import baseline, evidence, live, logs, smoke, verdict
 from updater.checks.observation import Observation, Target
 from updater.cms.base import Driver
@@ -29,7 +29,6 @@ from updater.model import (
     Layout,
     Outcome,
     Plan,
-    Platform,
     Release,
     Site,
     Snapshot,
@@ -102,7 +101,7 @@ def run(site: Site, journal: Journal, progress: Progress) -> RunRecord:
         driver = cms.driver(snapshot.installation.cms)
         production = _look_at_production(this, driver, layout)
         with _staged(this, driver, layout, snapshot) as shop:
-            plan = _plan(this, driver, shop, snapshot.platform)
+            plan = _plan(this, driver, shop, snapshot)
             if plan.updates:
                 before, noise = _look_twice(this, driver, layout, shop, production)
                 trial, release = _update(this, driver, layout, snapshot, plan, shop)
@@ -154,11 +153,14 @@ def _staged(this: Run, driver: Driver, layout: Layout, snapshot: Snapshot) -> It
         yield shop
 
 
-def _plan(this: Run, driver: Driver, shop: stack.StackHandle, platform: Platform) -> Plan:
+def _plan(this: Run, driver: Driver, shop: stack.StackHandle, snapshot: Snapshot) -> Plan:
+    """What is to be updated, without what would overwrite somebody's edits."""
+    site, root, cache = this.site, snapshot.files, this.site.state / "packages"
     with this.step("plan"):
         inventory = driver.inventory(shop, shop.installation)
-        cache = this.site.state / "packages"
-        plan = sources.plan(this.site, inventory, driver, platform, cache, this.progress)
+        offered = sources.plan(site, inventory, driver, snapshot.platform, cache, this.progress)
+        known = sources.releases(site, inventory, offered.updates, driver, root, cache, this.progress)
+        plan = edits.respect(offered, root, known, site.policy.overwrite, this.folder / "edits")
     this.tell(inventory=inventory, updates=_results(plan), held=plan.held, notes=(*this.record.notes, *plan.notes))
     this.keep("plan", plan)
     return plan
@@ -186,6 +188,9 @@ def _update(
             return trial, None
         release = rehearse.build_release(shop, driver, snapshot, plan.inventory, trial, this.site.name, this.folder)
     this.keep("release", release)
+    removed = [path for path, (_before, after) in release.changed.items() if after is None]
+    for note in edits.losses(trial.applied, plan.inventory, removed):
+        this.note(note)
     this.tell(changed_files=len(release.changed), migration=trial.migration)
     return trial, release
 

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from updater import edits
 from updater.advisories import Advisories, mended
 from updater.advisories import parse as parse_advisories
 from updater.cms.base import Driver, Fetch, Offer, PackageInfo
@@ -296,6 +297,7 @@ def _from_folders(folders: Sequence[Path], driver: Driver, cache: Path, held: li
                 cause = f" ({error.cause})" if error.cause else ""
                 held.append(Held("package", path.name, "", "", f"{path}: {error.what}{cause}"))
                 continue
+            _remember(cache, info, sha256)
             found.append(_Candidate(info, f"{folder.name}/{path.name}", _kept(_Package(package, sha256, info))))
     return found
 
@@ -433,6 +435,7 @@ def _download(offer: Offer, driver: Driver, cache: Path, fetch: Fetch) -> _Packa
             hint="download it from its maker into a folder of `sources.folders`",
         ) from error
     note.write_text(package.sha256, encoding="ascii")
+    _remember(cache, package.info, package.sha256)
     return package
 
 
@@ -482,3 +485,56 @@ def http_fetch(url: str, form: Mapping[str, str] | None, *, silence: float = _SI
             if time.monotonic() > ends:
                 raise httpx.ReadTimeout(f"not complete after {whole:g} s", request=response.request)
     return bytes(body)
+
+
+# --------------------------------------------------------------------------------------------------------- installed releases
+
+
+def releases(
+    site: Site,
+    inventory: Inventory,
+    updates: Sequence[Update],
+    driver: Driver,
+    root: Path,
+    cache: Path,
+    progress: Progress,
+    fetch: Fetch | None = None,
+) -> dict[str, edits.Known]:
+    """Update id → the release that is installed now: its zip of a folder or an earlier run, else the makers' published checksums.
+
+    `root` is a copy of the docroot. A source that is silent here makes a component unknown; it stops nothing.
+    """
+    installed = {f"{component.kind}:{component.slug}": component for component in inventory.components}
+    known: dict[str, edits.Known] = {}
+    for update in updates:
+        package = _remembered(cache, update.kind, update.slug, update.from_version)
+        if package is not None:
+            known[update.id] = edits.Known(edits.of_package(package), package)
+        elif site.sources.online:
+            asked = _reachable(fetch or http_fetch)
+            try:
+                files = driver.published(installed[update.id], root, asked, site.sources.api, site.sources.downloads)
+            except (SourceUnreachable, CommandFailed) as error:
+                progress.say(f"{update.id} {update.from_version}: no checksums of its release: {error.cause}")
+                continue
+            if files:
+                known[update.id] = edits.Known(files)
+    return known
+
+
+def _remember(cache: Path, info: PackageInfo, sha256: str) -> None:
+    """Which package a version is: once that version is installed, edits in it can be told."""
+    _release_note(cache, info.kind, info.slug, info.version).write_text(sha256, encoding="ascii")
+
+
+def _remembered(cache: Path, kind: str, slug: str, version: str) -> Path | None:
+    note = _release_note(cache, kind, slug, version)
+    if not note.is_file():
+        return None
+    sha256 = note.read_text(encoding="ascii").strip()
+    kept = cache / f"{sha256}.zip"
+    return kept if kept.is_file() and _sha256(kept) == sha256 else None
+
+
+def _release_note(cache: Path, kind: str, slug: str, version: str) -> Path:
+    return cache / f"{hashlib.sha256(f'{kind}:{slug}@{version}'.encode()).hexdigest()}.release"

@@ -20,6 +20,8 @@ from updater.errors import ExitCode
 from updater.staging import daemon
 
 PLUGIN = f"{DOCROOT}/wp-content/plugins/demo-shop/demo-shop.php"
+THEIRS = f"{DOCROOT}/wp-content/plugins/demo-shop/certificates/bank.pem"
+"""Somebody's file inside the plugin's folder: of neither version"""
 PROMISED = {
     "run", "site", "cms", "state", "exit_code", "verdict", "updates", "checks", "timings", "evidence_sha256", "report",
 }  # fmt: skip
@@ -63,7 +65,9 @@ class Prompt:
 @pytest.fixture(scope="module")
 def prompt(lasting_shop: DemoShop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prompt]:
     folder = tmp_path_factory.mktemp("site")
-    lasting_shop.write_site(folder, ["wordpress", "akismet", "demo-shop-1.1", "demo-gallery-1.1"])
+    lasting_shop.write_site(folder, ["wordpress", "akismet", "demo-shop-1.0", "demo-shop-1.1", "demo-gallery-1.1"])
+    script = f"mkdir -p {THEIRS.rpartition('/')[0]} && echo 'a certificate' > {THEIRS} && chmod 600 {THEIRS}"
+    assert lasting_shop.exec(["sh", "-c", script], user=lasting_shop.user)[0] == 0
     yield Prompt(folder)
 
 
@@ -81,9 +85,11 @@ def test_good_updates_end_awaiting_approval(prompt: Prompt, lasting_shop: DemoSh
     }
     assert record["migration"]["created"] == ["sh_demo_shop_order_notes"]
     assert "sh_demo_shop_orders" in record["migration"]["changed"]
-    (note,) = record["notes"]
-    assert "sh_options.option_value" in note, "where personal data may remain is named"
-    assert "demo_shop_orders" not in note, "declared columns are scrubbed"
+    (carried,) = [note for note in record["notes"] if "neither version" in note]
+    assert "certificates/bank.pem" in carried
+    (personal,) = [note for note in record["notes"] if "personal data" in note]
+    assert "sh_options.option_value" in personal, "where personal data may remain is named"
+    assert "demo_shop_orders" not in personal, "declared columns are scrubbed"
     assert lasting_shop.code_sha256() == before, "testing must not touch production"
 
 
@@ -148,6 +154,7 @@ def test_an_approved_run_is_deployed(prompt: Prompt, lasting_shop: DemoShop) -> 
     assert record["approval"]["person"] == "Anna"
     assert 0 < record["timings"]["closed"] < 120
     assert "Version: 1.1" in lasting_shop.exec(["cat", PLUGIN])[1].decode()
+    assert lasting_shop.exec(["stat", "-c", "%a %s", THEIRS])[1].split() == [b"600", b"14"], "somebody's file stays"
     assert "6.8" in lasting_shop.exec(["cat", f"{DOCROOT}/wp-includes/version.php"])[1].decode()
     assert lasting_shop.sql("SHOW TABLES LIKE 'sh_demo_shop_order_notes'").strip(), "the migration ran in production"
     assert lasting_shop.sql("SELECT COUNT(*) FROM sh_demo_shop_orders").strip() == orders, "a deploy places no order"
@@ -202,6 +209,19 @@ def test_the_report_shows_the_failed_check_in_a_browser(prompt: Prompt) -> None:
         browser.close()
     assert "The updates were rejected." in text
     assert "Clicking “Place order” did nothing" in text
+
+
+def test_an_update_that_would_overwrite_an_edit_is_held_with_the_diff(prompt: Prompt, lasting_shop: DemoShop) -> None:
+    lasting_shop.exec(["sh", "-c", f"cp -p {PLUGIN} /tmp/plugin && echo '// our discount' >> {PLUGIN}"])
+    code, out, err = prompt.type("run", "--json")
+    lasting_shop.exec(["cp", "-p", "/tmp/plugin", PLUGIN])
+    assert code == ExitCode.DONE, err
+    record = json.loads(out)
+    assert record["updates"] == []
+    (held,) = record["held"]
+    assert held["slug"] == "demo-shop"
+    assert "edited by hand, and the update would overwrite it: demo-shop.php" in held["reason"]
+    assert "+// our discount" in (prompt.run_folder / "edits" / "plugin-demo-shop.diff").read_text().splitlines()
 
 
 def test_a_held_update_leaves_nothing_to_do(prompt: Prompt) -> None:

@@ -19,11 +19,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from updater import sources
+from updater import edits, sources
 from updater.cms import wordpress
 from updater.errors import ExitCode
 from updater.log import Silent
-from updater.model import Component, Hold, Inventory, Plan, Platform, Policy, Server, Site, Sources
+from updater.model import Component, Hold, Inventory, Plan, Platform, Policy, Server, Site, Sources, Update
 
 PLATFORM = Platform("8.2.10", (), {}, "10.11", "mariadb", "", "utf8mb4", "utf8mb4_general_ci")
 CORE = Component("core", "wordpress", "WordPress", "6.1.9", True, "")
@@ -257,10 +257,9 @@ class Shop:
     components: tuple[Component, ...] = (CORE, AKISMET, OWN, OAK)
     policy: Policy = field(default_factory=Policy)
 
-    def plan(self, fetch: Any = None) -> Plan:
-        """`fetch` None: the product's own."""
-        (self.root / "packages").mkdir(exist_ok=True)
-        site = Site(
+    @property
+    def site(self) -> Site:
+        return Site(
             "shop",
             Server("h", "u"),
             "/srv",
@@ -269,13 +268,17 @@ class Shop:
             sources=Sources((self.root / "packages",), online=True, api=self.org.address, downloads=self.org.address),
             policy=self.policy,
         )
+
+    def plan(self, fetch: Any = None) -> Plan:
+        """`fetch` None: the product's own."""
+        (self.root / "packages").mkdir(exist_ok=True)
         inventory = Inventory("wordpress", self.components[0].version, "8.2.10", self.components)
-        return sources.plan(site, inventory, wordpress, PLATFORM, self.root / "cache", Silent(), fetch)
+        return sources.plan(self.site, inventory, wordpress, PLATFORM, self.root / "cache", Silent(), fetch)
 
     def cached(self) -> set[str]:
-        """sha256 of every package in the cache. Notes of addresses are beside them; anything else fails."""
+        """sha256 of every package in the cache. Notes of addresses and versions are beside them; anything else fails."""
         files = list((self.root / "cache").iterdir()) if (self.root / "cache").is_dir() else []
-        assert {file.suffix for file in files} <= {".zip", ".address"}
+        assert {file.suffix for file in files} <= {".zip", ".address", ".release"}
         assert not [file for file in files if file.name.startswith("incoming-")]
         return {sha256(file.read_bytes()) for file in files if file.suffix == ".zip"}
 
@@ -672,3 +675,90 @@ def test_a_package_in_the_cache_is_used_while_downloads_are_down(shop: Shop) -> 
     for path in (CORE_ZIP, CORE_SUMS, OAK_ZIP, AKISMET_ZIP, AKISMET_SUMS):
         shop.org.broken[path] = status(500)(shop.org)
     assert versions(shop.plan()) == EVERYTHING
+
+
+# ------------------------------------------------------------------------------------------------------- what is installed now
+
+
+def known(shop: Shop, plan: Plan, root: Path) -> dict[str, edits.Known]:
+    return sources.releases(shop.site, plan.inventory, plan.updates, wordpress, root, shop.root / "cache", Silent())
+
+
+def installed(root: Path, files: Mapping[str, bytes]) -> Path:
+    for name, data in files.items():
+        path = root / "wp-content/plugins/akismet" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return root
+
+
+def test_an_installed_plugin_is_compared_with_its_published_checksums(shop: Shop, tmp_path: Path) -> None:
+    plan = only_akismet(shop).plan()
+    old = {name: data.replace(b"5.5", b"5.0.2") for name, data in AKISMET_FILES.items()}
+    shop.org.serve("/plugin-checksums/akismet/5.0.2.json", {**plugin_sums(old), "version": "5.0.2"})
+    root = installed(tmp_path / "docroot", {**old, "views/notice.php": b"<?php echo 'ours';\n", "readme.txt": b"ours"})
+    plan = edits.respect(plan, root, known(shop, plan, root), {}, tmp_path / "edits")
+    assert plan.updates == ()
+    assert plan.held[0].reason.startswith("edited by hand, and the update would overwrite it: views/notice.php.")
+    assert plan.notes == ()
+
+
+def test_a_readme_that_differs_is_neither_an_edit_nor_foreign(shop: Shop, tmp_path: Path) -> None:
+    plan = only_akismet(shop).plan()
+    shop.org.serve("/plugin-checksums/akismet/5.0.2.json", {**plugin_sums(AKISMET_FILES), "version": "5.0.2"})
+    root = installed(tmp_path / "docroot", AKISMET_FILES | {"readme.txt": b"as of today", "ours.php": b"ours"})
+    plan = edits.respect(plan, root, known(shop, plan, root), {}, tmp_path / "edits")
+    assert [update.carry for update in plan.updates] == [("wp-content/plugins/akismet/ours.php",)]
+
+
+def test_a_version_that_an_earlier_run_fetched_is_known_without_asking(shop: Shop, tmp_path: Path) -> None:
+    only_akismet(shop).plan()
+    shop.components = (*shop.components[:1], replace(AKISMET, version="5.5"), *shop.components[2:])
+    shop.org.asked.clear()
+    newer = replace(only_update(shop), from_version="5.5", to_version="5.6")
+    found = sources.releases(
+        shop.site, Inventory("wordpress", "6.8.3", "8.2.10", shop.components), [newer], wordpress, tmp_path, shop.root / "cache", Silent()
+    )  # fmt: skip
+    assert found["plugin:akismet"].files["class.akismet.php"] == (
+        f"sha256:{sha256(AKISMET_FILES['class.akismet.php'])}",
+    )
+    assert shop.org.asked == []
+
+
+def test_a_version_whose_checksums_are_not_published_is_not_known_and_stops_nothing(shop: Shop, tmp_path: Path) -> None:
+    plan = only_akismet(shop).plan()
+    shop.org.broken["/plugin-checksums/akismet/5.0.2.json"] = lambda to: to.send_error(404)
+    assert known(shop, plan, tmp_path) == {}
+
+
+def test_core_is_asked_for_in_the_language_it_was_installed_in(shop: Shop, tmp_path: Path) -> None:
+    plan = shop.plan()
+    version = tmp_path / "docroot/wp-includes/version.php"
+    version.parent.mkdir(parents=True)
+    version.write_text("<?php\n$wp_version = '6.1.9';\n$wp_local_package = 'ru_RU';\n")
+    asked: list[Mapping[str, str]] = []
+
+    def sums(request: Request) -> Any:
+        asked.append(request.query)
+        return {
+            "checksums": {
+                "wp-includes/version.php": md5(version.read_bytes()),
+                "wp-content/index.php": "0",
+                "readme.html": "0",
+            }
+        }
+
+    shop.org.answers[CORE_SUMS] = sums
+    shop.org.broken["/plugin-checksums/akismet/5.0.2.json"] = lambda to: to.send_error(404)
+    found = known(shop, plan, tmp_path / "docroot")
+    assert asked == [{"version": "6.1.9", "locale": "ru_RU"}]
+    assert found["core:wordpress"].files == {
+        "wp-includes/version.php": (f"md5:{md5(version.read_bytes())}",),
+        "wp-content/index.php": (),
+        "readme.html": (),
+    }
+    assert "theme:oak" not in found, "nothing is published for themes"
+
+
+def only_update(shop: Shop) -> Update:
+    return Update("plugin", "akismet", "Akismet", "5.0.2", "5.5", shop.root / "akismet.zip", "0" * 64, "wordpress.org")

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -45,6 +45,7 @@ class FakeStack:
     )
     kept: dict[str, World] = field(default_factory=dict)
     visits: list[str] = field(default_factory=list)
+    aside: dict[str, str] = field(default_factory=dict)
 
     def run(
         self,
@@ -56,6 +57,13 @@ class FakeStack:
         check: bool = True,
     ) -> Completed:
         if argv[0] == "rm":
+            return Completed(tuple(argv), 0, b"", "")
+        if argv[0] == "tar" and stdin:
+            self.aside = {name: self.world.files[name] for name in stdin.decode().split("\0") if name}
+            return Completed(tuple(argv), 0, b"", "")
+        if argv[0] == "tar":
+            assert "--skip-old-files" in argv
+            self.world.files = self.aside | self.world.files
             return Completed(tuple(argv), 0, b"", "")
         assert argv[0] == "php", argv
         script = stdin.decode()
@@ -126,6 +134,7 @@ class FakeDriver:
     def apply(self, shell: FakeStack, installation: Installation, update: Update, package: str) -> str:
         if self.refuses:
             raise UpdateFailed(self.refuses)
+        shell.world.files = {name: text for name, text in shell.world.files.items() if not name.startswith("plugins/")}
         shell.world.files["plugins/shop.php"] = update.to_version
         if self.transient:
             shell.world.tables["t_options"][self.transient] = "set by the upgrader"
@@ -141,9 +150,9 @@ class FakeDriver:
         return ()
 
 
-def a_trial(driver: FakeDriver):
+def a_trial(driver: FakeDriver, update: Update = UPDATE):
     world = World(
-        {"index.php": "shop", "plugins/shop.php": "1.0"},
+        {"index.php": "shop", "plugins/shop.php": "1.0", "plugins/keys.php": "ours"},
         {"t_options": {"version": "1", "visits": ""}, "t_posts": {"1": "a"}},
         {"t_options": "o", "t_posts": "p"},
     )
@@ -151,7 +160,7 @@ def a_trial(driver: FakeDriver):
     stack.checkpoint("clean")
     noise = measure_noise(stack, driver, LAYOUT, Silent())  # type: ignore[arg-type]
     assert stack.world.tables["t_options"]["visits"] == "", "the A/A must leave the clean shop"
-    return rehearse(stack, driver, LAYOUT, noise, [UPDATE], Silent())  # type: ignore[arg-type]
+    return rehearse(stack, driver, LAYOUT, noise, [update], Silent())  # type: ignore[arg-type]
 
 
 def test_an_update_that_only_changes_code_needs_no_migration() -> None:
@@ -163,6 +172,17 @@ def test_an_update_that_only_changes_code_needs_no_migration() -> None:
 
 def test_what_every_visit_writes_is_no_change() -> None:
     assert "debug.log" not in a_trial(FakeDriver()).code
+
+
+def test_a_file_of_neither_version_stays_where_the_updater_empties_the_folder() -> None:
+    kept = a_trial(FakeDriver(), replace(UPDATE, carry=("plugins/keys.php",)))
+    assert kept.code["plugins/keys.php"] == hashlib.sha256(b"ours").hexdigest()
+    assert "plugins/keys.php" not in a_trial(FakeDriver()).code
+
+
+def test_a_carried_file_gives_way_to_one_that_the_new_version_brings() -> None:
+    trial = a_trial(FakeDriver(), replace(UPDATE, carry=("plugins/shop.php",)))
+    assert trial.code["plugins/shop.php"] == hashlib.sha256(b"1.1").hexdigest()
 
 
 def test_a_row_changed_in_a_table_that_is_always_noisy_is_seen() -> None:

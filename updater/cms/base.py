@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from updater.model import Installation, Inventory, Layout, MigrationStep, OrderTable, Update
+from updater.model import Component, Installation, Inventory, Layout, MigrationStep, OrderTable, Update
 from updater.shell import Shell
 
 
@@ -77,6 +77,10 @@ Fetch = Any
 Injected, so that drivers open no connection of their own."""
 
 
+Published = Mapping[str, Sequence[str]]
+"""Path below a component's folder → the checksums it may have, `sha256:…` or `md5:…`; none where its makers change it in place"""
+
+
 class Driver(Protocol):
     """One CMS. Functions take a Shell and never know whether it is production or staging.
 
@@ -104,6 +108,13 @@ class Driver(Protocol):
 
     def verify_download(self, package: Path, offer: Offer, fetch: Fetch) -> None:
         """PackageRefused unless every file in the archive has the checksum that the API publishes for it."""
+
+    def published(
+        self, component: Component, root: Path, fetch: Fetch, api: str | None, downloads: str | None
+    ) -> Published | None:
+        """The checksums that the makers publish for the *installed* version of a component; None when they publish none.
+
+        `root` is a copy of the docroot."""
 
     def guard(self, shell: Shell, installation: Installation, hosts: Sequence[str]) -> None:
         """Staging only: mail to the trap, cron off, no update checks, payment gateways off save an offline one."""

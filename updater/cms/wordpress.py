@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from updater.cms import archive
-from updater.cms.base import Fetch, Gate, Offer, OrderRow, PackageInfo, ShopState
+from updater.cms.base import Fetch, Gate, Offer, OrderRow, PackageInfo, Published, ShopState
 from updater.errors import CommandFailed, UnsupportedSite, UpdateFailed, UpdaterError
 from updater.model import Component, Database, Installation, Inventory, Layout, MigrationStep, OrderTable, Update
 from updater.resources import package_text
@@ -614,13 +614,51 @@ def verify_download(package: Path, offer: Offer, fetch: Fetch) -> None:
 
 
 def _verify_file(package: Path, name: str, data: bytes, published: Any) -> None:
-    """`published`: an md5, or {"md5": …, "sha256": …} of one or several accepted values."""
+    accepted = _accepted(published)
+    algorithm = accepted[0].partition(":")[0] if accepted else "md5"
+    found = f"{algorithm}:{hashlib.new(algorithm, data, usedforsecurity=False).hexdigest()}"
+    if found not in accepted:
+        raise archive.refused(
+            package, "a file differs from what was published", f"{name}: {found.replace(':', ' is ')}"
+        )
+
+
+def _accepted(published: Any) -> tuple[str, ...]:
+    """`published`: an md5, or {"md5": …, "sha256": …} of one or several accepted values; the stronger is taken."""
     sums = published if isinstance(published, dict) else {"md5": published}
     algorithm = "sha256" if sums.get("sha256") else "md5"
     accepted = sums.get(algorithm) or []
-    found = hashlib.new(algorithm, data, usedforsecurity=False).hexdigest()
-    if found not in ([accepted] if isinstance(accepted, str) else accepted):
-        raise archive.refused(package, "a file differs from what was published", f"{name}: {algorithm} is {found}")
+    return tuple(f"{algorithm}:{each}" for each in ([accepted] if isinstance(accepted, str) else accepted))
+
+
+def published(
+    component: Component, root: Path, fetch: Fetch, api: str | None, downloads: str | None
+) -> Published | None:
+    """Core's and a plugin's own checksums from wordpress.org; it publishes none for themes. Whatever `fetch` raises passes through.
+
+    Core is asked for in the language it was installed in: version.php and the readme differ.
+    """
+    if component.kind == "core":
+        query = urlencode({"version": component.version, "locale": _language_of_core(root)})
+        url = f"{(api or API).rstrip('/')}/core/checksums/1.0/?{query}"
+        files = _json(fetch(url, None), url).get("checksums")
+        left_out = re.compile(r"wp-content/|wp-config-sample\.php$|(readme|license)[^/]*$")
+    elif component.kind == "plugin" and component.path.count("/") == 2 and not component.path.endswith(".php"):
+        url = f"{(downloads or DOWNLOADS).rstrip('/')}/plugin-checksums/{component.slug}/{component.version}.json"
+        files = _json(fetch(url, None), url).get("files")
+        left_out = _SOFT
+    else:
+        return None
+    if not isinstance(files, dict) or not files:
+        return None
+    return {name: () if left_out.search(name) else _accepted(sums) for name, sums in files.items()}
+
+
+def _language_of_core(root: Path) -> str:
+    version = root / "wp-includes/version.php"
+    text = version.read_text("utf-8", "replace") if version.is_file() else ""
+    found = re.search(r"^\s*\$wp_local_package\s*=\s*'([A-Za-z_]+)'", text, re.MULTILINE)
+    return found[1] if found else "en_US"
 
 
 # ------------------------------------------------------------------------------------------------------------- staging only

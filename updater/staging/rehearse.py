@@ -93,8 +93,10 @@ def rehearse(
             progress.say(f"{update.name} {update.from_version} → {update.to_version}")
             remote = f"/tmp/updater-{update.kind}-{update.slug}.zip"  # noqa: S108 - inside the container
             stack.put(update.package, remote)
+            _set_aside(stack, update)
             versions[update.id] = driver.apply(stack, stack.installation, update, remote)
-            stack.run(["rm", "-f", remote])
+            _put_back(stack, update)
+            stack.run(["rm", "-f", remote, _ASIDE])
         steps = tuple(driver.migration(stack.installation, updates))
         progress.say("migrating until quiet: " + ", ".join(step.name for step in steps))
         begun = time.monotonic()
@@ -146,6 +148,27 @@ def versions_of(inventory: Inventory) -> dict[str, str]:
     versions = {f"{part.kind}:{part.slug}": part.version for part in inventory.components}
     active = {f"{part.kind}:{part.slug}:active": "yes" if part.active else "no" for part in inventory.components}
     return versions | active
+
+
+_ASIDE = "/tmp/updater-carried.tar"  # noqa: S108 - inside the container
+
+
+def _set_aside(stack: StagedShop, update: Update) -> None:
+    """A CMS's updater empties the component's folder: what belongs to neither version is kept beside it meanwhile."""
+    if update.carry:
+        names = b"".join(path.encode("utf-8", "surrogateescape") + b"\0" for path in update.carry)
+        stack.run([*_tar(stack), "-T", "-", "-cf", _ASIDE], stdin=names)
+
+
+def _put_back(stack: StagedShop, update: Update) -> None:
+    """As it was, save where the new version brings a file of that name."""
+    if update.carry:
+        stack.run(["tar", "-C", stack.installation.docroot, "--skip-old-files", "-xpf", _ASIDE])
+
+
+def _tar(stack: StagedShop) -> list[str]:
+    # --verbatim-files-from: a file may be called `-C`; --no-recursion: an empty folder is listed, not walked
+    return ["tar", "-C", stack.installation.docroot, "--null", "--verbatim-files-from", "--no-recursion"]
 
 
 def _code(stack: StagedShop, driver: Driver, layout: Layout) -> dict[str, str]:
@@ -202,13 +225,7 @@ def _difference(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str
 
 def _pack(stack: StagedShop, paths: Sequence[str], into: BinaryIO) -> None:
     names = b"".join(path.encode("utf-8", "surrogateescape") + b"\0" for path in paths)
-    docroot = stack.installation.docroot
-    # --verbatim-files-from: a file may be called `-C`; --no-recursion: an empty folder is listed, not walked
-    stack.stream(
-        ["tar", "-C", docroot, "--null", "--verbatim-files-from", "--no-recursion", "-T", "-", "-cf", "-"],
-        into,
-        stdin=BytesIO(names),
-    )
+    stack.stream([*_tar(stack), "-T", "-", "-cf", "-"], into, stdin=BytesIO(names))
 
 
 def _time_copies(stack: StagedShop, migration: Migration) -> float:
