@@ -190,8 +190,9 @@ def check(site: Path, connect: bool, as_json: bool) -> None:
 @JSON
 def plan(site: Path, as_json: bool) -> None:
     """Show what would be updated and what is held back, without staging anything."""
-    with _progress() as progress:
-        found = pipeline.plan(_load(site), progress)
+    loaded = _load(site)
+    with _journal(loaded) as journal, _progress() as progress:
+        found = pipeline.plan(loaded, journal, progress)
     if as_json:
         _print_json(
             {
@@ -218,12 +219,13 @@ def plan(site: Path, as_json: bool) -> None:
 
 @cli.command(short_help="Clone, stage, update, test.")
 @SITE
+@click.option("--retry", is_flag=True, help="also try again what broke the shop before and is not due yet")
 @JSON
-def run(site: Path, as_json: bool) -> None:
+def run(site: Path, retry: bool, as_json: bool) -> None:
     """Clone, stage, update, test. Ends as promoted, awaiting approval, rejected, inconclusive or nothing to do."""
     loaded = _load(site)
     with _journal(loaded) as journal, _progress() as progress:
-        record = pipeline.run(loaded, journal, progress)
+        record = pipeline.run(loaded, journal, progress, retry=retry)
     _show_end(record, loaded, as_json)
 
 

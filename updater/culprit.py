@@ -1,32 +1,34 @@
 """Which update broke it: the smallest set of updates that fails together, found in few trials. Imports no step.
 
-One culprit among n is found in at most log2(n) + 2 trials by halving. Updates that only break together are found by
-delta debugging (Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", 2002, algorithm ddmin).
+The updates come in an order in which none needs a later one, so that every beginning of that order can be installed.
+The shortest beginning that fails ends with a culprit. When it does not fail alone, the same is asked again with it in
+place: which update before it does it need to break? One culprit among n is found in at most log2(n) + 3 trials, and
+each further member of a set that only breaks together costs log2(n) + 1 more. (Minimal sets by bisection: Junker,
+"QuickXplain", 2004; delta debugging's ddmin finds the same sets in more trials, and tries sets that cannot be installed.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from updater.model import Verdict
+from updater.model import Evidence, Plan, Search, Status, Trial, Verdict
 
-Trial = Callable[[frozenset[str]], Verdict]
-T = TypeVar("T")
+Try = Callable[[frozenset[str]], Verdict]
+Needs = Mapping[str, frozenset[str]]
+"""Update → the updates that must be applied with it: a plugin's new version may ask for the new core."""
 
 MOST_TRIALS = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Culprit:
-    """`broken`: the smallest failing set; `rest`: what passes without it, proven as a set. `trials`: how many were made.
+    """`broken`: the smallest set found to fail together, empty when it could not be found; `why` says what is not known.
 
-    Both are empty when it could not be known; `why` says so in plain words.
+    `trials`: how many were made.
     """
 
     broken: frozenset[str]
-    rest: frozenset[str]
     trials: int
     why: str = ""
 
@@ -35,79 +37,176 @@ class _OutOfTrials(Exception):
     pass
 
 
-def find(updates: Sequence[str], trial: Trial, most: int = MOST_TRIALS) -> Culprit:
+def find(
+    updates: Sequence[str],
+    trial: Try,
+    *,
+    needs: Needs | None = None,
+    likely: Sequence[str] = (),
+    most: int = MOST_TRIALS,
+) -> Culprit:
     """The culprit among `updates`, which failed as a whole; the un-updated shop is known to pass.
 
-    `trial` is asked about a set at most once. INCONCLUSIVE counts as neither: it never makes a set guilty or innocent.
+    `updates` stand in an order in which none needs a later one. `trial` is asked about a set at most once, and only
+    about sets that hold whatever their members need. `likely`: updates that the findings name; the first of them is
+    tried alone before anything else. INCONCLUSIVE counts as neither: it makes no set guilty or innocent, and updates
+    that cannot be told apart because of it are named together.
     """
-    known: dict[frozenset[str], Verdict] = {frozenset(updates): Verdict.FAIL}
-
-    def ask(some: Sequence[str]) -> Verdict:
-        key = frozenset(some)
-        if key not in known:
-            if len(known) > most:
-                raise _OutOfTrials
-            known[key] = trial(key)
-        return known[key]
-
-    def fails(some: Sequence[str]) -> bool:
-        return ask(some) is Verdict.FAIL
-
+    search = _Search(updates, trial, needs or {}, most)
     try:
-        broken = _halve(list(updates), fails)
-        rest = [update for update in updates if update not in broken]
-        if rest and ask(rest) is not Verdict.FAIL:
-            innocent = ask(rest) is not Verdict.INCONCLUSIVE
-            why = "" if innocent else "the rest without the culprit could not be judged"
-            return Culprit(frozenset(broken), frozenset(rest if innocent else ()), len(known) - 1, why)
-        if not rest:
-            return Culprit(frozenset(broken), frozenset(), len(known) - 1)
-        # More than one culprit: hold this one back and look among the rest.
-        more = find(rest, lambda some: ask(sorted(some)), most)
-        return Culprit(frozenset(broken) | more.broken, more.rest, len(known) - 1, more.why)
+        for suspect in likely[:1]:
+            alone = frozenset([suspect])
+            if closed(alone, search.needs) == alone and search.ask(alone) is Verdict.FAIL:
+                return Culprit(alone, search.trials)
+        return search.smallest()
     except _OutOfTrials:
-        return Culprit(frozenset(), frozenset(), len(known) - 1, f"not found within {most} trials")
+        return Culprit(frozenset(), search.trials, f"not found within {most} trials")
 
 
-def _halve(updates: list[str], fails: Callable[[Sequence[str]], bool]) -> list[str]:
-    """The culprit, when it is one; falls back to delta debugging when halves only fail together."""
-    suspects = updates
-    while len(suspects) > 1:
-        half = suspects[: len(suspects) // 2]
-        if fails(half):
-            suspects = half
-        elif len(suspects) - len(half) == 1 or fails(suspects[len(half) :]):
-            suspects = suspects[len(half) :]
-        else:
-            return _ddmin(suspects, fails)
-    return suspects if suspects == updates or fails(suspects) else _ddmin(updates, fails)
+class _Search:
+    """What was asked in one search. Lives as long as `find`."""
+
+    def __init__(self, updates: Sequence[str], trial: Try, needs: Needs, most: int) -> None:
+        self._updates = list(updates)
+        self._trial = trial
+        self.needs = needs
+        self._most = most
+        self._known: dict[frozenset[str], Verdict] = {frozenset(updates): Verdict.FAIL}
+
+    @property
+    def trials(self) -> int:
+        return len(self._known) - 1
+
+    def ask(self, some: Iterable[str]) -> Verdict:
+        whole = closed(some, self.needs)
+        if whole not in self._known:
+            if self.trials >= self._most:
+                raise _OutOfTrials
+            self._known[whole] = self._trial(whole)
+        return self._known[whole]
+
+    def smallest(self) -> Culprit:
+        found: list[str] = []
+        why = ""
+        before = self._updates
+        while True:
+            passing, failing = self._shortest_failing(before, found)
+            suspects = self._narrowed(before[:passing], before[passing:failing], found)
+            if len(suspects) > 1:
+                why = f"{', '.join(suspects)} could not be told apart"
+            found += suspects
+            before = before[:passing]
+            if not before or self.ask(found) is not Verdict.PASS:
+                return Culprit(frozenset(found), self.trials, why)
+
+    def _shortest_failing(self, before: Sequence[str], found: Sequence[str]) -> tuple[int, int]:
+        """(passing, failing): the longest beginning of `before` that, with `found`, is known to pass, and the shortest known to
+        fail; one apart unless every trial between them was inconclusive."""
+        passing, failing = 0, len(before)
+        unknown: set[int] = set()
+        while True:
+            between = [length for length in range(passing + 1, failing) if length not in unknown]
+            if not between:
+                return passing, failing
+            middle = min(between, key=lambda length: abs(2 * length - passing - failing))
+            match self.ask([*before[:middle], *found]):
+                case Verdict.FAIL:
+                    failing = middle
+                case Verdict.INCONCLUSIVE:
+                    unknown.add(middle)
+                case _:
+                    passing = middle
+
+    def _narrowed(self, passing: Sequence[str], suspects: Sequence[str], found: Sequence[str]) -> Sequence[str]:
+        """More than one suspect is left when the trials between them could not be judged: leave out one after the other."""
+        for suspect in suspects if len(suspects) > 1 else ():
+            others = [other for other in suspects if other != suspect]
+            whole = closed([*passing, *others, *found], self.needs)
+            if others and suspect not in whole and self.ask(whole) is Verdict.FAIL:
+                suspects = others
+        return suspects
 
 
-def _ddmin(failing: list[str], fails: Callable[[Sequence[str]], bool]) -> list[str]:
-    """The smallest failing subset by delta debugging: no single element of it can be left out."""
-    parts = 2
-    while len(failing) >= 2:
-        chunks = _split(failing, parts)
-        for chunk in chunks:
-            others = [item for item in failing if item not in chunk]
-            if fails(chunk):
-                failing, parts = chunk, 2
-                break
-            if parts > 2 and fails(others):
-                failing, parts = others, max(parts - 1, 2)
-                break
-        else:
-            if parts >= len(failing):
-                return failing
-            parts = min(len(failing), parts * 2)
-    return failing
+def closed(some: Iterable[str], needs: Needs) -> frozenset[str]:
+    """These updates and all that they need, directly or not."""
+    whole: set[str] = set()
+    waiting = list(some)
+    while waiting:
+        update = waiting.pop()
+        if update not in whole:
+            whole.add(update)
+            waiting += needs.get(update, ())
+    return frozenset(whole)
 
 
-def _split(items: list[T], parts: int) -> list[list[T]]:
-    size, extra = divmod(len(items), parts)
-    chunks, begin = [], 0
-    for index in range(parts):
-        end = begin + size + (1 if index < extra else 0)
-        chunks.append(items[begin:end])
-        begin = end
-    return [chunk for chunk in chunks if chunk]
+def without(updates: Sequence[str], broken: frozenset[str], needs: Needs) -> tuple[str, ...]:
+    """The updates that can go on when `broken` is held back: what needs one of those stays back with it."""
+    return tuple(update for update in updates if not closed([update], needs) & broken)
+
+
+def reasons(plan: Plan, search: Search, together: str) -> dict[str, str]:
+    """Update → why it is held back: what the smallest failing trial found. `together`: what was found of the whole plan."""
+    names = {update.id: f"{update.name} {update.to_version}" for update in plan.updates}
+    failing = [it for it in search.trials if it.verdict is Verdict.FAIL and set(search.broken) <= set(it.updates)]
+    found = min(failing, key=lambda it: len(it.updates)).reason if failing else together
+
+    def why(update: str) -> str:
+        others = ", ".join(names[other] for other in search.broken if other != update)
+        return f"together with {others}: {found}" if others else found
+
+    return {update: why(update) for update in search.broken}
+
+
+def split(plan: Plan, broken: Mapping[str, str], needs: Needs) -> tuple[Plan, dict[str, str]]:
+    """(the plan that can go on, update → why it is held). `broken`: update → reason; what needs one of them is held with it."""
+    rest = without([update.id for update in plan.updates], frozenset(broken), needs)
+    names = ", ".join(update.name for update in plan.updates if update.id in broken)
+    held = {
+        update.id: broken.get(update.id, f"needs {names}, which is held back")
+        for update in plan.updates
+        if update.id not in rest
+    }
+    return replace(plan, updates=tuple(update for update in plan.updates if update.id in rest)), held
+
+
+# -------------------------------------------------------------------------------------------- a first guess
+
+
+def named(texts: Iterable[str], changed: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """The updates that findings point at, most often first: by their id, or by a file that only this update changes.
+
+    `changed`: update → paths below the docroot of the files that it changes. A file's bare name counts too (browsers tell no
+    more), when no other update changes a file of that name.
+    """
+    whole = "\n".join(texts)
+    owners: dict[str, set[str]] = {}
+    for update, paths in changed.items():
+        for path in paths:
+            for name in (path, path.rpartition("/")[2]):
+                owners.setdefault(name, set()).add(update)
+    words = {update: [update] for update in changed}
+    for name, those in owners.items():
+        if len(those) == 1 and ("." in name or "/" in name):
+            words[next(iter(those))].append(name)
+    counts = {update: sum(whole.count(word) for word in names) for update, names in words.items()}
+    return tuple(sorted((update for update in counts if counts[update]), key=lambda update: -counts[update]))
+
+
+def words(evidence: Evidence, trial: Trial) -> list[str]:
+    """Everything that the evidence of a failed trial says of what broke."""
+    broken = [check for check in evidence.checks if check.status is Status.FAILED]
+    found = [finding for check in broken for finding in check.findings]
+    return [trial.failure, *(f"{finding.where} {finding.message}" for finding in found)]
+
+
+def changed(plan: Plan, paths: Iterable[str]) -> dict[str, list[str]]:
+    """Update → its folder, and those of the changed files that lie in it; what lies in no other's is the core's."""
+    folders = {f"{it.kind}:{it.slug}": it.path for it in plan.inventory.components}
+    found = {update.id: [f"{folders[update.id]}/"] if folders[update.id] else [] for update in plan.updates}
+    for path in paths:
+        inside = [it for it in found if folders[it] and f"{path}/".startswith(f"{folders[it]}/")]
+        core = next((it for it in found if not folders[it]), "")
+        owner = max(inside, key=lambda it: len(folders[it]), default=core)
+        if owner:
+            found[owner].append(path)
+    return found

@@ -55,6 +55,12 @@ class UnsupportedSite(UpdaterError):
     """The site was recognised and is refused: no CMS in the docroot, multisite, Composer, a version out of range."""
 
 
+class CulpritUnknown(UpdaterError):
+    """The updates break the shop, and it could not be found which of them does."""
+
+    exit_code = ExitCode.INCONCLUSIVE
+
+
 class CommandFailed(UpdaterError):
     """A command on production or in staging ended with another exit code than 0, or ran out of time."""
 

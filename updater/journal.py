@@ -14,7 +14,7 @@ import json
 import os
 import secrets as random
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -59,6 +59,23 @@ _approvals = sa.Table(
     sa.Column("evidence_sha256", sa.String, nullable=False),
     sa.Column("release_sha256", sa.String, nullable=False),
 )
+
+_broken = sa.Table(
+    "broken_updates",
+    _metadata,
+    sa.Column("site", sa.String, primary_key=True),
+    sa.Column("component", sa.String, primary_key=True),
+    sa.Column("version", sa.String, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("run", sa.String, nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("again", sa.String, nullable=False),
+)
+
+BACK_OFF = (1, 2, 4, 8, 16, 30)
+"""Days after which an update that broke the shop is tried again: after its first failure, its second, … the last for ever."""
+_EARLY = timedelta(hours=2)
+"""A nightly run does not start at the same second each night."""
 
 converter = make_converter()
 converter.register_unstructure_hook(Path, str)
@@ -119,6 +136,18 @@ class StepRow:
     status: str
     at: datetime
     names: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenUpdate:
+    """A version that broke the shop in `run`: held until `again`, or until there is a newer one. `component` as Update.id."""
+
+    component: str
+    version: str
+    reason: str
+    run: str
+    tries: int
+    again: datetime
 
 
 class Journal:
@@ -230,6 +259,49 @@ class Journal:
             if connection.execute(_steps.update().where(where).values(**values)).rowcount == 0:
                 connection.execute(_steps.insert().values(run=run, step=step, **({"names": "{}"} | values)))
 
+    # ------------------------------------------------------------------------------------------- broken updates
+
+    def broke(self, site: str, component: str, version: str, reason: str, run: str) -> BrokenUpdate:
+        """Remember that this version broke the shop, and when it may be tried again: later each time (BACK_OFF)."""
+        known = self.broken(site).get(component)
+        tries = known.tries + 1 if known is not None and known.version == version else 1
+        days = BACK_OFF[min(tries, len(BACK_OFF)) - 1]
+        broken = BrokenUpdate(component, version, reason, run, tries, now() + timedelta(days=days) - _EARLY)
+        with self._engine.begin() as connection:
+            connection.execute(_broken.delete().where(_of(site, [component])))
+            connection.execute(
+                _broken.insert().values(
+                    site=site,
+                    component=component,
+                    version=version,
+                    reason=reason,
+                    run=run,
+                    tries=tries,
+                    again=broken.again.isoformat(),
+                )
+            )
+        return broken
+
+    def broken(self, site: str) -> dict[str, BrokenUpdate]:
+        """What is known to break this site's shop, by component."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(_broken.select().where(_broken.c.site == site)).mappings()
+            return {
+                row["component"]: BrokenUpdate(
+                    row["component"],
+                    row["version"],
+                    row["reason"],
+                    row["run"],
+                    row["tries"],
+                    datetime.fromisoformat(row["again"]),
+                )
+                for row in rows
+            }
+
+    def mended(self, site: str, components: Iterable[str]) -> None:
+        """Forget that these broke the shop: they passed."""
+        self._write(_broken.delete().where(_of(site, components)))
+
     # ----------------------------------------------------------------------------------------------- approvals
 
     def approve(
@@ -309,6 +381,10 @@ class Journal:
     def _write(self, statement: sa.sql.expression.UpdateBase) -> None:
         with self._engine.begin() as connection:
             connection.execute(statement)
+
+
+def _of(site: str, components: Iterable[str]) -> sa.ColumnElement[bool]:
+    return (_broken.c.site == site) & _broken.c.component.in_(list(components))
 
 
 def _refused(run: str, why: str) -> ApprovalRefused:

@@ -568,6 +568,25 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
+class Tried:
+    """One trial of the search for what broke the shop: these updates alone (by id), and what came of it."""
+
+    updates: tuple[str, ...]
+    verdict: Verdict
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How it was found which updates break the shop: `broken` by id, empty when they were not found. `why`: what stays unknown."""
+
+    broken: tuple[str, ...]
+    trials: tuple[Tried, ...]
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """The byte-exact difference between the tested shop and the one it was made from.
 

@@ -2,44 +2,62 @@
 
 Site ─clone→ Snapshot ─stage→ Stack ─inventory→ Plan ─update→ Trial ─check→ Evidence ─judge→ Judgement
      ─approve→ ApprovedRelease ─promote→ Outcome
+
+When the updates fail together, the culprit is found, held back, and the rest is updated, checked and judged anew.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from updater import cms, edits, notify, policy, report, resources, sources
+from updater import cms, culprit, edits, notify, policy, report, resources, sources
 from updater.checks import baseline, evidence, live, logs, smoke, verdict
 from updater.checks.observation import Observation, Target
 from updater.cms.base import Driver
 from updater.config import revision
-from updater.errors import ApprovalRefused, Drifted, ExitCode, NotNow, PromotionRefused, StateUnknown, UpdaterError
+from updater.errors import (
+    ApprovalRefused,
+    CulpritUnknown,
+    Drifted,
+    ExitCode,
+    NotNow,
+    PromotionRefused,
+    StateUnknown,
+    UpdaterError,
+)
 from updater.journal import Journal, digest, new_run_id, now, site_lock
 from updater.log import Logged, Progress, timed
 from updater.model import (
     Check,
     Evidence,
+    Held,
     Installation,
     Judgement,
     Layout,
     Outcome,
     Plan,
     Release,
+    Search,
     Site,
     Snapshot,
     Stack,
     Trial,
+    Tried,
+    Update,
     Verdict,
 )
 from updater.production import clone, host, probe, transaction
 from updater.report.record import RunRecord, UpdateResult
 from updater.staging import rehearse, stack
 
+HELD = "held"
+"""The outcome of an update that was held back; every other update's is that of its run."""
 AWAITING, PROMOTED, REJECTED, INCONCLUSIVE, ROLLED_BACK, NOTHING = (
     "awaiting approval",
     "promoted",
@@ -85,12 +103,41 @@ class Run:
         self.tell(state=state, exit_code=int(exit_code), finished=now())
 
 
+@dataclass(slots=True)
+class Ground:
+    """What every trial of a run stands on: the staged shop at checkpoint `clean`, and all that is known of it un-updated."""
+
+    driver: Driver
+    layout: Layout
+    snapshot: Snapshot
+    shop: stack.StackHandle
+    before: Observation
+    noise: Observation
+    visits: rehearse.Noise
+    checks: tuple[Check, ...]
+    """Of the un-updated clone itself: is it like production, does it look as a person last approved?"""
+    more_noise: tuple[Observation, ...] = ()
+    """Further passes over the un-updated shop, made once and when first needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """A set of updates, and what was found of it. `release` is None when they could not be applied."""
+
+    trial: Trial
+    release: Release | None
+    evidence: Evidence
+    judgement: Judgement
+
+
 # ------------------------------------------------------------------------------------------------------ updater run
 
 
-def run(site: Site, journal: Journal, progress: Progress) -> RunRecord:
+def run(site: Site, journal: Journal, progress: Progress, *, retry: bool = False) -> RunRecord:
     """Clone, stage, update, check and judge; promote when policy approves by itself, else leave it awaiting approval.
 
+    When the updates fail together, whichever breaks the shop is held back and the rest goes on. `retry`: also try what broke
+    the shop in earlier runs and is not due yet.
     Expected failures end in the record, with their exit code; every run ends with a report in its folder.
     Raises SiteLocked when another run works on this site.
     """
@@ -101,23 +148,33 @@ def run(site: Site, journal: Journal, progress: Progress) -> RunRecord:
         driver = cms.driver(snapshot.installation.cms)
         production = _look_at_production(this, driver, layout)
         with _staged(this, driver, layout, snapshot) as shop:
-            plan = _plan(this, driver, shop, snapshot)
+            plan = _plan(this, driver, shop, snapshot, retry)
             if plan.updates:
-                before, noise = _look_twice(this, driver, layout, shop, production)
-                trial, release = _update(this, driver, layout, snapshot, plan, shop)
-                seen = _check(this, driver, layout, shop, trial, production, before, noise)
-                judgement = _judge(this, seen, trial, shop.stack)
-        if not plan.updates:
+                ground = _know_the_ground(this, driver, layout, snapshot, shop, production)
+                proven = _prove(this, ground, plan)
+                while proven.judgement.verdict is Verdict.FAIL and plan.updates:
+                    search = _find_culprit(this, ground, plan, proven)
+                    plan = _hold_back(this, plan, search)
+                    if plan.updates:
+                        _start_over(this, ground)
+                        proven = _prove(this, ground, plan)
+        if not this.record.updates:
             this.end(NOTHING, ExitCode.DONE)
-        elif judgement.verdict is Verdict.FAIL:
+        elif proven.judgement.verdict is Verdict.FAIL:
             this.end(REJECTED, ExitCode.REJECTED)
-        elif judgement.verdict is Verdict.INCONCLUSIVE or release is None:
+        elif proven.judgement.verdict is Verdict.INCONCLUSIVE or proven.release is None:
             this.end(INCONCLUSIVE, ExitCode.INCONCLUSIVE)
         else:
+            journal.mended(site.name, [update.id for update in plan.updates])
+            _note_losses(this, plan, proven.release)
             this.end(AWAITING, ExitCode.AWAITING_APPROVAL)
-            if policy.approves(site.policy, plan.updates) and _may_deploy_now(this) and _short_enough(this, release):
+            if (
+                policy.approves(site.policy, plan.updates)
+                and _may_deploy_now(this)
+                and _short_enough(this, proven.release)
+            ):
                 _save(this)
-                _promote_by_policy(this, release, judgement, seen)
+                _promote_by_policy(this, proven.release, proven.judgement, proven.evidence)
     return this.record
 
 
@@ -150,55 +207,95 @@ def _staged(this: Run, driver: Driver, layout: Layout, snapshot: Snapshot) -> It
             shop.checkpoint("clean")
         if not shop.stack.matched:
             this.note(f"staging differs from production: {shop.stack.mismatch}")
+        if shop.remaining_personal:
+            places = ", ".join(f"{it.table}.{it.column} ({it.kind}, {it.rows} rows)" for it in shop.remaining_personal)
+            this.note(f"personal data may remain in staging's copy: {places}; name the columns in clone.scrub")
         yield shop
 
 
-def _plan(this: Run, driver: Driver, shop: stack.StackHandle, snapshot: Snapshot) -> Plan:
-    """What is to be updated, without what would overwrite somebody's edits."""
+def _plan(this: Run, driver: Driver, shop: stack.StackHandle, snapshot: Snapshot, retry: bool) -> Plan:
+    """What is to be updated, without what would overwrite somebody's edits and what broke the shop before."""
     site, root, cache = this.site, snapshot.files, this.site.state / "packages"
     with this.step("plan"):
         inventory = driver.inventory(shop, shop.installation)
         offered = sources.plan(site, inventory, driver, snapshot.platform, cache, this.progress)
         known = sources.releases(site, inventory, offered.updates, driver, root, cache, this.progress)
         plan = edits.respect(offered, root, known, site.policy.overwrite, this.folder / "edits")
+        if not retry:
+            plan = _without_broken(site, this.journal, plan)
     this.tell(inventory=inventory, updates=_results(plan), held=plan.held, notes=(*this.record.notes, *plan.notes))
     this.keep("plan", plan)
     return plan
 
 
-def _look_twice(
-    this: Run, driver: Driver, layout: Layout, shop: stack.StackHandle, production: Observation
-) -> tuple[Observation, Observation]:
+def _know_the_ground(
+    this: Run,
+    driver: Driver,
+    layout: Layout,
+    snapshot: Snapshot,
+    shop: stack.StackHandle,
+    production: Observation,
+) -> Ground:
     """The un-updated shop, twice: what differs between the two is noise. Ends at checkpoint `clean`."""
+    site, home = this.site, this.site.config.parent
     before = _look(this, driver, layout, shop, evidence.BEFORE, like=production)
     shop.restore("clean")
     noise = _look(this, driver, layout, shop, evidence.NOISE, like=before)
     shop.restore("clean")
-    return before, noise
-
-
-def _update(
-    this: Run, driver: Driver, layout: Layout, snapshot: Snapshot, plan: Plan, shop: stack.StackHandle
-) -> tuple[Trial, Release | None]:
     with this.step("update"):
         shop.step("update")
-        noise = rehearse.measure_noise(shop, driver, layout, this.progress)
-        trial = rehearse.rehearse(shop, driver, layout, noise, plan.updates, this.progress)
-        if trial.failure:
-            return trial, None
-        release = rehearse.build_release(shop, driver, snapshot, plan.inventory, trial, this.site.name, this.folder)
+        visits = rehearse.measure_noise(shop, driver, layout, this.progress)
+    approved_look = baseline.compare(before, _baselines(site), site.thresholds, this.folder / "drift", home)
+    checks = (live.fidelity(production, before), *approved_look)
+    return Ground(driver, layout, snapshot, shop, before, noise, visits, checks)
+
+
+def _prove(this: Run, ground: Ground, plan: Plan) -> Proven:
+    """Update, check and judge a set. What was proven last is what can be approved."""
+    trial, release = _update(this, ground, plan)
+    seen = _check(this, ground, trial)
+    return Proven(trial, release, seen, _judge(this, ground, seen, trial))
+
+
+def _update(this: Run, ground: Ground, plan: Plan) -> tuple[Trial, Release | None]:
+    trial = _rehearse(this, ground, plan.updates)
+    if trial.failure:
+        return trial, None
+    with this.step("update"):
+        release = rehearse.build_release(
+            ground.shop, ground.driver, ground.snapshot, plan.inventory, trial, this.site.name, this.folder
+        )
     this.keep("release", release)
-    removed = [path for path, (_before, after) in release.changed.items() if after is None]
-    for note in edits.losses(trial.applied, plan.inventory, removed):
-        this.note(note)
     this.tell(changed_files=len(release.changed), migration=trial.migration)
     return trial, release
 
 
+def _note_losses(this: Run, plan: Plan, release: Release) -> None:
+    removed = [path for path, (_before, after) in release.changed.items() if after is None]
+    for note in edits.losses(plan.updates, plan.inventory, removed):
+        this.note(note)
+
+
+def _rehearse(this: Run, ground: Ground, updates: Sequence[Update]) -> Trial:
+    with this.step("update"):
+        ground.shop.step("update")
+        return rehearse.rehearse(ground.shop, ground.driver, ground.layout, ground.visits, updates, this.progress)
+
+
 def _look(
-    this: Run, driver: Driver, layout: Layout, shop: stack.StackHandle, phase: str, like: Observation
+    this: Run,
+    driver: Driver,
+    layout: Layout,
+    shop: stack.StackHandle,
+    phase: str,
+    like: Observation,
+    *,
+    folder: Path | None = None,
+    hurried: bool = False,
 ) -> Observation:
-    """One pass over the staged shop: smoke tests, pictures, facts, and what its logs and its database say."""
+    """One pass over the staged shop: smoke tests, pictures, facts, and what its logs and its database say.
+
+    `hurried`: end at the first smoke test that fails."""
     with this.step(f"look: {phase}"):
         shop.step(phase)
         paths = (shop.php_errors, *driver.error_logs(shop, shop.installation))
@@ -207,75 +304,174 @@ def _look(
             _staging(this.site, shop.stack),
             this.site,
             _suite(layout),
-            this.folder / phase,
+            folder or this.folder / phase,
             this.progress,
             state=lambda: driver.orders(shop, shop.installation, this.site.orders),
             errors=lambda: logs.read_errors(shop, paths, offsets),
             like=like,
+            hurried=hurried,
         )
 
 
-def _check(
-    this: Run,
-    driver: Driver,
-    layout: Layout,
-    shop: stack.StackHandle,
-    trial: Trial,
-    production: Observation,
-    before: Observation,
-    noise: Observation,
-) -> Evidence:
-    """The updated shop, and all that differs from the un-updated one.
+def _check(this: Run, ground: Ground, trial: Trial) -> Evidence:
+    seen = _compare(this, ground, trial, this.folder)
+    this.keep("evidence", seen)
+    this.tell(evidence=seen, evidence_sha256=digest(seen))
+    return seen
+
+
+def _compare(this: Run, ground: Ground, trial: Trial, folder: Path, *, hurried: bool = False) -> Evidence:
+    """The updated shop, and all that differs from the un-updated one. Pictures lie below `folder`.
 
     When pictures alone differ, the un-updated shop is looked at again: a banner that turns slowly widens the noise.
     The updated shop is looked at once and never again until it passes.
     """
-    after = None if trial.failure else _look(this, driver, layout, shop, evidence.AFTER, like=before)
-    mail = shop.mail()
-    site, home = this.site, this.site.config.parent
-    approved_look = baseline.compare(before, _baselines(site), site.thresholds, this.folder / "drift", home)
+    shop, begun, after = ground.shop, now(), None
+    if not trial.failure:
+        into = folder / evidence.AFTER
+        after = _look(
+            this, ground.driver, ground.layout, shop, evidence.AFTER, ground.before, folder=into, hurried=hurried
+        )
+    mail = evidence.mail_of_this_trial(shop.mail(), begun)
 
-    def compare(*more: Observation) -> Evidence:
+    def gathered() -> Evidence:
         with this.step("compare"):
             return evidence.gather(
-                before,
-                noise,
+                ground.before,
+                ground.noise,
                 after,
-                more_noise=more,
-                ground=[live.fidelity(production, before), *approved_look],
+                more_noise=ground.more_noise,
+                ground=ground.checks,
                 blocked=shop.blocked(),
                 mail=mail,
-                thresholds=site.thresholds,
-                folder=this.folder,
+                thresholds=this.site.thresholds,
+                root=this.folder,
+                pictures=folder / "pictures",
             )
 
-    seen = compare()
-    if evidence.only_pictures_failed(seen):
-        more = []
+    seen = gathered()
+    if evidence.only_pictures_failed(seen) and not ground.more_noise:
         for phase in evidence.MORE_NOISE:
             shop.restore("clean")
-            more.append(_look(this, driver, layout, shop, phase, like=before))
-        seen = compare(*more)
-    this.keep("evidence", seen)
-    this.tell(evidence=seen, evidence_sha256=digest(seen))
-    if shop.remaining_personal:
-        places = ", ".join(f"{it.table}.{it.column} ({it.kind}, {it.rows} rows)" for it in shop.remaining_personal)
-        this.note(f"personal data may remain in staging's copy: {places}; name the columns in clone.scrub")
+            again = _look(this, ground.driver, ground.layout, shop, phase, like=ground.before)
+            ground.more_noise = (*ground.more_noise, again)
+        seen = gathered()
     return seen
 
 
-def _judge(this: Run, seen: Evidence, trial: Trial, staged: Stack) -> Judgement:
+def _judge(this: Run, ground: Ground, seen: Evidence, trial: Trial) -> Judgement:
     with this.step("judge"):
-        judgement = verdict.judge(
-            seen,
-            stack_matched=staged.matched,
-            mismatch=staged.mismatch,
-            accept_nearest=this.site.policy.accept_nearest_stack,
-            trial_failure=trial.failure,
-        )
+        judgement = _judged(this.site, ground.shop.stack, seen, trial)
     this.keep("judgement", judgement)
     this.tell(verdict=judgement.verdict, reasons=judgement.reasons)
     return judgement
+
+
+def _judged(site: Site, staged: Stack, seen: Evidence, trial: Trial) -> Judgement:
+    return verdict.judge(
+        seen,
+        stack_matched=staged.matched,
+        mismatch=staged.mismatch,
+        accept_nearest=site.policy.accept_nearest_stack,
+        trial_failure=trial.failure,
+    )
+
+
+# ------------------------------------------------------------------------------------------------ which one broke it
+
+
+def _find_culprit(this: Run, ground: Ground, plan: Plan, failed: Proven) -> Search:
+    """The smallest set of these updates that breaks the shop, found on the same clone. CulpritUnknown when it is not found."""
+    this.progress.step("find the culprit")
+    ids = [update.id for update in plan.updates]
+    spent = sum(len(search.trials) for search in this.record.searches)
+    tried: list[Tried] = []
+
+    def trial(some: frozenset[str]) -> Verdict:
+        updates = tuple(update for update in plan.updates if update.id in some)
+        tried.append(_try(this, ground, updates, spent + len(tried) + 1))
+        return tried[-1].verdict
+
+    found = culprit.Culprit(frozenset(ids), 0)
+    if len(ids) > 1:
+        found = culprit.find(
+            ids,
+            trial,
+            needs=sources.needs(plan),
+            likely=culprit.named(
+                culprit.words(failed.evidence, failed.trial),
+                culprit.changed(plan, failed.release.changed if failed.release else ()),
+            ),
+            most=culprit.MOST_TRIALS - spent,
+        )
+    search = Search(tuple(update for update in ids if update in found.broken), tuple(tried), found.why)
+    this.tell(searches=(*this.record.searches, search))
+    if not search.broken:
+        this.tell(verdict=Verdict.INCONCLUSIVE)
+        raise CulpritUnknown(
+            "the updates break the shop, and which of them does was not found",
+            where=str(this.folder / "trials"),
+            cause=f"{found.why}; together: {failed.judgement.reasons[0]}",
+            hint="hold some of them back (policy.hold in site.yml), then `updater run` again",
+        )
+    return search
+
+
+def _try(this: Run, ground: Ground, updates: Sequence[Update], number: int) -> Tried:
+    """One trial of the search: ended at the first smoke test that fails, and no release is made of it."""
+    begun = time.monotonic()
+    this.progress.step(f"trial {number}: {', '.join(update.name for update in updates)}")
+    ground.shop.restore("clean")
+    trial = _rehearse(this, ground, updates)
+    seen = _compare(this, ground, trial, this.folder / "trials" / str(number), hurried=True)
+    judgement = _judged(this.site, ground.shop.stack, seen, trial)
+    this.progress.say(f"{judgement.verdict}: {judgement.reasons[0]}")
+    seconds = round(time.monotonic() - begun, 1)
+    return Tried(tuple(update.id for update in updates), judgement.verdict, judgement.reasons[0], seconds)
+
+
+def _hold_back(this: Run, plan: Plan, search: Search) -> Plan:
+    """The plan without the culprit and what needs it. Remembered, so that the next runs do not try it each time."""
+    together = this.record.reasons[0]
+    reasons = culprit.reasons(plan, search, together)
+    for update in plan.updates:
+        if update.id in reasons:
+            this.journal.broke(this.site.name, update.id, update.to_version, reasons[update.id], this.id)
+    rest, held = culprit.split(plan, reasons, sources.needs(plan))
+    this.tell(
+        updates=tuple(
+            replace(it, outcome=HELD, reason=held.get(it.id, "")) if it.id in held else it for it in this.record.updates
+        )
+    )
+    this.keep("plan", rest)
+    return rest
+
+
+def _without_broken(site: Site, journal: Journal, plan: Plan) -> Plan:
+    """The plan without the versions that broke the shop in an earlier run and are not due to be tried again."""
+    known = journal.broken(site.name)
+    reasons = {
+        update.id: f"broke the shop in run {known[update.id].run}; tried again after {known[update.id].again:%-d %B %Y, %H:%M} UTC, "
+        f"or when there is a newer version ({known[update.id].reason})"
+        for update in plan.updates
+        if update.id in known and known[update.id].version == update.to_version and now() < known[update.id].again
+    }
+    rest, held = culprit.split(plan, reasons, sources.needs(plan))
+    left_out = (it for it in plan.updates if it.id in held)
+    return replace(
+        rest,
+        held=(*plan.held, *(Held(it.kind, it.slug, it.from_version, it.to_version, held[it.id]) for it in left_out)),
+    )
+
+
+def _start_over(this: Run, ground: Ground) -> None:
+    """The clone as it was. What was seen of the set that failed is kept, for people: what is proven next takes its place."""
+    ground.shop.restore("clean")
+    seen = this.folder / evidence.AFTER
+    if seen.exists():
+        aside = this.folder / "trials" / f"before hold {len(this.record.searches)}"
+        aside.mkdir(parents=True)
+        seen.rename(aside / evidence.AFTER)
 
 
 def _may_deploy_now(this: Run) -> bool:
@@ -536,14 +732,15 @@ def open_shop(site: Site, progress: Progress) -> list[str]:
 # ----------------------------------------------------------------------------------------------------- updater plan
 
 
-def plan(site: Site, progress: Progress) -> Plan:
+def plan(site: Site, journal: Journal, progress: Progress) -> Plan:
     """What would be updated, from production's own inventory: reads only, stages nothing."""
     with host.connect(site.server) as server:
         installation = cms.detect(server, site.docroot, probe.find_php(server, site), site.cms)
         driver = cms.driver(installation.cms)
         inventory = driver.inventory(server, installation)
         platform = probe.read_platform(server, site, installation)
-        return sources.plan(site, inventory, driver, platform, site.state / "packages", progress)
+        found = sources.plan(site, inventory, driver, platform, site.state / "packages", progress)
+        return _without_broken(site, journal, found)
 
 
 # ------------------------------------------------------------------------------------------- updater check and clean
@@ -647,7 +844,8 @@ def _save(this: Run) -> None:
     """The record, the journal's line, the report, and word to whoever should know (which never changes a verdict)."""
     outcomes = {PROMOTED: "promoted", AWAITING: "passed", REJECTED: "rejected", ROLLED_BACK: "rolled back"}
     outcome = outcomes.get(this.record.state, "not decided")
-    this.tell(timings=dict(this.timings), updates=tuple(replace(it, outcome=outcome) for it in this.record.updates))
+    updates = (it if it.outcome == HELD else replace(it, outcome=outcome) for it in this.record.updates)
+    this.tell(timings=dict(this.timings), updates=tuple(updates))
     this.keep("record", this.record)
     this.journal.finish(this.id, this.record.state, this.record.exit_code)
     report.write(this.record, this.folder)

@@ -538,3 +538,17 @@ def _remembered(cache: Path, kind: str, slug: str, version: str) -> Path | None:
 
 def _release_note(cache: Path, kind: str, slug: str, version: str) -> Path:
     return cache / f"{hashlib.sha256(f'{kind}:{slug}@{version}'.encode()).hexdigest()}.release"
+
+
+def needs(plan: Plan) -> dict[str, frozenset[str]]:
+    """Update → the updates of this plan that it cannot do without: a plugin's new version may ask for the new core."""
+    core = next((update for update in plan.updates if update.kind == "core"), None)
+    if core is None:
+        return {}
+    return {
+        update.id: frozenset([core.id])
+        for update in plan.updates
+        if update is not core
+        and update.requires_core
+        and compare_versions(plan.inventory.version, update.requires_core) < 0
+    }

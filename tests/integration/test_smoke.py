@@ -82,6 +82,15 @@ def test_a_place_order_button_that_does_nothing_fails_in_words_a_shop_owner_unde
     assert (seen.folder / "failure-desktop-checkout.png").exists()
 
 
+def test_a_hurried_pass_ends_at_the_first_failure_and_says_what_it_was(tmp_path):
+    with serve(TinyShop(fault="maintenance")) as shop:
+        where = site(shop, tmp_path, viewports=(DESKTOP, MOBILE))
+        seen = observe(shop.target, where, SUITE, tmp_path / "out", Silent(), hurried=True)
+    assert seen.exit_code == 1
+    assert [test.outcome for test in seen.tests] == ["failed"], "neither the other window size nor the pages were tried"
+    assert "Opening /: the server answered HTTP 503" in failures(seen)
+
+
 def test_an_order_that_stands_twice_in_the_database_fails(tmp_path):
     with serve(TinyShop(fault="order twice")) as shop:
         seen = look(shop, tmp_path)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from updater.checks.evidence import browser_check, only_pictures_failed, smoke_check
+from updater.checks.evidence import browser_check, mail_of_this_trial, only_pictures_failed, smoke_check
 from updater.checks.observation import Observation, PageView, Test
-from updater.model import Check, Evidence, Status
+from updater.model import CaughtMail, Check, Evidence, Status
 
 PASSED = Test("test_a_customer_can_order", "passed")
 FAILED = Test("test_a_customer_can_order", "failed", "Clicking “Place order” did nothing for 20 s\nmore words")
@@ -66,3 +67,13 @@ def test_the_un_updated_shop_is_looked_at_again_only_when_pictures_alone_differ(
     assert not only_pictures_failed(Evidence((fine,)))
     assert not only_pictures_failed(Evidence((picture, check("orders", Status.FAILED))))
     assert only_pictures_failed(Evidence((picture, check("speed", Status.FAILED, required=False))))
+
+
+def test_mail_of_an_earlier_trial_tells_of_no_order_of_this_one() -> None:
+    begun = datetime(2026, 3, 4, 14, 12, tzinfo=UTC)
+    earlier, later = begun - timedelta(minutes=2), begun + timedelta(seconds=9)
+    before, other, own = (
+        CaughtMail(at, ("anna@shop.example",), "Order 1031", step=step)
+        for at, step in ((earlier, "before"), (earlier, "after"), (later, "after"))
+    )
+    assert mail_of_this_trial((before, other, own), begun) == (before, own)

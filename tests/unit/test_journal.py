@@ -145,6 +145,30 @@ def test_a_run_is_found_by_its_beginning(journal: Journal) -> None:
         journal.find("1999")
 
 
+def test_an_update_that_broke_the_shop_is_tried_again_later_each_time(journal: Journal) -> None:
+    waits = []
+    for _ in range(8):
+        broken = journal.broke("shop", "plugin:forms", "2.0", "“Place order” did nothing", "run")
+        waits.append(round((broken.again - now()) / timedelta(days=1) + 0.1))
+    assert waits == [1, 2, 4, 8, 16, 30, 30, 30]
+    assert journal.broken("shop") == {"plugin:forms": broken}
+    assert journal.broken("another shop") == {}
+
+
+def test_the_same_hour_of_the_next_night_is_late_enough(journal: Journal) -> None:
+    broken = journal.broke("shop", "plugin:forms", "2.0", "why", "run")
+    assert timedelta(hours=12) < broken.again - now() < timedelta(hours=23)
+
+
+def test_a_newer_version_begins_again_and_one_that_passed_is_forgotten(journal: Journal) -> None:
+    for version in ("2.0", "2.0", "2.1"):
+        broken = journal.broke("shop", "plugin:forms", version, "why", "run")
+    assert (broken.version, broken.tries) == ("2.1", 1)
+    journal.broke("shop", "plugin:cart", "1.0", "why", "run")
+    journal.mended("shop", ["plugin:forms"])
+    assert list(journal.broken("shop")) == ["plugin:cart"]
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "noun.json"
     write_atomically(path, b"old")

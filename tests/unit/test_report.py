@@ -23,7 +23,9 @@ from updater.model import (
     Language,
     Outcome,
     Picture,
+    Search,
     Status,
+    Tried,
     Verdict,
 )
 from updater.report import RunRecord, UpdateResult, message, run_json, write
@@ -304,6 +306,39 @@ def test_messages_carry_no_secret() -> None:
     secret = register("sesame-open-77")
     assert secret not in "".join(message(record(secret)))
     assert public({"a": (secret,)}) == {"a": ("[redacted]",)}
+
+
+# ------------------------------------------------------------------------------------------------ what broke the shop
+
+SEARCH = Search(
+    ("plugin:forms",),
+    (
+        Tried(("core:cms", "plugin:forms"), Verdict.FAIL, "smoke tests: “Place order” did nothing", 40.0),
+        Tried(("plugin:forms",), Verdict.FAIL, "smoke tests: “Place order” did nothing", 34.0),
+    ),
+)
+HELD_BACK = (
+    UpdateResult("core", "cms", "CMS", "6.1", "6.8", "planned"),
+    UpdateResult("plugin", "forms", "Forms", "1.0", "2.0", "held", "smoke tests: “Place order” did nothing"),
+)
+
+
+def test_a_held_update_is_told_with_its_reason_and_how_it_was_found(tmp_path: Path) -> None:
+    told = record(state="awaiting approval", exit_code=3, updates=HELD_BACK, searches=(SEARCH,))
+    write(told, tmp_path)
+    written = texts(tmp_path)
+    (search,) = json.loads(written["run.json"])["searches"]
+    assert (search["broken"], search["seconds"], len(search["trials"])) == (["plugin:forms"], 74.0, 2)
+    assert [u["outcome"] for u in json.loads(written["run.json"])["updates"]] == ["planned", "held"]
+    for name in ("report.html", "report.md"):
+        assert "Found in 2 trials" in written[name].replace("\\", ""), name
+        assert "“Place order” did nothing" in written[name], name
+    (suite,) = (suite for suite in ET.fromstring(written["junit.xml"]) if suite.get("name") == "updates")
+    assert (suite.get("tests"), suite.get("skipped"), suite.get("failures")) == ("2", "1", "0")
+    assert "Found in 2 trials" in (suite[1][0].text or "")
+    urgency, _, body = message(replace(told, state="promoted", exit_code=0))
+    assert urgency == "work", "somebody has to look at the plugin"
+    assert "Forms 1.0 → 2.0: held (smoke tests: “Place order” did nothing)" in body
 
 
 # -------------------------------------------------------------------------------------------------------- languages

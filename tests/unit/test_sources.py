@@ -127,6 +127,13 @@ def test_a_plugin_may_ask_for_the_core_of_the_same_plan(shelf: Shelf) -> None:
     assert versions(shelf.plan()) == [("cms", "6.8"), ("tea", "1.1")]
 
 
+def test_what_needs_the_new_core_is_known_and_what_runs_on_the_old_one_needs_nothing(shelf: Shelf) -> None:
+    shelf.put("tea.zip", content("tea", "1.1", requires_core="6.5"))
+    shelf.put("cake.zip", content("cake", "1.1", requires_core="6.0"))
+    shelf.put("z-core.zip", content("cms", "6.8", "core"))
+    assert sources.needs(shelf.plan()) == {"plugin:tea": frozenset(["core:cms"])}
+
+
 def test_a_held_core_holds_what_needs_it(shelf: Shelf) -> None:
     shelf.put("tea.zip", content("tea", "1.1", requires_core="6.5"))
     shelf.put("core.zip", content("cms", "6.8", "core"))

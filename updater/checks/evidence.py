@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 from updater.checks import facts, logs, visual
@@ -71,21 +72,20 @@ def gather(
     blocked: Sequence[BlockedCall],
     mail: Sequence[CaughtMail],
     thresholds: Thresholds,
-    folder: Path,
+    root: Path,
+    pictures: Path,
 ) -> Evidence:
     """All checks of one trial; `after` is None when the updates could not even be applied.
 
     `ground`: what was found of the un-updated clone itself (fidelity, the approved look).
 
-    Pictures are written below `folder`, the run's own.
+    Pictures of differences are written into `pictures`, which lies below `root`, the run's folder.
     """
     unchanged = [smoke_check(seen, BEFORE) for seen in (before, noise, *more_noise)]
     checks = [*ground, *unchanged, facts.order_check(before, BEFORE)]
-    pictures: tuple[Picture, ...] = ()
+    compared: tuple[Picture, ...] = ()
     if after is not None:
-        pictures, picture_checks = visual.compare(
-            before, noise, after, thresholds, folder / "pictures", folder, more_noise
-        )
+        compared, picture_checks = visual.compare(before, noise, after, thresholds, pictures, root, more_noise)
         checks += [
             smoke_check(after, AFTER),
             facts.order_check(after, AFTER),
@@ -95,7 +95,12 @@ def gather(
             logs.compare_errors(before, after, noise),
             *picture_checks,
         ]
-    return Evidence(checks=tuple(checks), pictures=pictures, blocked=tuple(blocked), mail=tuple(mail))
+    return Evidence(checks=tuple(checks), pictures=compared, blocked=tuple(blocked), mail=tuple(mail))
+
+
+def mail_of_this_trial(mail: Sequence[CaughtMail], begun: datetime) -> tuple[CaughtMail, ...]:
+    """Without what earlier trials sent: their orders bore the same numbers, and their mail would tell of this trial's."""
+    return tuple(letter for letter in mail if letter.step != AFTER or letter.at >= begun)
 
 
 def only_pictures_failed(seen: Evidence) -> bool:

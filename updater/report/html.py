@@ -15,7 +15,7 @@ from markupsafe import Markup
 from updater.language import Words, mark, speak
 from updater.model import BlockedCall, CaughtMail, Check, Status
 from updater.report.pictures import BUDGET, embed
-from updater.report.record import PHASES, RunRecord, masked_recipient, tell
+from updater.report.record import PHASES, RunRecord, how_found, masked_recipient, tell
 from updater.report.terms import check_name
 from updater.resources import package_text
 
@@ -68,6 +68,7 @@ def environment(words: Words) -> Environment:
     made.filters |= {
         "term": words.term,
         "check": lambda name: check_name(name, words),
+        "how_found": lambda search: how_found(search, words),
         "percent": words.percent,
         "duration": words.duration,
         "moment": words.moment,

@@ -6,8 +6,9 @@ import re
 from dataclasses import replace
 from xml.etree import ElementTree as ET
 
+from updater.language import speak
 from updater.model import Check, Language, Status, Verdict
-from updater.report.record import PHASES, RunRecord, tell
+from updater.report.record import PHASES, RunRecord, how_found, tell
 
 # XML 1.0 has no way to write these, escaped or not: one in a plugin's name would make the file unreadable.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -32,6 +33,8 @@ def junit(record: RunRecord) -> str:
     verdict.set("failures", str(failures))
     verdict.set("errors", str(errors))
 
+    if record.updates:
+        _updates(root, record)
     phases = [*PHASES, *sorted({check.phase for check in record.checks} - set(PHASES))]
     for phase in phases:
         checks = [check for check in record.checks if check.phase == phase]
@@ -39,6 +42,22 @@ def junit(record: RunRecord) -> str:
             _suite(root, phase, checks)
     ET.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _updates(root: ET.Element, record: RunRecord) -> None:
+    """A case for each update. A held one is `skipped`: production keeps the old version, and the rest goes on."""
+    held, tests = record.held_here, str(len(record.updates))
+    suite = ET.SubElement(
+        root, "testsuite", name="updates", tests=tests, failures="0", errors="0", skipped=str(len(held))
+    )
+    found = {
+        update: how_found(search, speak(record.language)) for search in record.searches for update in search.broken
+    }
+    for update in record.updates:
+        name = _xml(f"{update.name} {update.from_version} → {update.to_version}")
+        case = ET.SubElement(suite, "testcase", classname="updates", name=name)
+        if update in held:
+            _add(case, "skipped", f"held back: {update.reason}\n{found.get(update.id, '')}".strip())
 
 
 def _suite(root: ET.Element, phase: str, checks: list[Check]) -> None:

@@ -6,7 +6,7 @@ import re
 
 from updater.language import speak
 from updater.model import Status
-from updater.report.record import PHASES, RunRecord, tell
+from updater.report.record import PHASES, RunRecord, how_found, tell
 from updater.report.terms import check_name
 
 # Everything that Markdown, HTML inside it, or the direction of text could give a meaning to.
@@ -37,6 +37,15 @@ def markdown(record: RunRecord) -> str:
             )
             lines.append("| " + " | ".join(_text(cell) for cell in cells) + " |")
         lines.append("")
+    for search in record.searches:
+        if search.trials:
+            lines += ["## " + _("Which one broke the shop"), ""]
+            lines += [f"{_text(' + '.join(search.broken))} {_text(how_found(search, words))}".strip(), ""]
+            lines += [
+                f"- {tried.verdict.value}: {_text(', '.join(tried.updates))} ({_text(words.duration(tried.seconds))})"
+                for tried in search.trials
+            ]
+            lines.append("")
     if record.held:
         lines += ["## " + _("Held back"), ""]
         lines += [

@@ -27,6 +27,7 @@ def message(record: RunRecord) -> tuple[Urgency, str, str]:
         lines += [record.error, ""]
     lines += [
         f"{update.name} {update.from_version} → {update.to_version}: {words.term(update.outcome)}"
+        + (f" ({update.reason})" if update in record.held_here else "")
         for update in record.updates
     ]
     lines += [
@@ -53,5 +54,5 @@ def _urgency(record: RunRecord) -> Urgency:
     if record.exit_code in (ExitCode.UNKNOWN_STATE, ExitCode.ROLLED_BACK):
         return "urgent"
     if record.exit_code == ExitCode.DONE:
-        return "info"
+        return "work" if record.held_here else "info"
     return "work"

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import TypeVar, cast
 
 from updater.errors import ExitCode
-from updater.language import mark, speak
+from updater.language import Words, mark, speak
 from updater.model import (
     Approval,
     Check,
@@ -20,6 +20,7 @@ from updater.model import (
     Language,
     Migration,
     Outcome,
+    Search,
     Verdict,
 )
 from updater.secrets import redact
@@ -45,6 +46,11 @@ class UpdateResult:
     to_version: str
     outcome: str
     reason: str = ""
+
+    @property
+    def id(self) -> str:
+        """As Update.id."""
+        return f"{self.kind}:{self.slug}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,8 @@ class RunRecord:
     """Remarks for people: `PHP 8.1 on production, nearest 8.2 used`, `personal data remains in …`"""
     changed_files: int | None = None
     migration: Migration | None = None
+    searches: tuple[Search, ...] = ()
+    """How it was found which updates break the shop; each search held back what it found."""
     config: str | None = None
     """The git commit of the repository that holds site.yml, when it is in one"""
     language: Language = Language.EN
@@ -91,9 +99,23 @@ class RunRecord:
         return (self.evidence.checks if self.evidence else ()) + (self.outcome.checks if self.outcome else ())
 
     @property
+    def held_here(self) -> tuple[UpdateResult, ...]:
+        """The updates that broke the shop in this run, and what needs them. `held` are those that were not even tried."""
+        return tuple(update for update in self.updates if update.outcome == "held")
+
+    @property
     def kind_of_state(self) -> str:
         """`state` with spaces, lower case: `rolled_back` and `rolled back` are one."""
         return self.state.replace("_", " ").strip().lower()
+
+
+def how_found(search: Search, words: Words) -> str:
+    """`Found in 3 trials (1 min 34 s).`; '' when there was nothing to search: a single update."""
+    if not search.trials:
+        return ""
+    count, seconds = len(search.trials), sum(tried.seconds for tried in search.trials)
+    counted = words.ngettext("Found in {n} trial ({time}).", "Found in {n} trials ({time}).", count)
+    return counted.format(n=count, time=words.duration(seconds)) + (f" {search.why}." if search.why else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +142,9 @@ def tell(record: RunRecord) -> Told:
     told = {
         "awaiting approval": Told(
             "wait",
-            _("The updates passed. They wait for your approval."),
+            _("Some updates break the shop and are held back. The rest passed and waits for your approval.")
+            if record.held_here
+            else _("The updates passed. They wait for your approval."),
             _("Production was not touched. Nothing is deployed before a person approves."),
             (
                 (_("See the evidence once more and deploy"), f"updater approve {run}"),
@@ -129,7 +153,9 @@ def tell(record: RunRecord) -> Told:
         ),
         "promoted": Told(
             "good",
-            _("The updates are live."),
+            _("Some updates break the shop and were held back. The rest is live.")
+            if record.held_here
+            else _("The updates are live."),
             _("Production runs the new versions. It was checked behind the gate, before it opened again."),
             ((_("The database migrated with them: orders have come since, so going back is a person's decision"), ""),)
             if record.migration is not None and record.migration.needed
@@ -141,8 +167,8 @@ def tell(record: RunRecord) -> Told:
             untouched,
             (
                 (
-                    _("Hold the update back in site.yml (policy.hold), or wait for a mended version; then"),
-                    "updater run site.yml",
+                    _("A mended version is tried by the next run. To try the same one again"),
+                    "updater run --retry site.yml",
                 ),
             ),
         ),

@@ -70,6 +70,23 @@ def run_json(record: RunRecord, folder: Path | None = None) -> dict[str, Any]:
             {"kind": h.kind, "slug": h.slug, "from": h.from_version, "to": h.to_version, "reason": h.reason}
             for h in record.held
         ],
+        "searches": [
+            {
+                "broken": list(search.broken),
+                "why": search.why,
+                "seconds": round(sum(tried.seconds for tried in search.trials), 1),
+                "trials": [
+                    {
+                        "updates": list(tried.updates),
+                        "verdict": tried.verdict.value,
+                        "reason": tried.reason,
+                        "seconds": tried.seconds,
+                    }
+                    for tried in search.trials
+                ],
+            }
+            for search in record.searches
+        ],
         "checks": [
             {
                 "name": check.name,
