@@ -10,7 +10,7 @@ import difflib
 import hashlib
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from updater.cms.base import Published
@@ -27,6 +27,8 @@ class Known:
 
     files: Published
     package: Path | None = None
+    members: Mapping[str, str] = field(default_factory=dict)
+    """path below the component's folder → its name in the zip"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ def respect(
         carried = tuple(f"{component.path}/{path}" for path in edits.foreign)
         if carried:
             notes.append(f"{update.name}: {_files(len(carried))} of neither version stay: {_listed(edits.foreign)}")
-        updates.append(replace(update, carry=carried))
+        updates.append(replace(update, carry=carried, base=release.package))
     return replace(plan, updates=tuple(updates), held=(*plan.held, *held), notes=(*plan.notes, *notes))
 
 
@@ -96,14 +98,11 @@ def compare(folder: Path, released: Published, *, whole: bool) -> Edits:
     return Edits(tuple(changed), tuple(sorted(present - released.keys())))
 
 
-def of_package(package: Path) -> Published:
-    """The checksums of every file in a verified zip, below its one top folder."""
+def of_package(package: Path, members: Mapping[str, str]) -> Known:
+    """A verified zip as a release: the checksums of its `members` (path below the component's folder → name in the zip)."""
     with zipfile.ZipFile(package) as archive:
-        return {
-            entry.filename.partition("/")[2]: (f"sha256:{hashlib.sha256(archive.read(entry)).hexdigest()}",)
-            for entry in archive.infolist()
-            if not entry.is_dir() and not entry.filename.startswith("__MACOSX/")
-        }
+        sums = {path: (f"sha256:{hashlib.sha256(archive.read(name)).hexdigest()}",) for path, name in members.items()}
+    return Known(sums, package, members)
 
 
 def losses(updates: Sequence[Update], inventory: Inventory, removed: Sequence[str]) -> tuple[str, ...]:
@@ -142,12 +141,11 @@ def _write_diff(root: Path, component: Component, edits: Edits, release: Known, 
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     file = folder / f"{component.kind}-{component.slug}.diff"
     with zipfile.ZipFile(release.package) as archive:
-        names = {entry.filename.partition("/")[2]: entry for entry in archive.infolist()}
         text = "".join(
             line if line.endswith("\n") else f"{line}\n"
             for name in edits.changed
             for line in difflib.unified_diff(
-                _lines(archive.read(names[name])),
+                _lines(archive.read(release.members[name])),
                 _lines_of(root / component.path / name),
                 f"released/{name}",
                 f"installed/{name}",

@@ -283,6 +283,8 @@ class Installation:
     """Command line PHP of that place (`php`, `/opt/php82/bin/php`)."""
     url: str
     database: Database
+    places: Mapping[str, str] = field(default_factory=dict)
+    """Folders that a site may keep elsewhere than its CMS's default, by the driver's own names: `admin` → `manage`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +309,8 @@ class Inventory:
     version: str
     php: str
     components: tuple[Component, ...]
+    places: Mapping[str, str] = field(default_factory=dict)
+    """As Installation.places."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,6 +410,8 @@ class Update:
     carry: tuple[str, ...] | None = None
     """Paths below the docroot, inside the component's folder, that belong to neither version: they stay as they are.
     None when the installed release is not known, so that nobody can tell."""
+    base: Path | None = None
+    """The package of the installed version, where it is known: what the newer one no longer holds can then be removed."""
 
     @property
     def id(self) -> str:

@@ -623,7 +623,7 @@ def _approve_and_promote(this: Run, release: Release, judgement: Judgement, pers
                     approved,
                     lambda cookie: _check_production(this, layout, cookie),
                     this.progress,
-                    gate=driver.gate(),
+                    gate=driver.gate(installation),
                     purge=driver.purge(installation),
                     restarter=0 if this.site.promote.without_restarter else transaction.RESTARTER,
                 )
@@ -706,7 +706,7 @@ def rollback(site: Site, journal: Journal, progress: Progress) -> RunRecord:
                 installation,
                 run_id,
                 progress,
-                gate=driver.gate(),
+                gate=driver.gate(installation),
                 purge=driver.purge(installation),
             )
         this.tell(outcome=outcome)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache as once
 from functools import cmp_to_key
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 import httpx
@@ -292,7 +292,7 @@ def _from_folders(folders: Sequence[Path], driver: Driver, cache: Path, held: li
             try:
                 # What is read, hashed, planned and applied is one file of our own: the folder may change meanwhile.
                 package, sha256 = _keep(path, cache)
-                info = driver.read_package(package)
+                info = driver.read_package(package, path.name)
             except PackageRefused as error:
                 cause = f" ({error.cause})" if error.cause else ""
                 held.append(Held("package", path.name, "", "", f"{path}: {error.what}{cause}"))
@@ -418,7 +418,7 @@ def _download(offer: Offer, driver: Driver, cache: Path, fetch: Fetch) -> _Packa
         sha256 = note.read_text(encoding="ascii").strip()
         kept = cache / f"{sha256}.zip"
         if kept.is_file() and _sha256(kept) == sha256:
-            return _Package(kept, sha256, driver.read_package(kept))
+            return _Package(kept, sha256, driver.read_package(kept, _file_name(offer.url)))
     try:
         package = _verified(offer, driver, cache, fetch)
     except CommandFailed as error:
@@ -439,6 +439,10 @@ def _download(offer: Offer, driver: Driver, cache: Path, fetch: Fetch) -> _Packa
     return package
 
 
+def _file_name(url: str) -> str:
+    return PurePosixPath(urlsplit(url).path).name
+
+
 def _verified(offer: Offer, driver: Driver, cache: Path, fetch: Fetch) -> _Package:
     data = fetch(offer.url, None)
     descriptor, name = tempfile.mkstemp(dir=cache, prefix="incoming-", suffix=".zip")
@@ -446,7 +450,7 @@ def _verified(offer: Offer, driver: Driver, cache: Path, fetch: Fetch) -> _Packa
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
-        info = driver.read_package(temporary)
+        info = driver.read_package(temporary, _file_name(offer.url))
         if (info.kind, info.slug, info.version) != (offer.info.kind, offer.info.slug, offer.info.version):
             raise PackageRefused(
                 "package refused: not what was offered",
@@ -509,7 +513,8 @@ def releases(
     for update in updates:
         package = _remembered(cache, update.kind, update.slug, update.from_version)
         if package is not None:
-            known[update.id] = edits.Known(edits.of_package(package), package)
+            members = driver.members(package, installed[update.id], inventory.places)
+            known[update.id] = edits.of_package(package, members)
         elif site.sources.online:
             asked = _reachable(fetch or http_fetch)
             try:

@@ -109,7 +109,7 @@ def run_steps(place: Place, steps: Sequence[MigrationStep]) -> None:
 
 def the_gate_closes_and_opens(place: Place, installation: Installation) -> None:
     """Closed to strangers on every path, open to the bypass cookie and to this run's PHP; the token is read anew each time."""
-    gate = place.driver.gate()
+    gate = place.driver.gate(installation)
 
     def token(secret: str) -> None:
         digest = hashlib.sha256(secret.encode()).hexdigest()

@@ -63,7 +63,7 @@ class Bench:
         with host.connect(self.site.server) as server:
             return promote(
                 server, self.site, self.installation, ApprovedRelease(self.release, approval), check, progress or Silent(),
-                gate=driver.gate(), purge=driver.purge(self.installation), patience=Patience(lost=lost),
+                gate=driver.gate(self.installation), purge=driver.purge(self.installation), patience=Patience(lost=lost),
             )  # fmt: skip
 
     def passes(self, cookie: tuple[str, str]) -> tuple[Check, ...]:
@@ -174,7 +174,7 @@ def test_a_release_is_promoted_and_rolled_back_to_the_last_byte(bench: Bench) ->
     with host.connect(bench.site.server) as server:
         outcome = rollback(
             server, bench.site, bench.installation, bench.release.run, Silent(),
-            gate=driver.gate(), purge=driver.purge(bench.installation),
+            gate=driver.gate(bench.installation), purge=driver.purge(bench.installation),
         )  # fmt: skip
     assert outcome.state == "rolled_back"
     bench.assert_old()

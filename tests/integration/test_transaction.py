@@ -78,6 +78,18 @@ GATE = Gate(
     token_file=".gate-token",
     cookie="pass",
 )
+# A CMS that includes nothing before it starts: the gate takes the place of its first file, which opcache holds for good here.
+STANDS_IN = Gate(
+    files={
+        "index.php": "<?php opcache_invalidate(__FILE__, true); $h = trim(file_get_contents(__DIR__ . '/.gate-token'));\n"
+        "if (!hash_equals($h, hash('sha256', $_COOKIE['pass'] ?? ''))) "
+        "{ http_response_code(503); header('Retry-After: 30'); exit('closed'); }\n"
+        "require __DIR__ . '/.kept-index.php';\n"
+    },
+    token_file=".gate-token",
+    cookie="pass",
+    kept={"index.php": ".kept-index.php"},
+)
 INDEX = (
     "<?php if (is_file(__DIR__ . '/.maintenance')) { include __DIR__ . '/.maintenance'; }\n"
     "require __DIR__ . '/lib/shop.php'; echo 'shop ' . version() . ' rows ' . rows();\n"
@@ -277,6 +289,7 @@ class Shop:
     folder: Path
     sh: tuple[str, ...] = ("sh",)
     runs: int = 0
+    gate: Gate = GATE
 
     def release(self, steps: tuple[MigrationStep, ...] = MIGRATE, **changes: object) -> ApprovedRelease:
         self.runs += 1
@@ -313,7 +326,7 @@ class Shop:
     ) -> Outcome:
         return promote(
             self.box, self.site, self.installation, approved, check or self.passes, Silent(),
-            gate=GATE, purge=PURGE, sh=self.sh, patience=patience, restarter=restarter,
+            gate=self.gate, purge=PURGE, sh=self.sh, patience=patience, restarter=restarter,
         )  # fmt: skip
 
     def passes(self, cookie: tuple[str, str]) -> tuple[Check, ...]:
@@ -490,6 +503,57 @@ def test_code_of_a_run_that_migrated_is_not_rolled_back(dash_shop: Shop) -> None
     with pytest.raises(ApprovalRefused, match="migrated"):
         rollback(dash_shop.box, dash_shop.site, dash_shop.installation, approved.release.run, Silent(), gate=GATE)
     dash_shop.assert_new()
+
+
+# ------------------------------------------------------------------------- a gate that stands in for a file of the shop
+
+
+def test_a_gate_may_stand_in_for_a_file_of_the_shop_and_gives_it_back(shop: Shop) -> None:
+    shop.gate = STANDS_IN
+    inode = shop.box.root("stat -c '%i %y' /srv/shop/index.php")
+    assert shop.promote(shop.release()).state == "promoted"
+    shop.assert_new()
+    assert shop.box.root("stat -c '%i %y' /srv/shop/index.php") == inode
+
+
+def test_a_failed_check_behind_a_gate_that_stands_in_brings_back_every_byte(shop: Shop) -> None:
+    shop.gate = STANDS_IN
+    tables = shop.tables()
+    outcome = shop.promote(shop.release(), lambda _: (Check("home", "production", Status.FAILED, "no price"),))
+    assert outcome.state == "rolled_back"
+    shop.assert_old(tables)
+
+
+@pytest.mark.parametrize(
+    ("tool", "pattern", "after"),
+    [
+        pytest.param("ln", "/.kept-index.php", True, id="kept, and not yet closed"),
+        pytest.param("mv", "index.php.updater-", False, id="before the gate"),
+        pytest.param("mv", "index.php.updater-", True, id="after the gate"),
+        pytest.param("mv", "/.kept-index.php", True, id="given back"),
+    ],
+)
+def test_killed_around_a_gate_that_stands_in_the_file_is_back(
+    dash_shop: Shop, tool: str, pattern: str, after: bool
+) -> None:
+    dash_shop.gate = STANDS_IN
+    dash_shop.trap(tool, pattern, KILL_MAIN, after)
+    outcome = dash_shop.promote(dash_shop.release())
+    assert dash_shop.box.root("ls /home/deploy/sprung").strip()
+    if outcome.state == "promoted":
+        dash_shop.assert_new()
+    else:
+        assert dash_shop.box.get() == (200, "shop 1.0 rows 2")
+        dash_shop.assert_clean()
+    assert digest(INDEX) == dash_shop.tree()["index.php"]
+
+
+def test_the_file_that_a_gate_stands_in_for_must_be_there_and_its_kept_name_free(dash_shop: Shop) -> None:
+    dash_shop.gate = STANDS_IN
+    dash_shop.box.run(["touch", "/srv/shop/.kept-index.php"])
+    with pytest.raises(PromotionRefused, match=r"\.kept-index\.php is there already"):
+        dash_shop.promote(dash_shop.release())
+    assert dash_shop.box.get() == (200, "shop 1.0 rows 2")
 
 
 HALF = (

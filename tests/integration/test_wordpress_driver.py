@@ -11,11 +11,12 @@ from visitor import visit
 
 from updater.cms import wordpress
 from updater.demo_shop import DOCROOT, URL, DemoShop
-from updater.model import Component, Installation, Server
+from updater.model import Component, Database, Installation, Server
 from updater.production.host import Host, connect
 
 PLUGINS = f"{DOCROOT}/wp-content/plugins"
 PHP_ERRORS = "/var/www/shop.example/logs/php-error.log"
+INSTALLATION = Installation("wordpress", "6.1.9", DOCROOT, "php", URL, Database("shop", "shop", ""))
 SORRY = "<h1>Обновляем сайт</h1>"
 
 
@@ -121,7 +122,7 @@ def test_a_plugin_that_ends_every_page_is_inventoried_like_the_rest(
 @contextmanager
 def closed(server: Host, secret: str) -> Iterator[None]:
     """The shop behind its gate, as a promotion puts it there: the token first, the files in order; removed in reverse."""
-    gate = wordpress.gate()
+    gate = wordpress.gate(INSTALLATION)
     digest = hashlib.sha256(secret.encode()).hexdigest()
     server.write(f"{DOCROOT}/{gate.token_file}", digest.encode(), 0o644)
     for path, text in gate.files.items():
@@ -181,7 +182,7 @@ def test_a_closed_shop_says_once_that_it_will_be_back(lasting_shop: DemoShop, pa
 @pytest.mark.usefixtures("gate")
 def test_the_page_is_shown_once_before_the_last_gate_file_is_in_place(lasting_shop: DemoShop, server: Host) -> None:
     """Core's fatal error handler stands then, and includes .maintenance once more when the answer has been given."""
-    last = list(wordpress.gate().files)[-1]
+    last = list(wordpress.gate(INSTALLATION).files)[-1]
     server.run(["rm", f"{DOCROOT}/{last}"])
     for path in ("/", "/wp-login.php", "/wp-json/"):
         answer = visit(lasting_shop, path)
@@ -199,7 +200,7 @@ def test_an_order_sent_to_a_closed_shop_is_refused_and_not_kept(lasting_shop: De
 
 @pytest.mark.usefixtures("gate")
 def test_the_bypass_cookie_sees_the_shop_and_a_guess_does_not(lasting_shop: DemoShop) -> None:
-    cookie = wordpress.gate().cookie
+    cookie = wordpress.gate(INSTALLATION).cookie
     passed = visit(lasting_shop, "/shop/", {cookie: "a secret"})
     assert passed.status_code == 200
     assert "samovar-tula" in passed.text
@@ -238,7 +239,7 @@ def test_a_shop_is_open_as_before_once_its_gate_is_gone(lasting_shop: DemoShop, 
 
 
 def test_a_gate_whose_token_is_gone_lets_nobody_in(lasting_shop: DemoShop, server: Host) -> None:
-    gate = wordpress.gate()
+    gate = wordpress.gate(INSTALLATION)
     with closed(server, "a secret"):
         server.run(["rm", f"{DOCROOT}/{gate.token_file}"])
         for secret in ("", "a secret"):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from updater import edits
+from updater.cms import wordpress
 from updater.edits import Edits, Known
 from updater.model import Component, Inventory, Plan, Update
 
@@ -52,12 +53,12 @@ def respect(
 
 
 def of(package: Path) -> Known:
-    return Known(edits.of_package(package), package)
+    return edits.of_package(package, wordpress.members(package, SHOP, {}))
 
 
 def test_a_component_as_it_was_released_is_updated(root: Path, package: Path) -> None:
     plan = respect(root, of(package))
-    assert plan.updates == (replace(UPDATE, carry=()),)
+    assert plan.updates == (replace(UPDATE, carry=(), base=package),)
     assert (plan.held, plan.notes) == ((), ())
 
 

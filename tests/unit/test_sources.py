@@ -40,7 +40,7 @@ class FakeDriver:
     verified: list[str] = field(default_factory=list)
     refuse: str = ""
 
-    def read_package(self, path: Path) -> PackageInfo:
+    def read_package(self, path: Path, name: str = "") -> PackageInfo:
         try:
             return PackageInfo(**json.loads(path.read_bytes()))
         except ValueError:

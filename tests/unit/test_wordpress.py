@@ -76,7 +76,7 @@ def test_the_guard_never_becomes_part_of_a_release() -> None:
 
 
 def test_the_gate_reads_its_token_from_a_file_and_holds_no_literal() -> None:
-    gate = wordpress.gate()
+    gate = wordpress.gate(INSTALLATION)
     text = gate.files[".maintenance"]
     assert gate.token_file in text
     assert gate.cookie in text

@@ -50,6 +50,11 @@ class Gate:
     files: Mapping[str, str]
     token_file: str
     cookie: str
+    kept: Mapping[str, str] = field(default_factory=dict)
+    """Gate file → where the file of that name is kept meanwhile, in the same folder: for a CMS that includes nothing
+    before it starts, so that the gate has to stand in for a file of its own. Closing links the original under the kept
+    name and renames the gate over the first; opening renames it back: the same file again, and never a moment without one.
+    No unit of a release may cover either name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +105,13 @@ class Driver(Protocol):
 
     def inventory(self, shell: Shell, installation: Installation) -> Inventory: ...
 
-    def read_package(self, path: Path) -> PackageInfo:
-        """What is in the archive. PackageRefused by name and reason: truncated, no header, a path that climbs out, a symlink."""
+    def read_package(self, path: Path, name: str = "") -> PackageInfo:
+        """What is in the archive. PackageRefused by name and reason: truncated, no header, a path that climbs out, a symlink.
+
+        `name`: what its maker called the file, where a CMS goes by that; '' is the name of `path`."""
+
+    def members(self, package: Path, component: Component, places: Mapping[str, str]) -> Mapping[str, str]:
+        """What a verified package installs: path below the component's folder → its name in the archive."""
 
     def offers(self, inventory: Inventory, fetch: Fetch, api: str | None, downloads: str | None) -> Sequence[Offer]:
         """Newer versions according to the CMS's public API (base URLs as in site.yml, None: the CMS's own)."""
@@ -135,7 +145,7 @@ class Driver(Protocol):
     def noise_rows(self) -> Mapping[str, Sequence[str]]:
         """Table (without prefix) → SQL conditions of rows that change by themselves (transients, cron, sessions)."""
 
-    def gate(self) -> Gate: ...
+    def gate(self, installation: Installation) -> Gate: ...
 
     def units(self, updates: Sequence[Update], inventory: Inventory, changed: Sequence[str]) -> Sequence[str]:
         """The folders and files that a promotion swaps by rename to bring these changed paths. Covers every changed path once."""

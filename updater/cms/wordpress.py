@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -363,8 +364,8 @@ def _component(kind: str, seen: Mapping[str, Any], *, active: bool, file: str = 
 _HEADER_BYTES = 8192
 
 
-def read_package(path: Path) -> PackageInfo:
-    """What the zip holds, by WordPress's own headers. PackageRefused by name and reason."""
+def read_package(path: Path, name: str = "") -> PackageInfo:
+    """What the zip holds, whatever it is called, by WordPress's own headers. PackageRefused by name and reason."""
     with archive.opened(path) as package:
         slug = archive.top_folder(path, package)
         names = set(package.namelist())
@@ -383,6 +384,13 @@ def read_package(path: Path) -> PackageInfo:
             if name := _header(text := head(main), "Plugin Name"):
                 return _package(path, "plugin", slug, name, text)
     raise archive.refused(path, "neither WordPress, nor a plugin, nor a theme", f"no file in {slug}/ has a header")
+
+
+def members(package: Path, component: Component, places: Mapping[str, str]) -> Mapping[str, str]:
+    """Everything below the one top folder."""
+    with zipfile.ZipFile(package) as opened:
+        names = [entry.filename for entry in opened.infolist() if not entry.is_dir()]
+    return {name.partition("/")[2]: name for name in names if not name.startswith("__MACOSX/")}
 
 
 def _header(text: str, name: str) -> str:
@@ -771,7 +779,7 @@ def noise_rows() -> Mapping[str, Sequence[str]]:
 # ------------------------------------------------------------------------------------------------------- close, swap, open
 
 
-def gate() -> Gate:
+def gate(installation: Installation) -> Gate:
     """`.maintenance` stands before everything that loads WordPress, save what defines WP_INSTALLING (wp-admin/upgrade.php would let
     a stranger migrate the database in mid-swap): two drop-ins that core includes there lead to the same file."""
     door = "<?php\n// While the shop is closed: what defines WP_INSTALLING skips .maintenance, and loads this.\n"

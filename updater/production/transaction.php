@@ -129,7 +129,11 @@ function preflight() {
     foreach (scandir("$RUN/plan/gate") as $name) {
         if ($name[0] === '.') { continue; }
         $gate = file_get_contents("$RUN/plan/gate/$name/path");
-        if (there("$DOCROOT/$gate")) { fail("refused: $gate is there already: another update or gate holds the shop"); }
+        $kept = "$RUN/plan/gate/$name/kept";
+        // What must not be there yet: the gate, or the name under which it keeps the file that it stands in for.
+        $new = is_file($kept) ? file_get_contents($kept) : $gate;
+        if (there("$DOCROOT/$new")) { fail("refused: $new is there already: another update or gate holds the shop"); }
+        if ($new !== $gate && !is_file("$DOCROOT/$gate")) { fail("refused: there is no $gate for the gate to stand in for"); }
         if (!is_writable(dirname("$DOCROOT/$gate"))) { fail("refused: the gate file $gate cannot be written"); }
         foreach (units() as $unit) { if (below($gate, $unit)) { fail("refused: the gate file $gate lies inside $unit, which is swapped"); } }
     }

@@ -148,7 +148,7 @@ def plan_files(
 
     Raises PackageRefused for a path that leaves the docroot or is covered by no unit.
     """
-    for path in (*release.units, *release.changed, *gate.files, gate.token_file):
+    for path in (*release.units, *release.changed, *gate.files, *gate.kept.values(), gate.token_file):
         _below_docroot(path)
     for path in release.changed:
         if not any(path == unit or path.startswith(f"{unit}/") for unit in release.units):
@@ -213,6 +213,8 @@ def gate_files(gate: Gate, run: str, token: str) -> dict[str, bytes]:
     for number, (path, content) in enumerate(contents.items()):
         files[f"gate/{number:02}/path"] = _bytes(path)
         files[f"gate/{number:02}/content"] = content.encode()
+        if path in gate.kept:
+            files[f"gate/{number:02}/kept"] = _bytes(gate.kept[path])
     return files
 
 

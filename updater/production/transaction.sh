@@ -245,16 +245,52 @@ crontab_restore() {
 # Put in place in the plan's order (the token's file comes first), removed in reverse.
 gate_put() {
     for entry in plan/gate/*; do
+        ! exists "$entry/kept" || keep_original "$entry" || return 1
         load "$entry/path" || return 1
         put "$DOCROOT/$VALUE" 644 <"$entry/content" || { because "cannot write the gate file $VALUE"; return 1; }
     done
     sync
+    stands_in || return 0
+    # opcache may go on serving the file that the gate stands in for.
+    helper opcache
+}
+
+stands_in() { [ -n "$(find plan/gate -name kept 2>/dev/null)" ]; }
+
+# A gate that stands in for a file of the shop: a second name for the original first, then one rename over the first name.
+keep_original() {
+    load "$1/path" && original=$DOCROOT/$VALUE
+    load "$1/kept" && kept=$DOCROOT/$VALUE
+    exists "$kept" && return 0
+    ln -- "$original" "$kept" 2>>log && return 0
+    # A file of another owner may not be linked.
+    cp -p -- "$original" "$kept.updater-$$" 2>>log && mv -f -- "$kept.updater-$$" "$kept" && return 0
+    because "cannot keep $VALUE"
+    return 1
+}
+
+give_back() {
+    load "$1/kept" && kept=$DOCROOT/$VALUE
+    load "$1/path" && original=$DOCROOT/$VALUE
+    rm -f -- "$original.updater-"* "$kept.updater-"*
+    exists "$kept" || return 0
+    # Died between the two names: a rename from one link to another of the same file does nothing.
+    if cmp -s "$kept" "$original"; then rm -f -- "$kept" && return 0; fi
+    if exists "$original" && ! cmp -s "$1/content" "$original"; then
+        because "the gate file $VALUE was changed by somebody else"
+        return 1
+    fi
+    mv -f -- "$kept" "$original" || { because "cannot put $VALUE back"; return 1; }
 }
 
 gate_remove() {
     begun closed || return 0
     last=$(find plan/gate -mindepth 1 -maxdepth 1 | sort -r)
     for entry in $last; do
+        if exists "$entry/kept"; then
+            give_back "$entry" || return 1
+            continue
+        fi
         load "$entry/path" || return 1
         rm -f -- "$DOCROOT/$VALUE.updater-"*
         exists "$DOCROOT/$VALUE" || continue
