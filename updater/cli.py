@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 from rich.console import Console
@@ -27,8 +27,16 @@ from updater.model import Site
 from updater.report import RunRecord, run_json
 from updater.secrets import redact
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+_WIDE = 400
+"""Columns where no terminal is: a line that goes into a pipe, a log or a mail is not broken to fit a screen."""
+
+
+def _console(stream: TextIO) -> Console:
+    return Console(stderr=stream is sys.stderr, highlight=False, width=None if stream.isatty() else _WIDE)
+
+
+out = _console(sys.stdout)
+err = _console(sys.stderr)
 
 SITE = click.argument("site", required=False, default=".", type=click.Path(path_type=Path))
 AT = click.option(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import docker
@@ -50,6 +51,18 @@ def test_an_image_is_built_once_and_then_taken_as_it_is(client: docker.DockerCli
     assert any(line.startswith("Step ") for line in first.lines)
     images.build(client, tmp_path, tag, second, {"WORD": "two"})
     assert second.lines == []
+
+
+def test_two_that_need_an_image_at_once_build_it_once(client: docker.DockerClient, tag: str, tmp_path: Path) -> None:
+    base = images.ensure_base(client, "bookworm", Saying())
+    (tmp_path / "Dockerfile").write_text(f"FROM {base}\nRUN sleep 2\n")
+    said = [Saying(), Saying()]
+    with ThreadPoolExecutor(2) as both:
+        built = both.map(lambda progress: images.build(daemon.connect(), tmp_path, tag, progress), said)
+        assert list(built) == [tag, tag]
+    first, second = sorted((progress.lines for progress in said), key=len, reverse=True)
+    assert sum(line.startswith("building image") for line in first) == 1
+    assert second in ([f"waiting for another process that makes {tag}"], [])
 
 
 def test_a_failed_build_shows_its_last_lines(client: docker.DockerClient, tag: str, tmp_path: Path) -> None:

@@ -31,7 +31,6 @@ Typed = Callable[..., Answer]
 @pytest.fixture
 def updater(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Typed:
     """The command as typed, in this process and without a terminal."""
-    monkeypatch.setenv("COLUMNS", "400")
 
     def typed(*arguments: object) -> Answer:
         capsys.readouterr()

@@ -46,7 +46,6 @@ class Typed(Protocol):
 @pytest.fixture
 def updater(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Typed:
     """The command as typed in a folder, without a terminal. In this process: starting Python costs more than the command."""
-    monkeypatch.setenv("COLUMNS", "200")
 
     def typed(*arguments: str, cwd: Path) -> Answer:
         monkeypatch.chdir(cwd)

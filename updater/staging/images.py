@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
 import re
 import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +62,15 @@ def build(
     """
     if exists(client, tag):
         return tag
+    with _alone(tag, progress):
+        if not exists(client, tag):
+            _build(client, folder, tag, progress, buildargs or {})
+    return tag
+
+
+def _build(
+    client: docker.DockerClient, folder: Path, tag: str, progress: Progress, buildargs: Mapping[str, str]
+) -> None:
     progress.say(f"building image {tag} (once; kept for later runs)")
     lines: list[str] = []
     failure = ""
@@ -66,7 +78,7 @@ def build(
         for event in client.api.build(
             path=str(folder),
             tag=tag,
-            buildargs=dict(buildargs or {}),
+            buildargs=dict(buildargs),
             network_mode="host",
             rm=True,
             forcerm=True,
@@ -88,7 +100,19 @@ def build(
             cause="\n".join([*lines, failure]).strip(),
             hint="check the network to the package mirrors, then repeat the command: finished steps are kept",
         )
-    return tag
+
+
+@contextmanager
+def _alone(tag: str, progress: Progress) -> Iterator[None]:
+    """One process of this machine at a time makes an image: sites that run side by side need the same ones."""
+    name = f"updater-{os.getuid()}-{hashlib.sha256(tag.encode()).hexdigest()[:16]}.lock"
+    with (Path(tempfile.gettempdir()) / name).open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress.say(f"waiting for another process that makes {tag}")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def ensure_base(client: docker.DockerClient, suite: str, progress: Progress) -> str:
@@ -96,12 +120,14 @@ def ensure_base(client: docker.DockerClient, suite: str, progress: Progress) -> 
     tag = f"debian:{suite}-slim"
     if exists(client, tag):
         return tag
-    progress.say(f"pulling {tag}")
-    refusal = _pull(client, tag)
-    if not refusal:
-        return tag
-    progress.say(f"no image registry answers ({refusal}); bootstrapping {tag} from Debian's mirror")
-    _bootstrap(client, suite, tag)
+    with _alone(tag, progress):
+        if exists(client, tag):
+            return tag
+        progress.say(f"pulling {tag}")
+        refusal = _pull(client, tag)
+        if refusal:
+            progress.say(f"no image registry answers ({refusal}); bootstrapping {tag} from Debian's mirror")
+            _bootstrap(client, suite, tag)
     return tag
 
 
