@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from updater import __version__, config, pipeline
+from updater import __version__, config, notify, pipeline
 from updater.errors import ExitCode, UpdaterError
 from updater.journal import Journal
 from updater.model import Site
@@ -232,7 +232,7 @@ def plan(site: Path, as_json: bool) -> None:
 def run(site: Path, retry: bool, as_json: bool) -> None:
     """Clone, stage, update, test. Ends as promoted, awaiting approval, rejected, inconclusive or nothing to do."""
     loaded = _load(site)
-    with _journal(loaded) as journal, _progress() as progress:
+    with _telling(loaded), _journal(loaded) as journal, _progress() as progress:
         record = pipeline.run(loaded, journal, progress, retry=retry)
     _show_end(record, loaded, as_json)
 
@@ -284,7 +284,7 @@ def approve(
                 err.print(f"not deployed; the run still waits. `updater reject {run_id}` closes it.", markup=False)
                 sys.exit(ExitCode.AWAITING_APPROVAL)
             max_closed = max_closed or what.deadline  # it stood in the question
-        with _progress() as progress:
+        with _telling(loaded), _progress() as progress:
             record = pipeline.approve(
                 loaded,
                 journal,
@@ -307,7 +307,7 @@ def approve(
 def reject(run: str, site: Path, reason: str, person: str | None, as_json: bool) -> None:
     """Close a waiting run without deploying it."""
     loaded = _load(site)
-    with _journal(loaded) as journal, _progress() as progress:
+    with _telling(loaded), _journal(loaded) as journal, _progress() as progress:
         run_id = journal.find(run).run
         record = pipeline.reject(loaded, journal, progress, run_id, person=person or getpass.getuser(), reason=reason)
     if as_json:
@@ -322,7 +322,7 @@ def reject(run: str, site: Path, reason: str, person: str | None, as_json: bool)
 def rollback(site: Path, as_json: bool) -> None:
     """Bring back the code that the last promotion replaced (refused after a database migration)."""
     loaded = _load(site)
-    with _journal(loaded) as journal, _progress() as progress:
+    with _telling(loaded), _journal(loaded) as journal, _progress() as progress:
         record = pipeline.rollback(loaded, journal, progress)
     _show_end(record, loaded, as_json)
 
@@ -372,6 +372,7 @@ def status(site: Path, as_json: bool) -> None:
                 "state": newest.state,
                 "exit_code": newest.exit_code,
                 "steps": [{"step": s.step, "status": s.status, "at": s.at.isoformat()} for s in steps],
+                "outbox": notify.waiting_lines(loaded.state),
             }
         )
         return
@@ -379,6 +380,28 @@ def status(site: Path, as_json: bool) -> None:
     for step in steps:
         mark = "[green]✓[/]" if step.status == "done" else "[yellow]…[/]"
         out.print(f"  {mark} {step.at:%H:%M:%S}  {escape(step.step)}")
+    for line in notify.waiting_lines(loaded.state):
+        out.print(f"  [yellow]![/] {escape(line)}", soft_wrap=True)
+
+
+@cli.command(short_help="Take care of what was urgent.")
+@SITE
+@click.option("--person", help="who takes care; default: your login")
+@JSON
+def ack(site: Path, person: str | None, as_json: bool) -> None:
+    """Say that you take care of the urgent messages of this site: they are no longer repeated."""
+    loaded = _load(site)
+    who = person or getpass.getuser()
+    with _telling(loaded):
+        taken = notify.acknowledge(loaded.state, who)
+    left = notify.waiting_lines(loaded.state)
+    if as_json:
+        _print_json({"acknowledged": [message.title for message in taken], "by": who, "outbox": left})
+        return
+    lines = [f"{message.title} ({message.at:%Y-%m-%d %H:%M} UTC): acknowledged by {who}" for message in taken]
+    out.print("\n".join(lines) or "no urgent message is open", markup=False, soft_wrap=True)
+    for line in left:
+        out.print(f"  [yellow]![/] {escape(line)}", soft_wrap=True)
 
 
 @cli.command(short_help="List runs, newest first.")
@@ -554,6 +577,20 @@ def _journal(site: Site) -> Iterator[Journal]:
         yield journal
     finally:
         journal.close()
+
+
+@contextmanager
+def _telling(site: Site) -> Iterator[None]:
+    """Whatever the block leaves in the outbox is sent when it ends, however it ends; a silent service changes nothing."""
+    try:
+        yield
+    finally:
+        try:
+            failed = notify.deliver([site])
+        except (OSError, UpdaterError) as error:
+            failed = (str(error),)
+        for line in failed:
+            err.print(f"could not be told, and is tried again: {line}", markup=False, soft_wrap=True)
 
 
 # ------------------------------------------------------------------------------------- three kinds of end: README

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 # --------------------------------------------------------------------------------------------- Site (site.yml)
@@ -197,6 +198,10 @@ class StackSettings:
     memory: str = "1g"
     cpus: float = 2.0
     processes: int = 400
+
+
+Urgency = Literal["urgent", "work", "info"]
+"""urgent: wake someone, at once and again until acknowledged. work: someone has to act in working hours. info: good to know."""
 
 
 class Language(StrEnum):

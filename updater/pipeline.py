@@ -849,10 +849,19 @@ def _save(this: Run) -> None:
     this.keep("record", this.record)
     this.journal.finish(this.id, this.record.state, this.record.exit_code)
     report.write(this.record, this.folder)
-    if this.site.notify:
-        _urgency, title, body = report.message(this.record)
-        for channel in notify.send(this.site.notify, title, body, (this.folder / "report.html",)):
-            this.progress.say(f"could not be told: {channel}")
+    _tell_people(this)
+
+
+def _tell_people(this: Run) -> None:
+    """Word to whoever should know: urgent at once, the rest with the digest that ends the command. Changes no verdict."""
+    urgency, title, body = report.message(this.record)
+    attachments = report.attachments(this.record, this.folder)
+    try:
+        notify.put(this.site.state, urgency, title, body, run=this.id, attachments=attachments)
+        for failed in notify.deliver([this.site], only_urgent=True):
+            this.progress.say(f"could not be told, and is tried again: {failed}")
+    except (OSError, UpdaterError) as error:
+        this.progress.say(f"could not be told: {error}")
 
 
 def _results(plan: Plan) -> tuple[UpdateResult, ...]:

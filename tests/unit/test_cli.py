@@ -10,7 +10,7 @@ from typing import Protocol
 import pytest
 import waiting_run
 
-from updater import cli
+from updater import cli, notify
 from updater.errors import ExitCode
 from updater.journal import Journal
 
@@ -25,6 +25,7 @@ COMMANDS = [
     "recover",
     "open",
     "status",
+    "ack",
     "runs",
     "report",
     "clean",
@@ -142,6 +143,20 @@ def test_an_unreachable_server_is_an_error_with_a_report_and_not_a_crash(site: P
     assert [(row["run"], row["state"]) for row in listed] == [(record["run"], "failed")]
 
 
+def test_a_silent_channel_changes_nothing_and_is_listed(
+    site: Path, updater: Typed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = site / "site.yml"
+    config.write_text(config.read_text().replace("  port: 22", "  port: 1") + 'notify: ["${HOOK}"]\n')
+    monkeypatch.setenv("HOOK", "json://127.0.0.1:1/a-token-1234567")
+    answer = updater("run", "--json", cwd=site)
+    assert answer.returncode == json.loads(answer.stdout)["exit_code"] == ExitCode.USAGE
+    assert "could not be told, and is tried again: json: my-shop: failed" in answer.stderr
+    assert "a-token-1234567" not in answer.stderr
+    (line,) = json.loads(updater("status", "--json", cwd=site).stdout)["outbox"]
+    assert line.endswith("could not be sent to json")
+
+
 def test_without_runs_there_is_nothing_to_approve(site: Path, updater: Typed) -> None:
     answer = updater("approve", cwd=site)
     assert answer.returncode == ExitCode.USAGE
@@ -215,6 +230,16 @@ def test_status_shows_the_steps_of_the_newest_run(site: Path, updater: Typed) ->
     shown = updater("status", cwd=site)
     assert "20260101-000000-abcd" in shown.stdout
     assert "clone" in shown.stdout
+
+
+def test_an_urgent_message_is_listed_until_someone_takes_care(site: Path, updater: Typed) -> None:
+    state = site / ".updater"
+    Journal(state).begin("20260101-000000-abcd", "my-shop")
+    notify.put(state, "urgent", "my-shop: rolled back", "why")
+    assert "my-shop: rolled back" in updater("status", cwd=site).stdout
+    assert "acknowledged by Anna" in updater("ack", "--person", "Anna", cwd=site).stdout
+    assert "rolled back" not in updater("status", cwd=site).stdout
+    assert "no urgent message is open" in updater("ack", cwd=site).stdout
 
 
 def test_a_bug_is_told_from_an_error_of_the_user(site: Path, updater: Typed) -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
 
 from updater.errors import ExitCode
 from updater.language import speak
-from updater.model import Status
+from updater.model import Status, Urgency
 from updater.report.record import RunRecord, public, tell
 from updater.report.terms import check_name
-
-Urgency = Literal["urgent", "work", "info"]
-"""urgent: wake someone. work: someone has to act in working hours. info: good to know."""
 
 _TOLD = 5  # reasons and checks named in a message; the report has them all
 
@@ -50,9 +47,16 @@ def _beside(command: str) -> str:
     return f"\n{command}" if "\n" in command else f" {command}"
 
 
+def attachments(record: RunRecord, folder: Path) -> tuple[Path, ...]:
+    """What goes along: the report, and of a run that found something the first picture that shows it."""
+    pictures = record.evidence.pictures if record.evidence else ()
+    shown = next((folder / picture.difference for picture in pictures if picture.difference), None)
+    return (folder / "report.html", *((shown,) if shown else ()))
+
+
 def _urgency(record: RunRecord) -> Urgency:
     if record.exit_code in (ExitCode.UNKNOWN_STATE, ExitCode.ROLLED_BACK):
         return "urgent"
     if record.exit_code == ExitCode.DONE:
-        return "work" if record.held_here else "info"
+        return "work" if record.held_here or (record.held and not record.updates) else "info"
     return "work"

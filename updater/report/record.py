@@ -196,6 +196,10 @@ def tell(record: RunRecord) -> Told:
     }.get(record.kind_of_state)
     if record.exit_code == ExitCode.UNKNOWN_STATE:
         told = unknown
+    elif record.kind_of_state == "rolled back" and record.exit_code == ExitCode.DONE:
+        told = Told(
+            "calm", _("The last deployment was taken back."), _("Production runs the old versions again."), (again,)
+        )
     elif told is None:
         told = Told(
             "bad" if record.exit_code else "calm",

@@ -20,6 +20,7 @@ OUTCOMES = (
     mark("planned"),
     mark("applied"),
     mark("passed"),
+    mark("tested"),
     mark("held"),
     mark("not decided"),
 )
