@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -425,12 +426,20 @@ def runs(site: Path, as_json: bool) -> None:
     out.print(table if rows else "no runs yet. next: `updater run`")
 
 
-@cli.command(short_help="Print where a run's report lies.")
+@cli.command(short_help="Where a run's report lies; --month writes a client's.")
 @RUN
 @AT
+@click.option("--month", metavar="YYYY-MM", help="write the client's report of this month instead; RUN is then a site")
+@click.option("--all", "everything", is_flag=True, help="with --month: of every site.yml in the folder and one below")
 @JSON
-def report(run: str, site: Path, as_json: bool) -> None:
-    """Print where a run's report lies (HTML, JSON, JUnit, Markdown)."""
+def report(run: str, site: Path, month: str | None, everything: bool, as_json: bool) -> None:
+    """Print where a run's report lies (HTML, JSON, JUnit, Markdown).
+
+    With --month 2026-11 write the monthly report that a client reads, as HTML and PDF, and print where it lies.
+    """
+    if month or everything:
+        where = site if run == "last" else Path(run)
+        sys.exit(_report_month(_sites_in(where) if everything else [where], _month(month), as_json))
     loaded = _load(site)
     with _journal(loaded) as journal:
         row = journal.find(run)
@@ -441,6 +450,45 @@ def report(run: str, site: Path, as_json: bool) -> None:
     for name in ("report.html", "run.json", "junit.xml", "report.md"):
         if (folder / name).exists():
             click.echo(folder / name)
+
+
+def _month(text: str | None) -> date:
+    try:
+        return date.fromisoformat(f"{text}-01")
+    except ValueError:
+        raise UpdaterError(
+            "this is no month", where=f"--month {text}", hint="write it like `--month 2026-11`"
+        ) from None
+
+
+def _sites_in(folder: Path) -> list[Path]:
+    found = sorted([*folder.glob("site.yml"), *folder.glob("*/site.yml")])
+    if not found:
+        raise UpdaterError(
+            "there is no site.yml",
+            where=f"{folder} and the folders in it",
+            hint="name the folder that holds the clients",
+        )
+    return found
+
+
+def _report_month(sites: list[Path], first: date, as_json: bool) -> int:
+    """Every site's page; one that fails is named and stops no other. The exit code of the last failure."""
+    written, code = {}, int(ExitCode.DONE)
+    for path in sites:
+        try:
+            loaded = _load(path)
+            with _journal(loaded) as journal:
+                written[loaded.name] = [str(file) for file in pipeline.report_month(loaded, journal, first)]
+        except UpdaterError as error:
+            code = int(error.exit_code)
+            err.print(f"[bold red]error:[/] {escape(str(path))}: {escape(redact(str(error)))}", soft_wrap=True)
+    if as_json:
+        _print_json(written)
+    else:
+        for files in written.values():
+            click.echo("\n".join(files))
+    return code
 
 
 @cli.command(short_help="Remove what killed runs left behind.")

@@ -247,6 +247,10 @@ class Journal:
                 f"run {run} has no {step}", where=str(path), hint=f"`updater status {run}` shows how far it came"
             ) from None
 
+    def has(self, run: str, step: str) -> bool:
+        """Whether `output` finds it: a run that was killed left no record."""
+        return self._output_file(run, step).exists()
+
     def _output_file(self, run: str, step: str) -> Path:
         return self.folder(run) / "steps" / f"{step}.json"
 

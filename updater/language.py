@@ -71,14 +71,22 @@ class Words:
             return f"< {self._decimal('0.01')} %"
         return self._decimal(f"{value:.0f} %" if value >= 10 else f"{value:.2g} %")
 
+    def share(self, of_all: float) -> str:
+        """`100 %`, `99.98 %`; what was not all of it is never `100 %`."""
+        if of_all >= 1:
+            return "100 %"
+        return self._decimal(f"{min(of_all * 100, 99.99):.2f} %")
+
     def duration(self, seconds: float) -> str:
-        """`0.4 s`, `38 s`, `12 min 5 s`, `1 h 2 min`, `2 d 4 h`."""
+        """`0.4 s`, `38 s`, `5 min`, `12 min 5 s`, `1 h 2 min`, `2 d 4 h`."""
         _ = self.gettext
         whole = round(seconds)
         if seconds < 10:
             return _("{seconds} s").format(seconds=self._decimal(f"{seconds:.1f}"))
         if whole < 60:
             return _("{seconds} s").format(seconds=whole)
+        if whole < 3600 and whole % 60 == 0:
+            return _("{minutes} min").format(minutes=whole // 60)
         if whole < 3600:
             return _("{minutes} min {seconds} s").format(minutes=whole // 60, seconds=whole % 60)
         if whole < 86_400:

@@ -662,3 +662,51 @@ class Outcome:
     refused: tuple[Refused, ...] = ()
     recover: str = ""
     """What to type should the server not stand as this says, with our program and without; '' after a promotion."""
+
+
+# ---------------------------------------------------------------------------------------------- between and after runs
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One thing to tell. `attachments` are paths below `.updater/`; `sent` has every time it was said, by channel."""
+
+    id: str
+    at: datetime
+    urgency: str
+    title: str
+    body: str
+    run: str = ""
+    attachments: tuple[Path, ...] = ()
+    sent: Mapping[str, tuple[datetime, ...]] = field(default_factory=dict)
+    failed: Mapping[str, datetime] = field(default_factory=dict)
+    """channel → when it was last tried in vain"""
+    acknowledged: datetime | None = None
+    by: str = ""
+    closed: datetime | None = None
+    """When what an urgent message told of was over (the site answers again); it is not repeated then."""
+
+    @property
+    def settled(self) -> bool:
+        """Nothing more is expected of anybody."""
+        return self.urgency != "urgent" or bool(self.acknowledged or self.closed)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One look of `updater watch`. `seconds` is how long the home page took; None where it did not come or was not looked at.
+
+    The figures of the access log are of the time since the look before; None where it cannot be read.
+    """
+
+    at: datetime
+    up: bool
+    status: int = 0
+    seconds: float | None = None
+    problem: str = ""
+    requests: int | None = None
+    client_errors: int | None = None
+    server_errors: int | None = None
+    certificate_days: int | None = None
+    disk_free: float | None = None
+    """Share of the docroot's file system, 0..1"""

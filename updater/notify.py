@@ -13,7 +13,7 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -22,7 +22,7 @@ import apprise
 from updater.errors import UpdaterError
 from updater.journal import converter, dump, new_run_id, now, write_atomically
 from updater.language import speak
-from updater.model import Site, Urgency
+from updater.model import Message, Site, Urgency
 from updater.secrets import redact, register
 
 REPEAT = timedelta(minutes=30)
@@ -32,31 +32,6 @@ _IN_A_DIGEST = 40
 _ATTACHED_BYTES = 15_000_000  # what mail servers commonly take, base64 and all
 
 _KINDS = {"urgent": apprise.NotifyType.FAILURE, "work": apprise.NotifyType.WARNING, "info": apprise.NotifyType.INFO}
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One thing to tell. `attachments` are paths below `.updater/`; `sent` has every time it was said, by channel."""
-
-    id: str
-    at: datetime
-    urgency: str
-    title: str
-    body: str
-    run: str = ""
-    attachments: tuple[Path, ...] = ()
-    sent: dict[str, tuple[datetime, ...]] = field(default_factory=dict)
-    failed: dict[str, datetime] = field(default_factory=dict)
-    """channel → when it was last tried in vain"""
-    acknowledged: datetime | None = None
-    by: str = ""
-    closed: datetime | None = None
-    """When what an urgent message told of was over (the site answers again); it is not repeated then."""
-
-    @property
-    def settled(self) -> bool:
-        """Nothing more is expected of anybody."""
-        return self.urgency != "urgent" or bool(self.acknowledged or self.closed)
 
 
 # ------------------------------------------------------------------------------------------------------- the outbox
@@ -218,11 +193,12 @@ def _send_and_keep(
         refused, channel = send([url], title, body, _attachments(messages), urgency=urgency), _channel(url)
         for site, message in messages:
             known = _one(_file(site.state, message))
+            failures = {name: tried for name, tried in known.failed.items() if name != channel}
             if refused:
-                known.failed[channel] = at
+                known = replace(known, failed=failures | {channel: at})
             else:
-                known.sent[channel] = (*known.sent.get(channel, ()), at)
-                known.failed.pop(channel, None)
+                said = (*known.sent.get(channel, ()), at)
+                known = replace(known, failed=failures, sent={**known.sent, channel: said})
             _keep(site.state, known)
         failed += [f"{name}: {title}" for name in refused]
     return failed

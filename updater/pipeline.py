@@ -13,11 +13,12 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
-from updater import cms, culprit, edits, notify, policy, report, resources, sources
-from updater.checks import baseline, evidence, live, logs, smoke, verdict
+from updater import cms, culprit, edits, notify, policy, report, resources, samples, sources
+from updater.checks import baseline, browser, evidence, live, logs, smoke, verdict
 from updater.checks.observation import Observation, Target
 from updater.cms.base import Driver
 from updater.config import revision
@@ -31,7 +32,7 @@ from updater.errors import (
     StateUnknown,
     UpdaterError,
 )
-from updater.journal import Journal, digest, new_run_id, now, site_lock
+from updater.journal import Journal, digest, new_run_id, now, site_lock, write_atomically
 from updater.log import Logged, Progress, timed
 from updater.model import (
     Check,
@@ -53,6 +54,7 @@ from updater.model import (
     Verdict,
 )
 from updater.production import clone, host, probe, transaction
+from updater.report import month, month_page
 from updater.report.record import RunRecord, UpdateResult
 from updater.staging import rehearse, stack
 
@@ -767,6 +769,21 @@ def clean(site: Site | None, progress: Progress) -> list[str]:
         return removed
 
 
+# ------------------------------------------------------------------------------------------- updater report --month
+
+
+def report_month(site: Site, journal: Journal, first: date) -> tuple[Path, Path]:
+    """The month that begins at `first` as (HTML, PDF) in `.updater/months/`. BrowserFailed without a Chromium."""
+    since = month.last_months(first)[0]
+    rows = [row for row in journal.runs(limit=100_000) if row.started.date() >= since]
+    records = [journal.output(row.run, "record", RunRecord) for row in rows if journal.has(row.run, "record")]
+    summary = month.summarise(site, first, records, notify.told(site.state), samples.of_month(site.state, first), now())
+    page = site.state / "months" / f"{first:%Y-%m}.html"
+    write_atomically(page, month_page.render(summary).encode())
+    write_atomically(page.with_suffix(".pdf"), browser.pdf(page))
+    return page, page.with_suffix(".pdf")
+
+
 # ---------------------------------------------------------------------------------------------- the record of a run
 
 
@@ -866,7 +883,8 @@ def _tell_people(this: Run) -> None:
 
 def _results(plan: Plan) -> tuple[UpdateResult, ...]:
     return tuple(
-        UpdateResult(it.kind, it.slug, it.name, it.from_version, it.to_version, "planned") for it in plan.updates
+        UpdateResult(it.kind, it.slug, it.name, it.from_version, it.to_version, "planned", security=it.security)
+        for it in plan.updates
     )
 
 

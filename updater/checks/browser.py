@@ -33,7 +33,7 @@ from playwright.sync_api import Error as PlaywrightError
 
 from updater.checks import deaf
 from updater.errors import UpdaterError
-from updater.model import Viewport
+from updater.model import DESKTOP, Viewport
 
 DEBIAN_CHROMIUM = Path("/usr/bin/chromium")
 MAX_CAPTURES = 8
@@ -477,3 +477,10 @@ class Browser:
                 [{"name": name, "value": value, "domain": host, "path": "/"} for host in sorted(self.hosts)]
             )
         return context
+
+
+def pdf(page: Path) -> bytes:
+    """A page of our own as PDF, A4 unless its style says otherwise. BrowserFailed when Chromium does not start."""
+    with Browser({}) as browser, browser.tab(DESKTOP) as tab:
+        tab.page.goto(page.resolve().as_uri())
+        return tab.page.pdf(format="A4", print_background=True, prefer_css_page_size=True, tagged=True)

@@ -70,6 +70,7 @@ def environment(words: Words) -> Environment:
         "check": lambda name: check_name(name, words),
         "how_found": lambda search: how_found(search, words),
         "percent": words.percent,
+        "share": words.share,
         "duration": words.duration,
         "moment": words.moment,
         "day": words.day,

@@ -46,6 +46,8 @@ class UpdateResult:
     to_version: str
     outcome: str
     reason: str = ""
+    security: tuple[str, ...] = ()
+    """The known vulnerabilities that it closes"""
 
     @property
     def id(self) -> str:
