@@ -438,8 +438,8 @@ def report(run: str, site: Path, month: str | None, everything: bool, as_json: b
     With --month 2026-11 write the monthly report that a client reads, as HTML and PDF, and print where it lies.
     """
     if month or everything:
-        where = site if run == "last" else Path(run)
-        sys.exit(_report_month(_sites_in(where) if everything else [where], _month(month), as_json))
+        first, where = _month(month), site if run == "last" else Path(run)
+        sys.exit(_report_month(_sites_in(where) if everything else [where], first, as_json))
     loaded = _load(site)
     with _journal(loaded) as journal:
         row = journal.find(run)

@@ -9,9 +9,10 @@ import pytest
 from month_sample import MADE, NOVEMBER, messages, records, samples, site
 from playwright.sync_api import expect
 
-from updater import notify, pipeline
+from updater import cli, config, notify, pipeline
 from updater import samples as kept_samples
 from updater.checks.browser import Browser
+from updater.errors import ExitCode
 from updater.journal import Journal, write_atomically
 from updater.model import DESKTOP, MOBILE
 from updater.report.month import summarise
@@ -43,6 +44,23 @@ def test_the_month_is_written_as_a_page_and_as_a_pdf_of_one_page(kept: Journal, 
     html = page.read_text(encoding="utf-8")
     for said in ("Обновлено 2 компонента", "Занялись через 25 мин (Анна)", "Hero Slider", "три месяца подряд"):
         assert said in html
+
+
+def test_one_broken_client_does_not_keep_the_others_from_their_month(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("tea", "mugs"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "site.yml").write_text(config.template(name=name))
+    (tmp_path / "mugs" / "site.yml").write_text("site: mugs\n")
+    with pytest.raises(SystemExit) as end:
+        cli.main(["report", str(tmp_path), "--month", "2026-11", "--all"])
+    shown = capsys.readouterr()
+    assert end.value.code == ExitCode.USAGE
+    assert "mugs/site.yml" in shown.err.replace("\n", "")
+    lines = shown.out.split()
+    assert [Path(line).name for line in lines] == ["2026-11.html", "2026-11.pdf"]
+    assert all(Path(line).is_relative_to(tmp_path / "tea") and Path(line).stat().st_size > 1000 for line in lines)
 
 
 def test_the_page_asks_nobody_for_anything_and_fits_a_phone(tmp_path: Path) -> None:

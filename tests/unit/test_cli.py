@@ -242,6 +242,20 @@ def test_an_urgent_message_is_listed_until_someone_takes_care(site: Path, update
     assert "no urgent message is open" in updater("ack", cwd=site).stdout
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("report", "--month", "November"), "--month 2026-11"),
+        (("report", "--all"), "--month 2026-11"),
+        (("report", "--all", "--month", "2026-11"), "there is no site.yml"),
+    ],
+)
+def test_a_month_that_is_none_is_refused(arguments: tuple[str, ...], said: str, tmp_path: Path, updater: Typed) -> None:
+    answer = updater(*arguments, cwd=tmp_path)
+    assert answer.returncode == ExitCode.USAGE
+    assert said in answer.stderr
+
+
 def test_a_bug_is_told_from_an_error_of_the_user(site: Path, updater: Typed) -> None:
     (site / ".updater").write_text("a file where the folder should be")
     answer = updater("runs", cwd=site)
