@@ -385,6 +385,21 @@ def status(site: Path, as_json: bool) -> None:
         out.print(f"  [yellow]![/] {escape(line)}", soft_wrap=True)
 
 
+@cli.command(short_help="Send what waits, repeat what is urgent.")
+@SITE
+@JSON
+def tell(site: Path, as_json: bool) -> None:
+    """Send what waits in the outbox: say again what is urgent and due, try again what failed. For cron, every ten minutes."""
+    loaded = _load(site)
+    with _telling(loaded):
+        pass
+    left = notify.waiting_lines(loaded.state)
+    if as_json:
+        _print_json(left)
+    else:
+        out.print("\n".join(left) or "everything was told", markup=False, soft_wrap=True)
+
+
 @cli.command(short_help="Take care of what was urgent.")
 @SITE
 @click.option("--person", help="who takes care; default: your login")

@@ -694,7 +694,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One look of `updater watch`. `seconds` is how long the home page took; None where it did not come or was not looked at.
+    """One look at the shop between runs. `seconds` is how long the home page took; None where it did not come or was not looked at.
 
     The figures of the access log are of the time since the look before; None where it cannot be read.
     """

@@ -121,7 +121,7 @@ def _one(path: Path) -> Message:
 
 @contextmanager
 def _locked(state: Path) -> Iterator[None]:
-    """One process at a time: `run` and `watch` would say the same twice."""
+    """One process at a time: `run` and `tell` would say the same twice."""
     folder = state / "outbox"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with (folder / "lock").open("a") as stream:
@@ -136,7 +136,7 @@ def deliver(sites: Sequence[Site], *, only_urgent: bool = False, at: datetime | 
     """Send what waits in the outboxes of these sites; one line for each channel that failed, without its secret.
 
     Urgent messages go out one by one, again when they are due. The rest becomes one digest for each channel, over all
-    sites. Called by every command that tells something, and by `updater watch`, which so retries what failed.
+    sites. Called by every command that tells something, and by `updater tell`, which so retries what failed.
     """
     at, failed = at or now(), []
     with ExitStack() as locks:

@@ -1,4 +1,4 @@
-"""What `updater watch` saw, a line of JSON a look, kept beside the journal for the monthly report."""
+"""Looks at the shop between runs, a line of JSON each, kept beside the journal for the monthly report."""
 
 from __future__ import annotations
 

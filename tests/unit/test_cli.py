@@ -25,6 +25,7 @@ COMMANDS = [
     "recover",
     "open",
     "status",
+    "tell",
     "ack",
     "runs",
     "report",
@@ -237,8 +238,10 @@ def test_an_urgent_message_is_listed_until_someone_takes_care(site: Path, update
     Journal(state).begin("20260101-000000-abcd", "my-shop")
     notify.put(state, "urgent", "my-shop: rolled back", "why")
     assert "my-shop: rolled back" in updater("status", cwd=site).stdout
+    assert "my-shop: rolled back" in updater("tell", cwd=site).stdout
     assert "acknowledged by Anna" in updater("ack", "--person", "Anna", cwd=site).stdout
     assert "rolled back" not in updater("status", cwd=site).stdout
+    assert "everything was told" in updater("tell", cwd=site).stdout
     assert "no urgent message is open" in updater("ack", cwd=site).stdout
 
 

@@ -1,4 +1,4 @@
-"""One month of one shop, from the journal, the runs' records, the outbox and what `updater watch` saw; nothing is asked anew."""
+"""One month of one shop, from the journal, the runs' records, the outbox and looks between runs; nothing is asked anew."""
 
 from __future__ import annotations
 
@@ -269,7 +269,7 @@ def _reason(reason: str) -> str:
 
 
 def _incidents(runs: Sequence[RunRecord], messages: Sequence[Message]) -> tuple[Incident, ...]:
-    """Deployments that went wrong or were taken back, and what `updater watch` found urgent."""
+    """Deployments that went wrong or were taken back, and urgent messages that belong to no run."""
     urgent = {message.run: message for message in messages if message.urgency == "urgent" and message.run}
     found = []
     for record in runs:
@@ -422,7 +422,7 @@ def _seen(samples: Sequence[Sample]) -> list[Risk]:
         return [
             Risk(
                 mark("Nobody watches the shop between updates, so its availability is not known."),
-                mark("Let updater watch look every ten minutes, and an uptime service from outside."),
+                mark("Set up an uptime service that looks at the shop from outside."),
             )
         ]
     found, newest = [], samples[-1]
