@@ -26,6 +26,7 @@ from updater.errors import ExitCode, UpdaterError
 from updater.journal import Journal
 from updater.model import Site
 from updater.report import RunRecord, run_json
+from updater.report.record import callbacks_refused
 from updater.secrets import redact
 
 _WIDE = 400
@@ -562,6 +563,8 @@ def _show_end(record: RunRecord, site: Site, as_json: bool) -> None:
         err.print(f"  {escape(redact(record.outcome.reason))}", soft_wrap=True)
     if record.outcome is not None:
         err.print(f"  the shop was closed for {record.outcome.closed_seconds:.1f} s")
+        for refused in callbacks_refused(record):
+            err.print(f"  refused meanwhile, look whether it came again: {refused}", markup=False, soft_wrap=True)
     err.print(f"  report: {site.state / 'runs' / record.run / 'report.html'}", markup=False, soft_wrap=True)
     if record.error:
         err.print(escape(redact(record.error)), soft_wrap=True)

@@ -122,6 +122,7 @@ def describe(site: model.Site) -> list[tuple[str, str]]:
         ("stack", f"{site.stack.image or 'matched'}, {site.stack.memory} memory, {site.stack.cpus:g} CPUs"),
         *_describe_policy(site.policy),
         ("closed for", f"at most {_duration_text(timedelta(seconds=promote.max_closed))}, else a person is asked"),
+        ("caches in front", f"{len(promote.purge)} command(s) empty them" if promote.purge else ""),
         ("restarter", "not waited for: nothing may start the watchdog again" if promote.without_restarter else ""),
         ("notify", f"{len(site.notify)} address(es)" if site.notify else ""),
         ("language", site.language),
@@ -360,7 +361,9 @@ def _literal(value: str) -> str:
     if "\n" in value:
         raise _wrong("must be one line")
     if "${" in value:
-        raise _wrong("${…} is read only in server.password, flows[].fill and notify; write the value itself")
+        raise _wrong(
+            "${…} is read only in server.password, flows[].fill, promote.purge and notify; write the value itself"
+        )
     return value
 
 
@@ -847,6 +850,7 @@ class _Promote(_Section):
     drain: _Seconds = _LEFT_OUT
     deadline: _Seconds = _LEFT_OUT
     without_restarter: bool = _LEFT_OUT
+    purge: list[_Entries] = _LEFT_OUT
 
 
 def _not_twice(flows: list[_Flow]) -> list[_Flow]:
@@ -1149,6 +1153,8 @@ promote:
   #deadline: 10m
   # Close the shop also where cron was not seen to start the watchdog again, should the server kill it.
   #without_restarter: true
+  # Commands for the server that empty a page cache in front of it (CDN, Varnish); secrets as ${{NAME}}.
+  #purge: ["curl -fsS -X PURGE http://127.0.0.1:6081/"]
 
 # Who hears about results (Apprise addresses). They hold tokens, so they come from the environment.
 #notify: ["${{TELEGRAM_URL}}"]

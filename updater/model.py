@@ -6,6 +6,7 @@ Site ─clone→ Snapshot ─stage→ Stack ─inventory→ Plan ─update→ Tr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
@@ -190,6 +191,8 @@ class PromoteSettings:
     """None: twice the rehearsed dump + migrate + restore, and at least 120 s."""
     without_restarter: bool = False
     """Close the shop also where cron was not seen to restart the watchdog."""
+    purge: tuple[str, ...] = field(default=(), repr=False)
+    """Shell commands for the server that empty what caches pages in front of it; secrets in them are resolved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -641,14 +644,24 @@ class ApprovedRelease:
     approval: Approval
 
 
+_CALLBACK = re.compile(
+    r"pay|webhook|hook|wc-api|ipn|callback|notif|result|1c_exchange|exchange|yookassa|robokassa|tinkoff|sber", re.I
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A request that met the gate while the shop was closed."""
+    """A request that met the gate while the shop was closed. `at`: UTC, ISO 8601; `path` may carry a query."""
 
     at: str
     method: str
     path: str
     address: str
+
+    @property
+    def callback(self) -> bool:
+        """Whether a machine probably asked that told of a payment or an exchange, and has to ask again."""
+        return _CALLBACK.search(self.path) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -660,6 +673,7 @@ class Outcome:
     checks: tuple[Check, ...] = ()
     reason: str = ""
     refused: tuple[Refused, ...] = ()
+    """Callbacks first, then by time"""
     recover: str = ""
     """What to type should the server not stand as this says, with our program and without; '' after a promotion."""
 

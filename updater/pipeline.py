@@ -53,9 +53,9 @@ from updater.model import (
     Update,
     Verdict,
 )
-from updater.production import clone, host, probe, transaction
+from updater.production import clone, host, probe, transaction, web
 from updater.report import month, month_page
-from updater.report.record import RunRecord, UpdateResult
+from updater.report.record import RunRecord, UpdateResult, shortened
 from updater.staging import rehearse, stack
 
 HELD = "held"
@@ -607,6 +607,7 @@ def _approve_and_promote(this: Run, release: Release, judgement: Judgement, pers
         layout = driver.layout(server, installation)
         with this.step("compare with production"):
             _refuse_drift(server, this.site, installation, driver, layout, release)
+            _refuse_cached_pages(this.site)
         approved = this.journal.approve(
             release,
             judgement,
@@ -646,13 +647,27 @@ def _check_production(this: Run, layout: Layout, cookie: tuple[str, str]) -> tup
 
 def _tell_outcome(this: Run, outcome: Outcome) -> None:
     this.timings["closed"] = outcome.closed_seconds
-    this.tell(outcome=outcome)
+    if outcome.refused:
+        this.keep("refused", outcome.refused)  # whole addresses and queries stay in the private folder of the run
+    this.tell(outcome=replace(outcome, refused=tuple(map(shortened, outcome.refused))))
     if outcome.state == "promoted":
         this.end(PROMOTED, ExitCode.DONE)
         assert this.record.approval is not None
         baseline.keep(smoke.load(this.folder / evidence.AFTER), this.record.approval, _baselines(this.site))
     else:
         this.end(ROLLED_BACK, ExitCode.ROLLED_BACK)
+
+
+def _refuse_cached_pages(site: Site) -> None:
+    """A cache in front would go on showing old pages with new prices behind them, and nothing here empties it."""
+    seen = "" if site.promote.purge else web.cache_in_front(site)
+    if seen:
+        raise PromotionRefused(
+            "pages come from a cache in front of the shop that nothing empties; nothing was touched",
+            where=site.url,
+            cause=f"the answer said {seen}",
+            hint="name the command that empties it in promote.purge of site.yml, then approve the same run again",
+        )
 
 
 def _refuse_drift(

@@ -64,7 +64,9 @@ RUN printf '%s\n' '#!/bin/sh' 'mariadbd-safe --skip-networking >/dev/null 2>&1 &
 CMD ["/start"]
 """
 PATIENT = Patience()
-PURGE = (MigrationStep("pages", "<?php file_put_contents('/home/deploy/purged', 'x', FILE_APPEND);"),)
+PURGE = (
+    MigrationStep("pages", "<?php file_put_contents('/home/deploy/purged', 'x', FILE_APPEND); echo '{\"ok\": true}';"),
+)
 PASSWORD = r"pa'ss\word#1"
 HOSTILE = 'it\'s "$(touch pwned)"\n-x'
 CRONTAB = "# mine\n0 5 * * * /bin/true 100\\%  \n"
@@ -73,10 +75,14 @@ GATE = Gate(
     files={
         ".maintenance": "<?php /* {run} */ $h = trim(file_get_contents(__DIR__ . '/.gate-token'));\n"
         "if (!hash_equals($h, hash('sha256', $_COOKIE['pass'] ?? ''))) "
-        "{ http_response_code(503); header('Retry-After: 30'); exit('closed'); }\n"
+        "{ $f = @fopen(__DIR__ . '/.gate-refused.php', 'r+'); if ($f) { flock($f, LOCK_EX); fseek($f, 0, SEEK_END);"
+        "fwrite($f, implode(\"\\t\", [time(), $_SERVER['REQUEST_METHOD'], $_SERVER['REQUEST_URI'], $_SERVER['REMOTE_ADDR']]) . \"\\n\"); }"
+        "http_response_code(503); header('Retry-After: 30'); exit('closed'); }\n"
     },
     token_file=".gate-token",
     cookie="pass",
+    refused_file=".gate-refused.php",
+    locks={"another updater": "SELECT 1 FROM {prefix}options WHERE v = 'lock'"},
 )
 # A CMS that includes nothing before it starts: the gate takes the place of its first file, which opcache holds for good here.
 STANDS_IN = Gate(
@@ -288,6 +294,7 @@ class Shop:
     installation: Installation
     folder: Path
     sh: tuple[str, ...] = ("sh",)
+    purge: tuple[MigrationStep, ...] = PURGE
     runs: int = 0
     gate: Gate = GATE
 
@@ -326,7 +333,7 @@ class Shop:
     ) -> Outcome:
         return promote(
             self.box, self.site, self.installation, approved, check or self.passes, Silent(),
-            gate=self.gate, purge=PURGE, sh=self.sh, patience=patience, restarter=restarter,
+            gate=self.gate, purge=self.purge, sh=self.sh, patience=patience, restarter=restarter,
         )  # fmt: skip
 
     def passes(self, cookie: tuple[str, str]) -> tuple[Check, ...]:
@@ -451,7 +458,7 @@ def test_a_release_with_a_migration_is_promoted_whole(shop: Shop) -> None:
     shop.assert_new()
     assert "extra" in shop.tables()
     assert "shop_old" not in shop.tables()
-    assert shop.box.root("cat /home/deploy/purged") == "x"
+    assert shop.box.root("cat /home/deploy/purged") == "xx", "tried in the open shop, and after the promotion"
 
 
 def test_a_failing_check_brings_back_every_byte_and_row(shop: Shop) -> None:
@@ -645,6 +652,53 @@ def test_a_visitor_who_is_not_done_in_time_opens_the_shop_again(shop: Shop) -> N
     assert typed_by_hand(outcome.recover)
     assert visitor.communicate(timeout=30)[0] == b"shop 1.0 rows 2"
     shop.assert_old(tables)
+
+
+def test_whom_the_gate_refused_is_told_callbacks_first_and_nothing_of_it_is_served(dash_shop: Shop) -> None:
+    def knocked(cookie: tuple[str, str]) -> tuple[Check, ...]:
+        for path in ("/?page=1", "/index.php?wc-api=pay&order=7"):
+            assert dash_shop.box.get(path)[0] == 503
+        assert dash_shop.box.get("/.gate-refused.php") == (200, ""), "its first line ends PHP"
+        return dash_shop.passes(cookie)
+
+    approved = dash_shop.release(steps=())
+    refused = dash_shop.promote(approved, knocked).refused
+    assert [(it.method, it.path, it.address) for it in refused] == [
+        ("GET", "/index.php?wc-api=pay&order=7", "127.0.0.1"),
+        ("GET", "/?page=1", "127.0.0.1"),
+        ("GET", "/", "127.0.0.1"),
+    ]
+    assert dash_shop.box.root(f"ls -A /home/deploy/.updater/runs/{approved.release.run} | grep refused || true") == ""
+    dash_shop.assert_new(rows=2)
+
+
+def test_what_could_go_wrong_in_the_closed_shop_is_refused_before_it_is_closed(dash_shop: Shop) -> None:
+    tables = dash_shop.tables()
+
+    def refused(why: str, **changes: object) -> None:
+        shop = replace(dash_shop, **changes)
+        with pytest.raises(PromotionRefused, match=why):
+            shop.promote(shop.release())
+        assert dash_shop.box.get() == (200, "shop 1.0 rows 2")
+
+    def commands(*lines: str) -> Site:
+        return replace(dash_shop.site, promote=replace(dash_shop.site.promote, purge=lines))
+
+    refused("promote.purge in site.yml ended with 3", site=commands("true", "exit 3"))
+    fails = MigrationStep("redis", """<?php echo '{"error": "no answer", "cause": "refused"}';""")
+    refused(r"emptying a cache failed: no answer \(refused\)", purge=(fails,))
+    dash_shop.box.root("""mariadb shop -e "UPDATE shop_options SET v = 'lock' WHERE id = 0" """)
+    refused("another updater holds a lock")
+    dash_shop.box.root("""mariadb shop -e "UPDATE shop_options SET v = 'zero' WHERE id = 0" """)
+    # A quota as hostings enforce it: the rights to write are taken away.
+    dash_shop.box.root(
+        "mariadb -e 'REVOKE ALL ON shop.* FROM shop@localhost; GRANT SELECT ON shop.* TO shop@localhost'"
+    )
+    try:
+        refused("did not take 1 MB beside its tables")
+    finally:
+        dash_shop.box.root("mariadb -e 'GRANT ALL ON shop.* TO shop@localhost'")
+    dash_shop.assert_old(tables)
 
 
 def test_drift_is_refused_by_name_before_closing(dash_shop: Shop) -> None:

@@ -23,6 +23,7 @@ from updater.model import (
     Language,
     Outcome,
     Picture,
+    Refused,
     Search,
     Status,
     Tried,
@@ -30,7 +31,7 @@ from updater.model import (
 )
 from updater.report import RunRecord, UpdateResult, message, run_json, write
 from updater.report.pictures import embed
-from updater.report.record import masked_recipient, public, tell
+from updater.report.record import masked_recipient, public, shortened, tell
 from updater.report.write import ReportFailed
 from updater.secrets import register
 
@@ -294,6 +295,19 @@ def test_what_a_page_someone_message_ends_with_can_be_typed(ended: RunRecord, tm
     write(ended, tmp_path)
     assert [line.strip() for line in texts(tmp_path)["report.md"].splitlines()[-5:]] == typed
     assert "deploy@shop.example\n" in texts(tmp_path)["report.html"]
+
+
+def test_a_refused_request_is_told_without_what_is_personal() -> None:
+    asked = Refused(
+        "2026-03-04T14:12:00+00:00", "POST", "/?wc-api=pay&email=anna@pochta.example&key=77", "203.0.113.77"
+    )
+    told = shortened(asked)
+    assert (told.path, told.address) == ("/?wc-api=pay", "203.0.113.…")
+    assert shortened(replace(asked, path="/pay?token=7", address="2001:db8:1:2::7")).path == "/pay?…"
+    assert shortened(replace(asked, address="2001:db8:1:2::7")).address == "2001:db8:1:…"
+    promoted = record(state="promoted", exit_code=0, outcome=Outcome("promoted", 3.0, refused=(told, told)))
+    assert "Look whether these came again: POST /?wc-api=pay\n" in message(promoted)[2]
+    assert run_json(promoted)["outcome"]["callbacks_refused"] == ["POST /?wc-api=pay"]
 
 
 def test_an_unknown_state_never_claims_that_production_is_untouched() -> None:

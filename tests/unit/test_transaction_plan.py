@@ -19,6 +19,7 @@ from updater.production.transaction import (
     client_settings,
     deadline,
     gate_files,
+    parse_refused,
     parse_report,
     plan_files,
     rolls_back_after,
@@ -151,3 +152,12 @@ def test_a_cut_report_is_not_taken_for_an_empty_one() -> None:
     )
     assert report.begun("checked")
     assert not report.finished
+
+
+def test_a_gates_account_is_read_callbacks_first_and_without_torn_lines() -> None:
+    text = "<?php exit; __halt_compiler();\n9\tGET\t/a\t::1\n8\tGET\t/b\t::1\n10\tPOST\t/1c_exchange.php\t::1\nx\tGET\t/\t\n11\tGE"
+    assert [(it.at, it.path) for it in parse_refused(text)] == [
+        ("1970-01-01T00:00:10+00:00", "/1c_exchange.php"),
+        ("1970-01-01T00:00:08+00:00", "/b"),
+        ("1970-01-01T00:00:09+00:00", "/a"),
+    ]

@@ -45,6 +45,13 @@ class Gate:
 
     Paths are relative to the docroot. `{run}` is replaced by the run's id. The token's sha256 (hex) is written to
     `token_file` by the transaction; `cookie` is the name of the cookie whose value, hashed, must equal it.
+
+    `refused_file` is there while the gate stands: the gate appends a line for each request that it refuses, as
+    `<seconds since 1970>\\t<method>\\t<path with query>\\t<address>` in printable ASCII, never makes it itself, and stops at
+    REFUSED_BYTES. It begins with REFUSED_HEAD, so that PHP shows nothing of it over HTTP. '' when the gate keeps no account.
+
+    `locks`: who would hold it → a query that finds a row while that is so; `{prefix}` is the tables'. Somebody else's
+    update in progress: the shop is not closed then.
     """
 
     files: Mapping[str, str]
@@ -55,6 +62,12 @@ class Gate:
     before it starts, so that the gate has to stand in for a file of its own. Closing links the original under the kept
     name and renames the gate over the first; opening renames it back: the same file again, and never a moment without one.
     No unit of a release may cover either name."""
+    refused_file: str = ""
+    locks: Mapping[str, str] = field(default_factory=dict)
+
+
+REFUSED_HEAD = "<?php exit; __halt_compiler();\n"
+REFUSED_BYTES = 65536
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,16 @@ if (!(PHP_SAPI === 'cli' && getenv('UPDATER_RUN'))) {
     $updater_cookie = isset($_COOKIE['updater_bypass']) ? $_COOKIE['updater_bypass'] : '';
     if (strlen($updater_expected) !== 64 || !is_string($updater_cookie) || !hash_equals($updater_expected, hash('sha256', $updater_cookie))) {
         define('UPDATER_GATE_CLOSED', true);
+        // Who was refused, for the report: a payment's callback must not be missed. r+ never makes the file.
+        $updater_refused = PHP_SAPI === 'cli' ? false : @fopen(__DIR__ . '/.updater-gate-refused.php', 'r+');
+        if ($updater_refused && flock($updater_refused, LOCK_EX) && fseek($updater_refused, 0, SEEK_END) === 0 && ftell($updater_refused) < 65536) {
+            $updater_line = array(time());
+            foreach (array('REQUEST_METHOD', 'REQUEST_URI', 'REMOTE_ADDR') as $updater_name) {
+                $updater_line[] = isset($_SERVER[$updater_name]) ? substr(preg_replace('/[^\x21-\x7e]/', '?', $_SERVER[$updater_name]), 0, 500) : '';
+            }
+            fwrite($updater_refused, implode("\t", $updater_line) . "\n");
+            fclose($updater_refused);
+        }
         while (ob_get_level() > 0) { ob_end_clean(); }
         if (PHP_SAPI === 'cli') {
             // php://stderr: the constant STDERR does not exist in a script that is read from stdin

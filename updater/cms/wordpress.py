@@ -33,6 +33,7 @@ DOWNLOADS = "https://downloads.wordpress.org"
 GUARD = "wp-content/mu-plugins/00-updater-staging.php"
 TOKEN_FILE = ".updater-gate-token"  # noqa: S105 - the name of a file
 COOKIE = "updater_bypass"
+REFUSED_FILE = ".updater-gate-refused.php"
 
 # What core includes even where WP_INSTALLING makes it skip .maintenance: install.php for wp-admin/install.php and upgrade.php,
 # fatal-error-handler.php for those and wp-activate.php and setup-config.php (not where WP_DISABLE_FATAL_ERROR_HANDLER is set).
@@ -790,6 +791,12 @@ def gate(installation: Installation) -> Gate:
         },
         token_file=TOKEN_FILE,
         cookie=COOKIE,
+        refused_file=REFUSED_FILE,
+        # WP_Upgrader::create_lock() keeps the time there; the automatic updater takes its own for an hour.
+        locks={
+            "WordPress's own updater": "SELECT 1 FROM `{prefix}options` WHERE option_name IN "
+            "('core_updater.lock', 'auto_updater.lock') AND option_value + 0 > UNIX_TIMESTAMP() - 900"
+        },
     )
 
 

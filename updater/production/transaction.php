@@ -140,25 +140,43 @@ function preflight() {
     $drift = differing(0);
     if ($drift) { fail('drift: ' . listed($drift)); }
     foreach (changed() as $path => $pair) { unit_of($path, units()); }
-    $rows = 0;
+    foreach ($plan['locks'] as $holder => $query) { if (rows($query)) { fail("refused: $holder holds a lock: let it end, then approve again"); } }
+    $rows = 0; $largest = 0;
     if ($plan['migration']) {
-        database();
         foreach (array_merge($plan['tables'], $plan['dropped']) as $table) {
             $about = row('SELECT TABLE_TYPE t, DATA_LENGTH + INDEX_LENGTH s FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ' . text($table));
             if (!$about) { fail("drift: the table $table is not in production's database"); }
             if ($about['t'] !== 'BASE TABLE') { fail("refused: $table is a " . strtolower($about['t'])); }
-            $rows += (int) $about['s'];
+            $rows += (int) $about['s']; $largest = max($largest, (int) $about['s']);
         }
         foreach ($plan['created'] as $table) { if (table_there($table)) { fail("drift: the table $table exists already"); } }
         $free = rows("SHOW VARIABLES LIKE 'datadir'");
-        // The database's own disk can be asked only when it is this machine's; twice the copy, because a dump may be needed too.
-        if ($free && is_dir($free[0]['Value']) && disk_free_space($free[0]['Value']) < 2 * $rows) { fail('refused: no space for a copy of the tables'); }
+        // The database's own disk can be asked only when it is this machine's: the copy, and what an ALTER builds anew beside it.
+        $space = $free && is_dir($free[0]['Value']) ? disk_free_space($free[0]['Value']) : false;
+        if ($space !== false && $space < $rows + $largest + (16 << 20)) { fail('refused: no space for a copy of the tables'); }
+        quota($rows + $largest);
     }
     $need = (int) ($need * 1.1) + 3 * (int) $plan['archive_bytes'] + 2 * $rows + (16 << 20);
     $free = disk_free_space($RUN);
     if ($free !== false && $free < $need) { fail(sprintf('refused: %d MB free on the server, %d MB needed', $free >> 20, ($need >> 20) + 1)); }
     keep('need-inodes', (string) ($files + count($plan['changed']) + 1000));
     opcache();
+}
+
+/**
+ * A quota can only be tried: the database takes as much as the copy and a rebuilt table will need, up to 256 MB, in a table
+ * of our own, so that no row of the shop is locked meanwhile.
+ */
+function quota($bytes) {
+    global $RUN;
+    $table = name('updater_' . substr(sha1(basename($RUN)), 0, 8) . '_q');
+    $db = database();
+    $drop = function () use ($db, $table) { $db->query("DROP TABLE IF EXISTS $table"); };
+    $drop();
+    register_shutdown_function($drop);
+    $taken = $db->query("CREATE TABLE $table (b MEDIUMBLOB NOT NULL)");
+    for ($i = 0; $taken && $i * 524288 < min($bytes, 256 << 20); $i++) { $taken = $db->query("INSERT INTO $table VALUES (REPEAT('x', 524288))"); }
+    if (!$taken) { fail(sprintf('refused: the database did not take %d MB beside its tables, which the migration needs: %s', ($bytes >> 20) + 1, $db->error)); }
 }
 
 /** new/<n> becomes the new unit: a copy of the live one (made by cp -a) with the release's changes. */
@@ -443,7 +461,7 @@ function drop_copies() {
 }
 
 /** The contract of a migration step: exit 0, and an answer between the frame's lines (or as the last line) that is no error. */
-function read_answer($code) {
+function read_answer($code, $what = 'a migration step') {
     global $RUN;
     $text = file_get_contents("$RUN/step.out");
     $begin = strrpos($text, "\n--updater-answer--\n");
@@ -455,10 +473,12 @@ function read_answer($code) {
         $json = end($lines);
     }
     $answer = json_decode($json, true);
-    if (is_array($answer) && isset($answer['error'])) { fail('a migration step failed: ' . $answer['error'] . (empty($answer['cause']) ? '' : " ({$answer['cause']})")); }
-    if ((int) $code !== 0) { fail("a migration step ended with exit code $code"); }
-    if (!is_array($answer) || (isset($answer['ok']) && $answer['ok'] !== true)) { fail('a migration step ended without saying that it is done'); }
+    if (is_array($answer) && isset($answer['error'])) { fail("$what failed: " . $answer['error'] . (empty($answer['cause']) ? '' : " ({$answer['cause']})")); }
+    if ((int) $code !== 0) { fail("$what ended with exit code $code"); }
+    if (!is_array($answer) || (isset($answer['ok']) && $answer['ok'] !== true)) { fail("$what ended without saying that it is done"); }
 }
+
+function read_purge($code) { read_answer($code, 'refused: emptying a cache'); }
 
 // ------------------------------------------------------------------------------------------------------ opcache
 
@@ -535,6 +555,6 @@ function get($name, $address, $token, &$why) {
 
 $verbs = array('preflight' => 'preflight', 'stage' => 'stage', 'carry' => 'carry', 'verify' => 'verify', 'drain' => 'drain',
     'kill-threads' => 'kill_threads', 'copy' => 'copy_tables', 'restore' => 'restore', 'verify-tables' => 'verify_tables',
-    'drop-copies' => 'drop_copies', 'answer' => 'read_answer', 'opcache' => 'opcache');
+    'drop-copies' => 'drop_copies', 'answer' => 'read_answer', 'purged' => 'read_purge', 'opcache' => 'opcache');
 if (!isset($verbs[$argv[2]])) { fail("no such verb: {$argv[2]}"); }
 call_user_func_array($verbs[$argv[2]], array_slice($argv, 3));

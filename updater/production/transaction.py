@@ -16,12 +16,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Protocol, TypeVar
 
-from updater.cms.base import Gate
+from updater.cms.base import REFUSED_BYTES, REFUSED_HEAD, Gate
 from updater.errors import (
     ApprovalRefused,
     CommandFailed,
@@ -43,6 +44,7 @@ from updater.model import (
     MigrationStep,
     Outcome,
     PromoteSettings,
+    Refused,
     Release,
     Server,
     Site,
@@ -148,7 +150,14 @@ def plan_files(
 
     Raises PackageRefused for a path that leaves the docroot or is covered by no unit.
     """
-    for path in (*release.units, *release.changed, *gate.files, *gate.kept.values(), gate.token_file):
+    for path in (
+        *release.units,
+        *release.changed,
+        *gate.files,
+        *gate.kept.values(),
+        gate.token_file,
+        gate.refused_file or "none",
+    ):
         _below_docroot(path)
     for path in release.changed:
         if not any(path == unit or path.startswith(f"{unit}/") for unit in release.units):
@@ -192,13 +201,14 @@ def plan_files(
                 "dropped": list(migration.dropped_tables),
                 "created": list(migration.created_tables),
                 "archive_bytes": archive_bytes,
+                "locks": {who: query.replace("{prefix}", database.prefix) for who, query in gate.locks.items()},
             }
         ).encode(),
     }
     for number, unit in enumerate(release.units):
         files[f"units/{number:04}"] = _bytes(unit)
     files |= gate_files(gate, release.run, token)
-    files |= _steps("purge", purge)
+    files |= _purges(site, purge)
     if migration.needed:
         files["migration"] = b""
         files |= _steps("migrate", migration.steps)
@@ -208,6 +218,8 @@ def plan_files(
 def gate_files(gate: Gate, run: str, token: str) -> dict[str, bytes]:
     """The gate's part of the plan: the token's hash first, so that a gate file never stands without it."""
     contents = {gate.token_file: sha256(token.encode()).hexdigest()}
+    if gate.refused_file:
+        contents[gate.refused_file] = REFUSED_HEAD
     contents |= {path: text.replace("{run}", run) for path, text in gate.files.items()}
     files: dict[str, bytes] = {}
     for number, (path, content) in enumerate(contents.items()):
@@ -215,6 +227,8 @@ def gate_files(gate: Gate, run: str, token: str) -> dict[str, bytes]:
         files[f"gate/{number:02}/content"] = content.encode()
         if path in gate.kept:
             files[f"gate/{number:02}/kept"] = _bytes(gate.kept[path])
+        if path == gate.refused_file:
+            files[f"gate/{number:02}/grows"] = b""
     return files
 
 
@@ -369,6 +383,7 @@ def _follow(
         closed_seconds=_seconds(report),
         checks=checks,
         reason="" if promoted else redact(report.reason),
+        refused=server.refused(folder) if report.closed is not None else (),
         recover="" if promoted else server.help(folder),
     )
 
@@ -507,14 +522,16 @@ def rollback(
                 f"the server knows no run {run}", where=server.where, hint="updater runs site.yml lists them"
             )
         # Nobody passes this gate: the token is thrown away here.
-        files = gate_files(gate, run, secrets.token_urlsafe(32)) | _steps("purge", purge)
+        files = gate_files(gate, run, secrets.token_urlsafe(32)) | _purges(site, purge)
         server.upload(folder, files, None)
         server.start(folder, "rollback")
         report = server.wait(folder, lambda it: bool(it.finished), progress, limit + Patience().after_deadline)
+        refused = server.refused(folder)
     return Outcome(
         state=report.finished,
         closed_seconds=_seconds(report),
         reason=redact(report.reason),
+        refused=refused,
         recover=server.help(folder),
     )
 
@@ -701,6 +718,20 @@ class _Server:
             hint=self.help(folder),
         )
 
+    def refused(self, folder: str) -> tuple[Refused, ...]:
+        """Whom the gate refused; read once, and gone from the server then. () when the server is out of reach by now."""
+        script = 'head -c "$2" -- "$1/refused" 2>/dev/null && rm -f -- "$1/refused"'
+        try:
+            done = self.asked(
+                lambda: self.remote.run(
+                    ["sh", "-c", script, "sh", folder, str(2 * REFUSED_BYTES)], check=False, timeout=_ASK
+                ),
+                self._lost,
+            )
+        except _OUT_OF_REACH:
+            return ()
+        return parse_refused(done.text)
+
     def state(self) -> ServerState:
         script = (
             'cat -- "$1/lock/owner" 2>/dev/null; if [ -d "$1/lock" ]; then echo held=yes; fi; echo --runs--; '
@@ -731,6 +762,16 @@ def parse_report(text: str) -> _Report:
         actor=values.get("actor", ""),
         journal=tuple(line for line in journal.splitlines() if line),
     )
+
+
+def parse_refused(text: str) -> tuple[Refused, ...]:
+    """The gate's account: callbacks first, then by time. A line that is not whole (a full disk, the bound) is left out."""
+    found = []
+    for line in text.splitlines():
+        at, *rest = line.split("\t")
+        if len(rest) == 3 and at.isdigit() and len(at) < 12:
+            found.append(Refused(datetime.fromtimestamp(int(at), UTC).isoformat(timespec="seconds"), *rest))
+    return tuple(sorted(found, key=lambda it: (not it.callback, it.at)))
 
 
 def _seconds(report: _Report) -> float:
@@ -768,6 +809,12 @@ def _steps(folder: str, steps: Sequence[MigrationStep]) -> dict[str, bytes]:
         files[f"{folder}/{number:03}.php"] = step.script.encode()
         files[f"{folder}/{number:03}.name"] = _line(step.name).encode()
     return files
+
+
+def _purges(site: Site, purge: Sequence[MigrationStep]) -> dict[str, bytes]:
+    """The driver's, and the commands of site.yml for what stands in front."""
+    commands = {f"purge/{number:03}.sh": it.encode() for number, it in enumerate(site.promote.purge, 500)}
+    return _steps("purge", purge) | commands
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:

@@ -294,6 +294,8 @@ gate_remove() {
         load "$entry/path" || return 1
         rm -f -- "$DOCROOT/$VALUE.updater-"*
         exists "$DOCROOT/$VALUE" || continue
+        # The gate's own account of whom it refused grew, and is read from here.
+        if [ -e "$entry/grows" ]; then mv -f -- "$DOCROOT/$VALUE" refused; continue; fi
         cmp -s "$entry/content" "$DOCROOT/$VALUE" || { because "the gate file $VALUE was changed by somebody else"; return 1; }
         rm -f -- "$DOCROOT/$VALUE" || { because "cannot remove the gate file $VALUE"; return 1; }
     done
@@ -308,6 +310,7 @@ stage() {
         command -v "$tool" >/dev/null || { because "refused: the server has no $tool"; return 1; }
     done
     helper preflight || return 1
+    purge_proven || return 1
     inodes=$(df -Pi -- "$RUN" 2>/dev/null | awk 'NR==2 && $4 ~ /^[0-9]+$/ {print $4}')
     # 0 free and 0 in all is a file system that counts no inodes (btrfs).
     if [ -n "$inodes" ] && [ "$inodes" -gt 0 ] && [ "$inodes" -lt "$(cat need-inodes)" ]; then
@@ -432,12 +435,31 @@ migrate() {
 
 # Caches are emptied after either outcome. One that refuses is noted: it must not keep the shop closed.
 purge() {
-    for entry in plan/purge/*.php; do
+    for entry in plan/purge/*.php plan/purge/*.sh; do
+        [ ! -e "$entry" ] || purge_one "$entry" || journal "note purge ${entry##*/} failed"
+    done
+}
+
+purge_one() {
+    limit=
+    command -v timeout >/dev/null && limit='timeout 60'
+    # shellcheck disable=SC2086  # two words or none
+    case $1 in
+        *.sh) job $limit sh <"$1" >step.out 2>>log ;;
+        *) job $limit "$PHP" -d display_errors=stderr <"$1" >step.out 2>>log ;;
+    esac
+}
+
+# A cache that cannot be emptied would show the old shop, or half of the new one: tried while the shop is open.
+purge_proven() {
+    for entry in plan/purge/*.php plan/purge/*.sh; do
         [ -e "$entry" ] || continue
-        limit=
-        command -v timeout >/dev/null && limit='timeout 60'
-        # shellcheck disable=SC2086  # two words or none
-        job $limit "$PHP" -d display_errors=stderr <"$entry" >step.out 2>>log || journal "note purge ${entry##*/} failed"
+        purge_one "$entry"
+        code=$?
+        case $entry in
+            *.php) helper purged "$code" || return 1 ;;
+            *) [ "$code" -eq 0 ] || { because "refused: a command of promote.purge in site.yml ended with $code"; return 1; } ;;
+        esac
     done
 }
 
@@ -515,7 +537,7 @@ finish() {
 # Old code is kept for one code rollback: that of the last promotion.
 prune() {
     for other in "$WORK"/runs/*; do
-        [ "$other" != "$RUN" ] && [ -e "$other/finished" ] && rm -rf -- "$other/old" "$other/new" "$other/stray"
+        [ "$other" != "$RUN" ] && [ -e "$other/finished" ] && rm -rf -- "$other/old" "$other/new" "$other/stray" "$other/refused"
     done
     rm -rf -- new
 }

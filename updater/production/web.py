@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import secrets
 import ssl
 import time
@@ -80,6 +81,34 @@ def read_web_php(host: Host, site: Site) -> WebPhp:
         file=told["file"],
         opcache=bool(told["opcache"]),
     )
+
+
+# Header → what its value says when a page came from a cache in front of the web server.
+_CACHED = {
+    "cf-cache-status": r"\bhit\b",
+    "x-cache": r"\bhit\b",
+    "x-cache-status": r"\bhit\b",
+    "x-proxy-cache": r"\bhit\b",
+    "x-fastcgi-cache": r"\bhit\b",
+    "x-nginx-cache": r"\bhit\b",
+    "x-litespeed-cache": r"\bhit\b",
+    "x-varnish": r"\d+ \d+",
+    "age": r"[1-9]",
+}
+
+
+def cache_in_front(site: Site) -> str:
+    """The header that says that the shop's first page came from a cache which its own code does not see; '' when none does.
+
+    Asked twice: the first request may be what fills it. CommandFailed when the shop does not answer.
+    """
+    with client(site) as http:
+        get(http, site.url, {"Cache-Control": "max-age=3600"})
+        headers = get(http, site.url, {"Cache-Control": "max-age=3600"}).headers
+    for name, says in _CACHED.items():
+        if re.search(says, headers.get(name, ""), re.IGNORECASE):
+            return f"{name}: {headers[name]}"
+    return ""
 
 
 @contextmanager

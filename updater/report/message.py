@@ -7,7 +7,7 @@ from pathlib import Path
 from updater.errors import ExitCode
 from updater.language import speak
 from updater.model import Status, Urgency
-from updater.report.record import RunRecord, public, tell
+from updater.report.record import RunRecord, callbacks_refused, public, tell
 from updater.report.terms import check_name
 
 _TOLD = 5  # reasons and checks named in a message; the report has them all
@@ -36,6 +36,14 @@ def message(record: RunRecord) -> tuple[Urgency, str, str]:
         lines += [f"{check_name(check.name, words)}: {check.detail}" for check in failed[:_TOLD]]
     if record.outcome is not None and record.outcome.reason:
         lines += ["", record.outcome.reason]
+    if record.outcome is not None and record.outcome.refused:
+        lines += [
+            "",
+            _("Requests refused while the shop was closed: {count}.").format(count=len(record.outcome.refused)),
+        ]
+    callbacks = callbacks_refused(record)
+    if callbacks:
+        lines += [_("Look whether these came again: {callbacks}").format(callbacks=", ".join(callbacks[:_TOLD]))]
     lines += ["", _("Run {run}").format(run=record.run)]
     # Last, because a message is read from its end at night: what to type.
     lines += [f"{why}:{_beside(command)}" if command else why for why, command in told.next]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +21,7 @@ from updater.model import (
     Language,
     Migration,
     Outcome,
+    Refused,
     Search,
     Verdict,
 )
@@ -229,6 +231,24 @@ def masked_recipient(address: str) -> str:
     """`anna@shop.example` → `a…@shop.example`: enough to see whether a mail went to the shop or to the customer."""
     local, at, domain = address.strip().rpartition("@")
     return f"{local[:1]}…{at}{domain}" if at else f"{address.strip()[:1]}…"
+
+
+_TOLD_IN_QUERY = re.compile(r"(wc-api|wc-ajax|rest_route|route|action|type|mode)=([\w./-]{1,60})")
+
+
+def shortened(refused: Refused) -> Refused:
+    """A refused request without what is personal: the network of its address, and of its query what names the receiver."""
+    path, mark, query = refused.path.partition("?")
+    told = "&".join(f"{name}={value}" for name, value in _TOLD_IN_QUERY.findall(query)) or "…"
+    separator = ":" if ":" in refused.address else "."
+    network = separator.join(refused.address.split(separator)[:3]) + f"{separator}…" if refused.address else ""
+    return dataclasses.replace(refused, path=f"{path}?{told}" if mark else path, address=network)
+
+
+def callbacks_refused(record: RunRecord) -> tuple[str, ...]:
+    """`POST /?wc-api=gateway`, each once: what has to come again after the shop was closed."""
+    refused = record.outcome.refused if record.outcome else ()
+    return tuple(dict.fromkeys(f"{it.method} {it.path}" for it in refused if it.callback))
 
 
 def public(value: T) -> T:

@@ -12,7 +12,7 @@ from updater.errors import ExitCode, UpdaterError
 from updater.report.html import render
 from updater.report.junit import junit
 from updater.report.markdown import markdown
-from updater.report.record import RunRecord, public
+from updater.report.record import RunRecord, callbacks_refused, public
 
 
 def write(record: RunRecord, folder: Path) -> Path:
@@ -118,6 +118,7 @@ def run_json(record: RunRecord, folder: Path | None = None) -> dict[str, Any]:
             "reason": outcome.reason,
             "closed": round(outcome.closed_seconds, 3),
             "refused": len(outcome.refused),
+            "callbacks_refused": list(callbacks_refused(record)),
         },
         "notes": list(record.notes),
         "error": record.error,
