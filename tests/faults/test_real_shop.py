@@ -169,6 +169,7 @@ def bench(shop: DemoShop, tmp_path: Path) -> Iterator[Bench]:
 def test_a_release_is_promoted_and_rolled_back_to_the_last_byte(bench: Bench) -> None:
     outcome = bench.promote(bench.passes)
     assert outcome.state == "promoted", outcome.reason
+    assert {(it.method, it.path) for it in outcome.refused} == {("GET", PRODUCT)}
     bench.assert_new()
     driver = cms.driver(bench.installation.cms)
     with host.connect(bench.site.server) as server:
