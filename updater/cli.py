@@ -12,7 +12,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -320,12 +320,23 @@ def reject(run: str, site: Path, reason: str, person: str | None, as_json: bool)
 
 @cli.command(short_help="Bring back the code before the last deploy.")
 @SITE
+@click.option(
+    "--discard-orders-since",
+    "discard_since",
+    metavar="TIME",
+    type=click.DateTime(["%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"]),
+    help="after a migration: restore the tables too and lose what came since TIME (UTC); the refusal names it",
+)
 @JSON
-def rollback(site: Path, as_json: bool) -> None:
-    """Bring back the code that the last promotion replaced (refused after a database migration)."""
+def rollback(site: Path, discard_since: datetime | None, as_json: bool) -> None:
+    """Bring back the code that the last promotion replaced.
+
+    After a database migration this is refused, and the orders that came since are shown and exported.
+    """
     loaded = _load(site)
+    discard = discard_since.replace(tzinfo=UTC) if discard_since else None
     with _telling(loaded), _journal(loaded) as journal, _progress() as progress:
-        record = pipeline.rollback(loaded, journal, progress)
+        record = pipeline.rollback(loaded, journal, progress, discard_since=discard)
     _show_end(record, loaded, as_json)
 
 

@@ -122,6 +122,7 @@ def describe(site: model.Site) -> list[tuple[str, str]]:
         ("stack", f"{site.stack.image or 'matched'}, {site.stack.memory} memory, {site.stack.cpus:g} CPUs"),
         *_describe_policy(site.policy),
         ("closed for", f"at most {_duration_text(timedelta(seconds=promote.max_closed))}, else a person is asked"),
+        ("tables kept", f"for {_duration_text(promote.keep_tables)} after a migration" if promote.keep_tables else ""),
         ("caches in front", f"{len(promote.purge)} command(s) empty them" if promote.purge else ""),
         ("restarter", "not waited for: nothing may start the watchdog again" if promote.without_restarter else ""),
         ("notify", f"{len(site.notify)} address(es)" if site.notify else ""),
@@ -851,6 +852,7 @@ class _Promote(_Section):
     deadline: _Seconds = _LEFT_OUT
     without_restarter: bool = _LEFT_OUT
     purge: list[_Entries] = _LEFT_OUT
+    keep_tables: Annotated[timedelta, PlainValidator(_duration)] = _LEFT_OUT
 
 
 def _not_twice(flows: list[_Flow]) -> list[_Flow]:
@@ -1153,6 +1155,9 @@ promote:
   #deadline: 10m
   # Close the shop also where cron was not seen to start the watchdog again, should the server kill it.
   #without_restarter: true
+  # Keep copies of the tables that a migration changes, until the next promotion and at most this long: they take their
+  # size in the database again, and `updater rollback --discard-orders-since` can restore them.
+  #keep_tables: 3d
   # Commands for the server that empty a page cache in front of it (CDN, Varnish); secrets as ${{NAME}}.
   #purge: ["curl -fsS -X PURGE http://127.0.0.1:6081/"]
 

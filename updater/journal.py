@@ -94,11 +94,12 @@ def new_run_id() -> str:
     return f"{now():%Y%m%d-%H%M%S}-{random.token_hex(2)}"
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Temporary file, fsync, rename, fsync of the folder: after a crash the file is whole, old or absent."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with temporary.open("wb") as stream:
+        temporary.chmod(mode)
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())

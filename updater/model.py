@@ -191,6 +191,8 @@ class PromoteSettings:
     """None: twice the rehearsed dump + migrate + restore, and at least 120 s."""
     without_restarter: bool = False
     """Close the shop also where cron was not seen to restart the watchdog."""
+    keep_tables: timedelta | None = None
+    """How long copies of migrated tables stay after a promotion, for `rollback --discard-orders-since`. None: not kept."""
     purge: tuple[str, ...] = field(default=(), repr=False)
     """Shell commands for the server that empty what caches pages in front of it; secrets in them are resolved."""
 

@@ -13,17 +13,18 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from updater import cms, culprit, edits, notify, policy, report, resources, samples, sources
+from updater import cms, culprit, edits, notify, orders, policy, report, resources, samples, sources
 from updater.checks import baseline, browser, evidence, live, logs, smoke, verdict
 from updater.checks.observation import Observation, Target
-from updater.cms.base import Driver
+from updater.cms.base import Driver, ShopState
 from updater.config import revision
 from updater.errors import (
     ApprovalRefused,
+    CommandFailed,
     CulpritUnknown,
     Drifted,
     ExitCode,
@@ -188,6 +189,7 @@ def _clone(this: Run) -> tuple[Snapshot, Layout]:
         driver = cms.driver(installation.cms)
         this.tell(cms=installation.cms)
         this.progress.say(f"found {installation.cms} {installation.version} in {site.docroot}")
+        transaction.forget_copies(server, site, installation)
         layout = driver.layout(server, installation)
         platform = probe.read_platform(server, site, installation)
         mirror, into = site.state / "mirror", this.folder / "snapshot"
@@ -617,6 +619,7 @@ def _approve_and_promote(this: Run, release: Release, judgement: Judgement, pers
             lasts=this.site.policy.expires,
         )
         this.tell(approval=approved.approval)
+        _remember_orders(this, server, driver, installation)
         try:
             with this.step("promote", run=this.id):
                 outcome = transaction.promote(
@@ -707,8 +710,12 @@ def _intact(release: Release) -> bool:
 # ------------------------------------------------------------------------------------------------- updater rollback
 
 
-def rollback(site: Site, journal: Journal, progress: Progress) -> RunRecord:
-    """Bring back the code that the last promotion replaced. Refused after a migration: orders may have come since."""
+def rollback(site: Site, journal: Journal, progress: Progress, *, discard_since: datetime | None = None) -> RunRecord:
+    """Bring back the code that the last promotion replaced.
+
+    After a migration the orders that came since are exported, and it is refused: only `discard_since`, a time that a
+    person typed and that is not after the closing of the shop, restores the tables too, where their copies were kept.
+    """
     promoted = [row for row in journal.runs() if row.state == PROMOTED]
     if not promoted:
         raise UpdaterError("nothing to roll back", cause="no run of this site was promoted", hint="`updater runs`")
@@ -717,6 +724,8 @@ def rollback(site: Site, journal: Journal, progress: Progress) -> RunRecord:
         with this.step("roll back", run=run_id), host.connect(site.server) as server:
             installation = cms.detect(server, site.docroot, probe.find_php(server, site), site.cms)
             driver = cms.driver(installation.cms)
+            migrated = this.record.migration is not None and this.record.migration.needed
+            came = _export_orders(this, server, driver, installation) if migrated else ""
             outcome = transaction.rollback(
                 server,
                 site,
@@ -725,10 +734,42 @@ def rollback(site: Site, journal: Journal, progress: Progress) -> RunRecord:
                 progress,
                 gate=driver.gate(installation),
                 purge=driver.purge(installation),
+                discard_since=discard_since,
+                came=came,
+                into=this.folder,
             )
         this.tell(outcome=outcome)
         this.end(ROLLED_BACK, ExitCode.DONE)
     return this.record
+
+
+ORDERS_BEFORE, ORDERS_SINCE = "orders-before", "orders-since.csv"
+
+
+def _remember_orders(this: Run, server: host.Host, driver: Driver, installation: Installation) -> None:
+    """The shop's orders before it is closed: what is not among them came since."""
+    try:
+        this.keep(ORDERS_BEFORE, driver.orders(server, installation, this.site.orders))
+    except CommandFailed as unknown:
+        this.note(f"orders could not be read before the deploy: {unknown.what}")
+
+
+def _export_orders(this: Run, server: host.Host, driver: Driver, installation: Installation) -> str:
+    """What came since the promotion, in words; the rows go to a file in the private folder of the run."""
+    try:
+        found = orders.since(
+            this.journal.output(this.id, ORDERS_BEFORE, ShopState),
+            driver.orders(server, installation, this.site.orders),
+        )
+    except UpdaterError as unknown:
+        return f"the orders that came since cannot be read: {unknown.what}"
+    if not found.count:
+        return found.told
+    path = this.folder / ORDERS_SINCE
+    write_atomically(path, orders.as_csv(found).encode(), mode=0o600)
+    return f"{found.told}; exported to {path}" + (
+        f" (the newest {len(found.rows)})" if len(found.rows) < found.count else ""
+    )
 
 
 # ----------------------------------------------------------------------------------------- updater recover and open

@@ -43,7 +43,16 @@ from updater.model import (
     Site,
     Status,
 )
-from updater.production.transaction import RESTARTER, Patience, open_shop, promote, recover, rollback, state
+from updater.production.transaction import (
+    RESTARTER,
+    Patience,
+    forget_copies,
+    open_shop,
+    promote,
+    recover,
+    rollback,
+    state,
+)
 from updater.shell import Completed
 
 IMAGE = "updater-test-transaction"
@@ -204,7 +213,8 @@ class Container:
         raise AssertionError("not used")
 
     def write(self, path: str, data: bytes, mode: int = 0o600) -> None:
-        raise AssertionError("not used")
+        assert mode == 0o600
+        self.run(["sh", "-c", 'umask 077; cat > "$1"', "sh", path], stdin=data)
 
     def stream(
         self, argv: Sequence[str], into: BinaryIO, *, stdin: BinaryIO | None = None, timeout: float = 3600.0
@@ -561,6 +571,105 @@ def test_the_file_that_a_gate_stands_in_for_must_be_there_and_its_kept_name_free
     with pytest.raises(PromotionRefused, match=r"\.kept-index\.php is there already"):
         dash_shop.promote(dash_shop.release())
     assert dash_shop.box.get() == (200, "shop 1.0 rows 2")
+
+
+# ------------------------------------------------------------------------------------ going back after a migration
+
+
+def test_tables_are_restored_only_when_a_person_names_since_when_everything_is_lost(
+    dash_shop: Shop, tmp_path: Path
+) -> None:
+    shop, box = dash_shop, dash_shop.box
+    tables = shop.tables()
+    shop.site = replace(shop.site, promote=replace(shop.site.promote, keep_tables=timedelta(days=3)))
+    approved = shop.release()
+    before = datetime.now(UTC).replace(second=0, microsecond=0)
+    assert shop.promote(approved).state == "promoted"
+    copies = "mariadb -N shop -e \"SHOW TABLES LIKE 'updater\\_%'\""
+    assert box.root(copies).split(), "what a restore needs is kept"
+    assert box.root("grep -rlF --exclude-dir=old 'ss\\word' /home/deploy/.updater || true") == ""
+    box.root("mariadb shop -e \"INSERT INTO shop_options (v) VALUES ('=an order')\"")
+    arguments = (box, shop.site, shop.installation, approved.release.run, Silent())
+
+    def go_back(since: datetime | None) -> Outcome:
+        return rollback(
+            *arguments,
+            gate=GATE,
+            purge=PURGE,
+            sh=shop.sh,
+            discard_since=since,
+            came="1 order came since",
+            into=tmp_path,
+        )
+
+    with pytest.raises(ApprovalRefused, match=r"1 order came since(.|\n)*--discard-orders-since '20"):
+        go_back(None)
+    with pytest.raises(ApprovalRefused, match="is lost too"):
+        go_back(datetime.now(UTC) + timedelta(minutes=1))
+    assert box.get() == (200, "shop 2.0 rows 4")
+    assert go_back(before).state == "rolled_back"
+    shop.assert_old(tables)
+    with tarfile.open(tmp_path / "discarded-rows.tar") as tar:
+        rows = tar.extractfile("since/shop_options.csv")
+        assert rows is not None
+        text = rows.read().decode()
+    assert "=an order" in text
+    assert "zero" not in text
+    assert (tmp_path / "discarded-rows.tar").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize(
+    ("tool", "pattern"), [("php", "' drain'"), ("php", "' since'"), ("mv", "'old/0001'"), ("php", "' restore'")]
+)
+def test_a_rollback_with_tables_that_is_killed_is_done_again_behind_the_gate(
+    dash_shop: Shop, tmp_path: Path, tool: str, pattern: str
+) -> None:
+    shop = dash_shop
+    tables = shop.tables()
+    shop.site = replace(shop.site, promote=replace(shop.site.promote, keep_tables=timedelta(days=3)))
+    approved, before = shop.release(), datetime.now(UTC).replace(second=0, microsecond=0)
+    assert shop.promote(approved).state == "promoted"
+    shop.trap(tool, pattern, KILL_MAIN)
+    outcome = rollback(
+        shop.box, shop.site, shop.installation, approved.release.run, Silent(), gate=GATE, sh=shop.sh, discard_since=before
+    )  # fmt: skip
+    assert shop.box.root("ls /home/deploy/sprung").strip(), "the trap was never reached"
+    assert outcome.state == "rolled_back"
+    # What could not be exported any more is kept in tables of ours.
+    shop.box.root(
+        'mariadb -N shop -e "SHOW TABLES LIKE \'updater\\_%\'" | while read t; do mariadb shop -e "DROP TABLE $t"; done'
+    )
+    shop.assert_old(tables)
+
+
+def test_kept_tables_go_with_the_next_promotion_or_their_age(dash_shop: Shop) -> None:
+    shop = dash_shop
+    kept = "mariadb -N shop -e \"SHOW TABLES LIKE 'updater\\_%'\" | wc -l"
+    shop.site = replace(shop.site, promote=replace(shop.site.promote, keep_tables=timedelta(days=3)))
+    first = shop.release()
+    assert shop.promote(first).state == "promoted"
+    assert int(shop.box.root(kept)) > 0
+    assert forget_copies(shop.box, shop.site, shop.installation, sh=shop.sh) == 0, "not old enough"
+    folder = f"/home/deploy/.updater/runs/{first.release.run}"
+    shop.box.root(f"touch -d '4 days ago' {folder}/finished")
+    assert forget_copies(shop.box, shop.site, shop.installation, sh=shop.sh) == 1
+    shop.assert_new()
+    # And by the next promotion, whatever it does to the database.
+    shop.box.root(
+        "tar -xf - -C /srv/shop; rm -rf /srv/shop/brand-new /srv/shop/lib/deep; chown -R deploy: /srv/shop",
+        tar_of(BEFORE),
+    )
+    shop.box.root("mariadb", ROWS_SQL.encode())
+    assert shop.promote(shop.release()).state == "promoted"
+    assert int(shop.box.root(kept)) > 0
+    shop.site = replace(shop.site, promote=replace(shop.site.promote, keep_tables=None))
+    shop.box.root(
+        "tar -xf - -C /srv/shop; rm -rf /srv/shop/brand-new /srv/shop/lib/deep; chown -R deploy: /srv/shop",
+        tar_of(BEFORE),
+    )
+    assert shop.promote(shop.release(steps=())).state == "promoted"
+    assert int(shop.box.root(kept)) == 0
 
 
 HALF = (

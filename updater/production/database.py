@@ -15,6 +15,9 @@ from updater.shell import Shell, run_php
 # Another shop's tables below our own prefix (`shop_` and `shop_old_`) repeat this many of our table names.
 _ANOTHER_SHOP = 8
 
+# What a promotion keeps of tables that it migrated (transaction.php): no part of any shop.
+_COPY = re.compile(r"updater_[0-9a-f]{8}_[0-9]+[cb]")
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
@@ -73,7 +76,7 @@ def read_schema(shell: Shell, installation: Installation, tables: Sequence[str])
 
 def own_tables(names: Iterable[str], prefix: str) -> tuple[str, ...]:
     """The site's tables: those with its prefix, without those of another shop whose prefix merely begins alike."""
-    own = sorted(name for name in names if name.startswith(prefix))
+    own = sorted(name for name in names if name.startswith(prefix) and not _COPY.fullmatch(name))
     nested = tuple(other_prefixes(own, prefix))
     return tuple(name for name in own if not name.startswith(nested)) if nested else tuple(own)
 

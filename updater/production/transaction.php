@@ -457,7 +457,56 @@ function verify_tables() {
 function drop_copies() {
     global $RUN;
     if (!is_file("$RUN/plan/database.json")) { return; } // ended before, and was killed while cleaning up
-    foreach (tables() as $it) { run('DROP TABLE IF EXISTS ' . name($it['copy']) . ', ' . name($it['bad'])); }
+    // What a rollback replaced and could not export stays.
+    $all = !is_file("$RUN/discard") || is_file("$RUN/since.json");
+    foreach (tables() as $it) { run('DROP TABLE IF EXISTS ' . name($it['copy']) . ($all ? ', ' . name($it['bad']) : '')); }
+}
+
+/** Copies that earlier promotions kept in this database: only the last one's can be of use. */
+function forget() {
+    global $RUN;
+    foreach (glob(dirname($RUN) . '/*/tables.json') as $file) {
+        $other = dirname($file);
+        if ($other === $RUN || !is_file("$other/finished") || file_get_contents("$other/plan/database.name") !== file_get_contents("$RUN/plan/database.name")) { continue; }
+        foreach (json_decode(file_get_contents($file), true) as $it) { run('DROP TABLE IF EXISTS ' . name($it['copy']) . ', ' . name($it['bad'])); }
+        @unlink("$other/dump.sql");
+        unlink($file);
+    }
+}
+
+/** Whether everything that a restore needs is there still and whole. */
+function copies() {
+    global $RUN;
+    foreach (tables() as $it) {
+        if ($it['mode'] === 'dump' ? !is_file("$RUN/dump.sql") : !table_there($it['copy']) || checksum($it['copy']) !== $it['checksum']) {
+            fail("the copy of the table {$it['table']} is no longer there");
+        }
+    }
+}
+
+/** Rows that are in the tables and not in their copies, by primary key, as since/<table>.csv: what a restore loses. */
+function since() {
+    global $RUN;
+    $found = array();
+    if (!is_dir("$RUN/since")) { mkdir("$RUN/since", 0700); }
+    foreach (tables() as $it) {
+        if ($it['mode'] !== 'copy' || !table_there($it['table']) || !table_there($it['copy'])) { continue; }
+        $on = array();
+        foreach (rows('SHOW KEYS FROM ' . name($it['table']) . " WHERE Key_name = 'PRIMARY'") as $key) {
+            $on[] = 'now.' . name($key['Column_name']) . ' = kept.' . name($key['Column_name']);
+            $first = 'kept.' . name($key['Column_name']);
+        }
+        if (!$on) { continue; }
+        $rows = rows('SELECT now.* FROM ' . name($it['table']) . ' now LEFT JOIN ' . name($it['copy']) . ' kept ON ' . implode(' AND ', $on) . " WHERE $first IS NULL");
+        if (!$rows) { continue; }
+        $file = fopen("$RUN/since/" . preg_replace('/[^A-Za-z0-9_]/', '-', $it['table']) . '.csv', 'w');
+        foreach (array_merge(array(array_keys($rows[0])), $rows) as $row) {
+            if (fputcsv($file, array_map('strval', array_values($row)), ',', '"', '') === false) { fail('what came since cannot be written'); }
+        }
+        fclose($file);
+        $found[$it['table']] = count($rows);
+    }
+    keep('since.json', json_encode((object) $found));
 }
 
 /** The contract of a migration step: exit 0, and an answer between the frame's lines (or as the last line) that is no error. */
@@ -555,6 +604,7 @@ function get($name, $address, $token, &$why) {
 
 $verbs = array('preflight' => 'preflight', 'stage' => 'stage', 'carry' => 'carry', 'verify' => 'verify', 'drain' => 'drain',
     'kill-threads' => 'kill_threads', 'copy' => 'copy_tables', 'restore' => 'restore', 'verify-tables' => 'verify_tables',
-    'drop-copies' => 'drop_copies', 'answer' => 'read_answer', 'purged' => 'read_purge', 'opcache' => 'opcache');
+    'drop-copies' => 'drop_copies', 'answer' => 'read_answer', 'purged' => 'read_purge',
+    'forget' => 'forget', 'copies' => 'copies', 'since' => 'since', 'opcache' => 'opcache');
 if (!isset($verbs[$argv[2]])) { fail("no such verb: {$argv[2]}"); }
 call_user_func_array($verbs[$argv[2]], array_slice($argv, 3));

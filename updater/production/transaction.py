@@ -176,17 +176,7 @@ def plan_files(
         "restarter": str(restarter).encode(),
         "onetime": secrets.token_hex(8).encode(),
         "database.name": _bytes(database.name),
-        "database.json": json.dumps(
-            {
-                "host": database.host,
-                "user": database.user,
-                "password": database.password,
-                "name": database.name,
-                "port": database.port,
-                "socket": database.socket,
-            }
-        ).encode(),
-        "my.cnf": client_settings(installation).encode(),
+        **_credentials(installation),
         "plan.json": json.dumps(
             {
                 "docroot": _b64(installation.docroot.rstrip("/")),
@@ -211,8 +201,20 @@ def plan_files(
     files |= _purges(site, purge)
     if migration.needed:
         files["migration"] = b""
+        if site.promote.keep_tables:
+            files["keep"] = b""
         files |= _steps("migrate", migration.steps)
     return files
+
+
+def _credentials(installation: Installation) -> dict[str, bytes]:
+    """The shop's own, for PHP and for the database's tools; on the server only while they are needed."""
+    database = installation.database
+    words = ("host", "user", "password", "name", "port", "socket")
+    return {
+        "database.json": json.dumps({word: getattr(database, word) for word in words}).encode(),
+        "my.cnf": client_settings(installation).encode(),
+    }
 
 
 def gate_files(gate: Gate, run: str, token: str) -> dict[str, bytes]:
@@ -506,13 +508,17 @@ def rollback(
     *,
     gate: Gate,
     purge: Sequence[MigrationStep] = (),
+    discard_since: datetime | None = None,
+    came: str = "",
+    into: Path | None = None,
     sh: Sequence[str] = ("sh",),
     reconnect: Reconnect = connect,
 ) -> Outcome:
-    """Bring back the code of before a promoted run: code only, and only when that run migrated nothing.
+    """Bring back the code of before a promoted run; the tables too only when that run migrated and kept their copies, and
+    `discard_since` is not after its closing. Rows that are lost then go to `into` as discarded-rows.tar, which is private.
 
-    Raises ApprovalRefused with what to do when it migrated or its old code is gone, Drifted when the code was changed
-    since, SiteLocked, StateUnknown.
+    Raises ApprovalRefused with what to do when it migrated (`came` says what would be lost) or its old code is gone,
+    Drifted when the code was changed since, SiteLocked, StateUnknown.
     """
     limit = deadline(site.promote, 0)
     with _Server(remote, site, sh, reconnect, limit + Patience().lost) as server:
@@ -523,10 +529,17 @@ def rollback(
             )
         # Nobody passes this gate: the token is thrown away here.
         files = gate_files(gate, run, secrets.token_urlsafe(32)) | _purges(site, purge)
+        words = ["rollback"]
+        if server.holds(f"{folder}/plan/migration"):
+            _refuse_discarding(server, folder, run, discard_since, came)
+            files |= _credentials(installation)
+            words.append("discard")
         server.upload(folder, files, None)
-        server.start(folder, "rollback")
+        server.start(folder, *words)
         report = server.wait(folder, lambda it: bool(it.finished), progress, limit + Patience().after_deadline)
         refused = server.refused(folder)
+        if len(words) > 1 and into is not None:
+            server.fetch_discarded(folder, into)
     return Outcome(
         state=report.finished,
         closed_seconds=_seconds(report),
@@ -534,6 +547,53 @@ def rollback(
         refused=refused,
         recover=server.help(folder),
     )
+
+
+def _refuse_discarding(server: _Server, folder: str, run: str, since: datetime | None, came: str) -> None:
+    """After a migration nothing is lost that a person did not name by its time."""
+    closed = server.closed_at(folder)
+    what = f"the database migrated with run {run}: going back loses what came since {closed:%Y-%m-%d %H:%M} UTC"
+    if not server.holds(f"{folder}/tables.json"):
+        raise ApprovalRefused(
+            what,
+            where=server.where,
+            cause=came,
+            hint="update forward with `updater run`, or restore a backup by hand; `promote.keep_tables` in site.yml keeps what "
+            "a restore needs, from the next promotion on",
+        )
+    if since is None or since > closed:
+        raise ApprovalRefused(
+            what,
+            where=server.where,
+            cause=came
+            + ("" if since is None else f"; {since:%Y-%m-%d %H:%M} UTC is after that: what came before it is lost too"),
+            hint=f"update forward with `updater run`; or lose it: updater rollback {server.site.config.name} "
+            f"--discard-orders-since '{closed:%Y-%m-%d %H:%M}'",
+        )
+
+
+def forget_copies(remote: Remote, site: Site, installation: Installation, *, sh: Sequence[str] = ("sh",)) -> int:
+    """Drop copies of tables that were kept longer than `promote.keep_tables` says. Returns of how many promotions."""
+    server = _Server(remote, site, sh)
+    kept = site.promote.keep_tables
+    minutes = int(kept.total_seconds() // 60) if kept else 0
+    script = (
+        'find "$1/runs" -mindepth 2 -maxdepth 2 -name finished -mmin "+$2" 2>/dev/null | while IFS= read -r file; do '
+        '[ ! -e "${file%/*}/tables.json" ] || printf "%s\\n" "${file%/*}"; done'
+    )
+    found = remote.run(["sh", "-c", script, "sh", server.work, str(minutes)]).text.splitlines()
+    for folder in found:
+        for name, content in _credentials(installation).items():
+            remote.write(f"{folder}/plan/{name}", content)
+        done = server.shell(folder, "forget", timeout=120)
+        if done.exit_code != 0:
+            raise CommandFailed(
+                "copies of tables that were kept after a promotion cannot be dropped",
+                where=server.where,
+                cause=redact((done.text + done.stderr).strip()[-500:]),
+                hint="drop the tables named updater_… by hand",
+            )
+    return len(found)
 
 
 # ------------------------------------------------------------------------------------------------ talking to it
@@ -605,6 +665,24 @@ class _Server:
     def exists(self, folder: str) -> bool:
         return self.remote.run(["test", "-d", folder], check=False).exit_code == 0
 
+    def holds(self, path: str) -> bool:
+        return self.remote.run(["test", "-e", path], check=False).exit_code == 0
+
+    def closed_at(self, folder: str) -> datetime:
+        """When that run closed the shop, to the minute before. CommandFailed when it never did."""
+        report = parse_report(self.shell(folder, "report").text)
+        if report.closed is None:
+            raise CommandFailed("the run never closed the shop", where=self.where, cause=folder)
+        return datetime.fromtimestamp(report.closed, UTC).replace(second=0, microsecond=0)
+
+    def fetch_discarded(self, folder: str, into: Path) -> None:
+        """Rows that the restore lost, exported while the shop was closed: a tar of CSV files; gone from the server then."""
+        packed = self.remote.run(["sh", "-c", 'cd -- "$1" && tar -cf - since since.json', "sh", folder], timeout=600)
+        path = into / "discarded-rows.tar"
+        path.touch(mode=0o600)
+        path.write_bytes(packed.stdout)
+        self.remote.run(["rm", "-rf", "--", f"{folder}/since"])
+
     def prepare(self, run: str) -> str:
         """An empty run folder. One that a run already began in is never reused; that of a try which was undone is put aside."""
         folder = self.folder(run)
@@ -638,10 +716,10 @@ class _Server:
             [*self.sh, f"{folder}/transaction.sh", *words], stdin=stdin, timeout=timeout, check=False
         )
 
-    def start(self, folder: str, verb: str) -> None:
+    def start(self, folder: str, verb: str, *words: str) -> None:
         """Start it there. StateUnknown when the server is out of reach: it may have begun, and then undoes itself."""
         try:
-            done = self.asked(lambda: self.shell(folder, verb, timeout=120), self._lost)
+            done = self.asked(lambda: self.shell(folder, verb, *words, timeout=120), self._lost)
         except _OUT_OF_REACH as lost:
             raise self._unseen(folder, str(lost)) from lost
         if done.exit_code == 0:

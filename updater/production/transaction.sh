@@ -11,7 +11,8 @@
 #   watch     the watchdog; also what the crontab line calls
 #   recover   finish or undo what a dead run left, now; twice is the same as once
 #   open      emergency: remove the gate and restore the crontab, whatever else is wrong
-#   rollback  bring back the code of before, after opening (nothing migrated)
+#   rollback  bring back the code of before, after opening (nothing migrated); `rollback discard` the tables too
+#   forget    drop the copies of tables that were kept for that
 #   report    the run's state, for the other half
 #
 # Who may act holds flock on actor.lock: a free lock means that the actor is gone (a pid or boot id proves nothing).
@@ -481,6 +482,8 @@ step() {
 # Everything below is idempotent: it may be killed anywhere and is then run again.
 undo() {
     stop_jobs || return 1
+    # A rollback that died before its gate stood must not swap in an open shop.
+    if [ -e going-back ] && ! did reverted; then gate_put || return 1; fi
     if begun migrated && ! did restored; then helper kill-threads || return 1; fi
     if begun swapped && ! did reverted; then
         journal 'begin reverted'
@@ -519,11 +522,13 @@ finish() {
     journal 'begin opened'
     if begun closed && ! did opened; then purge; fi
     gate_remove || return 1
-    if begun dumped; then helper drop-copies || return 1; fi
+    if begun dumped && ! kept "$1"; then helper drop-copies || return 1; fi
+    [ "$1" != promoted ] || helper forget || journal 'note copies of an earlier promotion could not be dropped'
     # One-time PHP files have names that nobody else could have made.
     find "$DOCROOT" -maxdepth 1 -name "updater-$(cat plan/onetime)-*.php" -exec rm -f -- {} \;
     crontab_restore || { because 'the crontab cannot be restored'; return 1; }
-    rm -rf -- reserve plan/my.cnf plan/database.json plan/migrate plan/purge dump.sql dump-tables upload archive.tar step.out
+    kept "$1" || rm -rf -- dump.sql dump-tables
+    rm -rf -- reserve plan/my.cnf plan/database.json plan/migrate plan/purge upload archive.tar step.out going-back
     if [ "$1" = promoted ]; then
         prune
     else
@@ -533,6 +538,9 @@ finish() {
     printf '%s\n' "$1" >finished.tmp && flush finished.tmp && mv finished.tmp finished && flush "$RUN"
     unlock
 }
+
+# Copies of tables stay for a rollback that discards what came since, where the plan asks for it.
+kept() { [ "$1" = promoted ] && [ -e plan/keep ] && begun dumped; }
 
 # Old code is kept for one code rollback: that of the last promotion.
 prune() {
@@ -670,21 +678,29 @@ rollback() {
         return 0
     fi
     [ "$(cat finished 2>/dev/null)" = promoted ] || { echo 'this run was not promoted'; exit 2; }
-    [ ! -e plan/migration ] || { echo 'this run migrated the database'; exit 2; }
+    [ ! -e plan/migration ] || [ "${1:-}" = discard ] || { echo 'this run migrated the database'; exit 2; }
     [ -n "$(find old -mindepth 1 -maxdepth 1 2>/dev/null)" ] || grep -q create kind/* 2>/dev/null ||
         { echo 'the old code is no longer there'; exit 2; }
     lock || { echo locked; cat "$WORK/lock/owner" 2>/dev/null; exit 6; }
     become_actor || exit 1
-    helper verify new || { cat reason; unlock; exit 1; }
+    if [ -e plan/migration ]; then
+        { [ -e tables.json ] && helper copies; } || { echo 'the copies of the tables are no longer there'; unlock; exit 2; }
+    fi
+    helper verify new || { cat latest; unlock; exit 1; }
     [ -e journal.promoted ] || mv journal journal.promoted
     mkdir -p new
     echo old >decision.old
-    rm -f journal decided reason closed-at opened-at crontab.saved crontab.none crontab.ours crontab.unusable restarter-seen
+    rm -f since.json discard journal decided reason closed-at opened-at crontab.saved crontab.none crontab.ours crontab.unusable restarter-seen
     echo $(($(now) + $(text deadline))) >deadline
     printf 'rolled back by hand\n' >reason
     # What a watchdog finds from here on says: go back.
     decide old
     journal 'begin closed' && journal 'begin swapped' || exit 1
+    if [ -e plan/migration ]; then
+        : >discard
+        journal 'begin dumped' && journal 'begin migrated' || exit 1
+    fi
+    : >going-back
     crontab_save
     stamp >closed-at
     # Until here it was promoted, whatever died; from here on it is to be undone.
@@ -701,7 +717,19 @@ go_back() {
     printf %s "$$" >actor.pid
     crontab_install held
     gate_put && sleep 1
+    if [ -e discard ]; then
+        helper drain "$(text drain)" || journal 'note visitors were still connected: they are cut off'
+        helper since || journal 'note what came since could not be exported: it stays in tables named updater_…b'
+    fi
     settle
+}
+
+# Credentials were uploaded for this, and go again.
+forget() {
+    helper drop-copies && rm -rf -- dump.sql dump-tables tables.json
+    rc=$?
+    rm -f plan/my.cnf plan/database.json
+    return "$rc"
 }
 
 report() {
@@ -721,7 +749,8 @@ case ${1:-} in
     reject) cause "$(cat)"; decide old; echo "$DECISION" ;;
     recover) recover "${2:-}" ;;
     open) open_now ;;
-    rollback) rollback ;;
+    rollback) rollback "${2:-}" ;;
+    forget) forget ;;
     go-back) go_back ;;
     report) report "${2:-}" ;;
     *) sed -n 's/^#   //p' "$0"; exit 2 ;;
