@@ -781,6 +781,46 @@ def test_whom_the_gate_refused_is_told_callbacks_first_and_nothing_of_it_is_serv
     dash_shop.assert_new(rows=2)
 
 
+def test_no_secret_is_in_an_argument_list_and_the_token_is_dead_afterwards(dash_shop: Shop) -> None:
+    box, seen = dash_shop.box, "/tmp/argument-lists"
+    watching = f"rm -f {seen} /tmp/enough; while [ ! -e /tmp/enough ]; do cat /proc/[0-9]*/cmdline 2>/dev/null >>{seen}; sleep 0.02; done"
+    watcher = subprocess.Popen(["docker", "exec", box.name, "sh", "-c", watching])
+    tokens: list[str] = []
+
+    def check(cookie: tuple[str, str]) -> tuple[Check, ...]:
+        tokens.append(cookie[1])
+        # Not by curl: its argument list would be the test's own.
+        return (Check("home", "production", Status.PASSED, "not looked at"),)
+
+    approved = dash_shop.release()
+    try:
+        assert dash_shop.promote(approved, check).state == "promoted"
+    finally:
+        box.root("touch /tmp/enough")
+        watcher.wait()
+    (token,) = tokens
+    assert len(token) * 6 >= 128
+    assert box.root(f"grep -c 'transaction.php' {seen}").strip() != "0", "the promotion was watched"
+    assert box.root("grep -rlF -f - /home/deploy/.updater /srv/shop || true", token.encode()) == "", (
+        "only its hash was there"
+    )
+    for secret in (PASSWORD, token):
+        assert box.root(f"grep -cF -f - {seen} || true", secret.encode()).strip() == "0"
+    # The same gate over the same opcache, which never looks at files again: the first run's cookie is refused.
+    dash_shop.box.root("mariadb", ROWS_SQL.encode())
+
+    def stale(_: tuple[str, str]) -> tuple[Check, ...]:
+        assert box.get(cookie=f"pass={token}")[0] == 503
+        return ()
+
+    box.root(
+        "tar -xf - -C /srv/shop; rm -rf /srv/shop/brand-new /srv/shop/lib/deep; chown -R deploy: /srv/shop",
+        tar_of(BEFORE),
+    )
+    assert dash_shop.promote(dash_shop.release(), stale).state == "rolled_back"
+    dash_shop.assert_clean()
+
+
 def test_what_could_go_wrong_in_the_closed_shop_is_refused_before_it_is_closed(dash_shop: Shop) -> None:
     tables = dash_shop.tables()
 
