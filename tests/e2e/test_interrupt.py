@@ -51,6 +51,8 @@ def test_ctrl_c_leaves_production_whole_and_nothing_behind(step: str, folder: Pa
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        # Whoever starts these tests in the background of a shell without job control bequeaths them an ignored Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stderr is not None
     said = []

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
+import imagecodecs
+import numpy
 import pytest
 from tiny_shop import HOST, TinyShop, serve
 
@@ -32,6 +39,53 @@ def test_four_captures_of_a_moving_page_are_the_same_bytes(viewport):
     assert captures[0].width == viewport.width
     assert captures[0].height > 3000
     assert "/deep.svg" in shop.asked
+
+
+@contextmanager
+def served(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield server.server_address[1]
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+class Gallery(BaseHTTPRequestHandler):
+    """A product's page with its large picture, and a cart that offers both of its files."""
+
+    PAGES: ClassVar = {
+        "/product": b"<img src=/900.png><a id=cart href=/cart>cart</a>",
+        "/cart": b"<img class=thumbnail src=/150.png srcset='/150.png 150w, /900.png 900w' sizes=150px>",
+    }
+
+    def do_GET(self) -> None:
+        width = int(self.path[1:-4]) if self.path.endswith(".png") else 0
+        body = imagecodecs.png_encode(numpy.zeros((width, width, 3), "u1")) if width else self.PAGES.get(self.path, b"")
+        self.send_response(200)
+        self.send_header("Content-Type", "image/png" if width else "text/html")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "max-age=3600")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None: ...  # noqa: A002 - the base class names it so
+
+
+def test_which_file_of_a_thumbnail_is_shown_does_not_depend_on_what_was_seen_before():
+    """Chromium takes a larger file of a `srcset` that it still has in memory, and its garbage collector decides whether it has."""
+    with (
+        served(Gallery) as port,
+        Browser({HOST: "127.0.0.1"}) as browser,
+        browser.tab(DESKTOP) as tab,
+    ):
+        tab.open(f"http://{HOST}:{port}/product")
+        tab.page.click("#cart")
+        tab.page.wait_for_selector(".thumbnail")
+        tab.settle()
+        shown = tab.page.locator(".thumbnail").evaluate("image => image.currentSrc")
+    assert shown.endswith("/150.png")
 
 
 def test_a_page_that_never_settles_is_photographed_and_said_to_be_moving():

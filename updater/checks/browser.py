@@ -215,6 +215,10 @@ class Tab:
         self._failed: list[str] = []
         self._in_flight: set[Request] = set()
         self._cdp: CDPSession = page.context.new_cdp_session(page)
+        # Chromium prefers a larger file of a `srcset` that it still has in memory, and its garbage collector decides whether it has.
+        # Without the cache, memory is emptied at each new document: the same page is the same picture under any load.
+        self._cdp.send("Network.enable")
+        self._cdp.send("Network.setCacheDisabled", {"cacheDisabled": True})
         page.on("console", self._on_console)
         page.on("pageerror", self._on_exception)
         page.on("request", self._on_request)

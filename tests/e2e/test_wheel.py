@@ -1,4 +1,4 @@
-"""The wheel, installed where no checkout is near: the commands start, and what they read at run time came along."""
+"""The wheel, installed where no checkout is near: it plays the whole demo there, as `make demo` does in a checkout."""
 
 from __future__ import annotations
 
@@ -17,13 +17,18 @@ DATA = ("stacks", "smoke_tests", "demo")
 
 
 def run(*command: str | Path, folder: Path) -> str:
-    """stdout of a command that ended 0, in `folder`, with nothing of this checkout in its environment."""
+    """stdout of a command that ended 0."""
+    return told(*command, folder=folder).stdout
+
+
+def told(*command: str | Path, folder: Path, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    """A command that ended 0, in `folder`, with nothing of this checkout in its environment."""
     environ = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
     ended = subprocess.run(
-        command, cwd=folder, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300
+        command, cwd=folder, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout
     )
     assert ended.returncode == 0, f"{command}\n{ended.stdout}\n{ended.stderr}"
-    return ended.stdout
+    return ended
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +101,28 @@ def test_the_installed_program_finds_its_own_folders_and_not_the_checkouts(insta
         assert path.is_relative_to(installed.parent)
         assert path.name == name
         assert any(path.iterdir())
+
+
+@pytest.mark.timeout(1200)
+def test_the_installed_program_plays_the_demo(installed: Path, tmp_path: Path) -> None:
+    said = told(installed / "updater", "demo", folder=tmp_path, timeout=1100).stderr
+    assert "promoted:" in said
+    assert "rejected:" in said
+    assert "production is byte for byte what it was" in said
+    assert said.rstrip().endswith("Good updates deployed, broken ones held back.")
+    records = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("demo-run/.updater/runs/*/run.json"))]
+    assert [record["state"] for record in records] == ["promoted", "rejected"]
+    deployed, rejected = records
+    assert {update["slug"]: update["outcome"] for update in deployed["updates"]} == {
+        "wordpress": "promoted",
+        "akismet": "promoted",
+        "demo-gallery": "promoted",
+        "demo-shop": "held",
+    }
+    assert "Place order" in next(it["reason"] for it in deployed["updates"] if it["slug"] == "demo-shop")
+    failed = {check["name"] for check in rejected["checks"] if check["verdict"] == "failed"}
+    assert "smoke tests" in failed
+    assert "smoke tests" in (tmp_path / "demo-run/.updater/runs" / rejected["run"] / "report.html").read_text()
 
 
 def test_the_text_files_beside_modules_came_along(installed: Path, tmp_path: Path) -> None:
