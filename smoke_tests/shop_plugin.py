@@ -26,9 +26,6 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from updater.checks.browser import Browser, Capture, Tab
 from updater.model import Viewport
 
-PATIENCE = 20.0
-"""Seconds that a customer waits for a click to do something."""
-
 
 @dataclass(frozen=True)
 class Flow:
@@ -56,6 +53,10 @@ class Job:
     discover: bool
     viewports: Sequence[Viewport]
     masks: Sequence[Mapping[str, str]]
+    patience: float
+    """Seconds that a customer waits for a click to do something."""
+    fault: str
+    """A script laid over every page, to see whether the checks notice it; '' in every pass that counts."""
     out: Path
 
     @classmethod
@@ -80,7 +81,9 @@ class Session:
     def browser(self) -> Browser:
         if self._browser is None:
             job = self.job
-            self._browser = Browser(job.hosts, trust_any_certificate=job.trust_any_certificate, cookie=job.cookie)
+            self._browser = Browser(
+                job.hosts, trust_any_certificate=job.trust_any_certificate, cookie=job.cookie, fault=job.fault
+            )
         return self._browser
 
     def close(self) -> None:
@@ -113,6 +116,7 @@ class Shop:
         self.url = session.job.url
         self.read_only = session.job.read_only
         """Production: look, and stop before anything is placed, sent or logged in to."""
+        self.patience = session.job.patience
         self._session = session
         self._close = tuple(flow.close) if flow else ()
         self._selectors = dict(flow.selectors) if flow else {}
@@ -137,7 +141,7 @@ class Shop:
         for selector in self._close:
             popup = self.page.locator(selector)
             if popup.count() and popup.first.is_visible():
-                popup.first.click(timeout=PATIENCE * 1000)
+                popup.first.click(timeout=self.patience * 1000)
 
     def selector(self, name: str, default: str) -> str:
         """The CSS selector of that name: site.yml's `flows[].selectors`, else the default."""
@@ -157,20 +161,20 @@ class Shop:
     def click(self, where: Locator, called: str, *, then: str, expect: str) -> None:
         """Click what the customer sees as `called`, then wait for the selector `then` (`expect` names it for people)."""
         try:
-            where.click(timeout=PATIENCE * 1000)
+            where.click(timeout=self.patience * 1000)
         except PlaywrightError as error:
             self.fail(f"“{called}” cannot be clicked", error)
         try:
-            self.page.locator(then).first.wait_for(state="visible", timeout=PATIENCE * 1000)
+            self.page.locator(then).first.wait_for(state="visible", timeout=self.patience * 1000)
         except PlaywrightTimeout:
-            self.fail(f"Clicking “{called}” did nothing for {PATIENCE:.0f} s: no {expect}")
+            self.fail(f"Clicking “{called}” did nothing for {self.patience:.0f} s: no {expect}")
         self.close_popups()
 
     def see(self, name: str, default: str, called: str) -> Locator:
         """Wait until `called` is there and visible."""
         found = self.find(name, default)
         try:
-            found.wait_for(state="visible", timeout=PATIENCE * 1000)
+            found.wait_for(state="visible", timeout=self.patience * 1000)
         except PlaywrightTimeout:
             self.fail(f"The page “{self.page.title()}” ({urlsplit(self.page.url).path}) shows no {called}")
         return found
@@ -184,11 +188,11 @@ class Shop:
         kind = field_.evaluate("e => e.tagName === 'SELECT' ? 'select' : (e.type || '')")
         try:
             if kind == "select":
-                field_.select_option(value, timeout=PATIENCE * 1000)
+                field_.select_option(value, timeout=self.patience * 1000)
             elif kind in {"checkbox", "radio"}:
-                field_.set_checked(value.lower() not in {"", "0", "no", "false"}, timeout=PATIENCE * 1000)
+                field_.set_checked(value.lower() not in {"", "0", "no", "false"}, timeout=self.patience * 1000)
             else:
-                field_.fill(value, timeout=PATIENCE * 1000)
+                field_.fill(value, timeout=self.patience * 1000)
                 field_.blur()
         except PlaywrightError as error:
             self.fail(f"The field {selector} cannot be filled in with “{value}”", error)
@@ -197,9 +201,9 @@ class Shop:
     def quiet(self) -> None:
         """Wait until the shop has finished what the last input set off: its requests ended and no block lies over the form."""
         try:
-            self.page.evaluate(_QUIET, PATIENCE * 1000)
+            self.page.evaluate(_QUIET, self.patience * 1000)
         except PlaywrightError as error:
-            self.fail(f"The page “{self.page.title()}” was still loading after {PATIENCE:.0f} s", error)
+            self.fail(f"The page “{self.page.title()}” was still loading after {self.patience:.0f} s", error)
 
     def fail(self, message: str, error: PlaywrightError | None = None) -> None:
         """End the test with `message`, the shop's own error notice and what the browser reported."""

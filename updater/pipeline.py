@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from updater import cms, culprit, edits, notify, orders, policy, report, resources, samples, sources
-from updater.checks import baseline, browser, evidence, live, logs, smoke, verdict
+from updater.checks import baseline, browser, detector, evidence, live, logs, smoke, verdict
 from updater.checks.observation import Observation, Target
 from updater.cms.base import Driver, ShopState
 from updater.config import revision
@@ -245,13 +245,25 @@ def _know_the_ground(
     before = _look(this, driver, layout, shop, evidence.BEFORE, like=production)
     shop.restore("clean")
     noise = _look(this, driver, layout, shop, evidence.NOISE, like=before)
+    sighted = _check_the_checks(this, layout, shop, before, noise)
     shop.restore("clean")
     with this.step("update"):
         shop.step("update")
         visits = rehearse.measure_noise(shop, driver, layout, this.progress)
     approved_look = baseline.compare(before, _baselines(site), site.thresholds, this.folder / "drift", home)
-    checks = (live.fidelity(production, before), *approved_look)
+    checks = (live.fidelity(production, before), sighted, *approved_look)
     return Ground(driver, layout, snapshot, shop, before, noise, visits, checks)
+
+
+def _check_the_checks(
+    this: Run, layout: Layout, shop: stack.StackHandle, before: Observation, noise: Observation
+) -> Check:
+    """A fault that we know, laid over this very shop: a detector that does not see it would see nothing after the update."""
+    with this.step("look: known fault"):
+        shop.step(detector.NAME)
+        site, folder = this.site, this.folder / "known fault"
+        seen = detector.observe(_staging(site, shop.stack), site, _suite(layout), folder, this.progress, like=before)
+        return detector.check(before, noise, seen, site.thresholds, folder / "pictures", this.folder)
 
 
 def _prove(this: Run, ground: Ground, plan: Plan) -> Proven:

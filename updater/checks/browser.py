@@ -404,6 +404,7 @@ def _deaf(chromium: Path, folder: Path) -> Path:
 class Browser:
     """A running Chromium for one shop; use it in a `with` block. Every name but `hosts` leads nowhere.
 
+    `fault`: a script that runs in every page before its own (detector.py).
     BrowserFailed when it does not start.
     """
 
@@ -414,10 +415,12 @@ class Browser:
         trust_any_certificate: bool = False,
         cookie: tuple[str, str] | None = None,
         chromium: Path | None = None,
+        fault: str = "",
     ) -> None:
         self.hosts = frozenset(ascii_host(host) for host in hosts)
         self._trust = trust_any_certificate
         self._cookie = cookie
+        self._fault = fault
         path = chromium or find_chromium()
         self._playwright = sync_playwright().start()
         self._home = tempfile.TemporaryDirectory(prefix="updater-browser-")
@@ -475,6 +478,8 @@ class Browser:
             service_workers="block",
         )
         context.add_init_script(_HOLD_STILL)
+        if self._fault:
+            context.add_init_script(self._fault)
         if self._cookie:
             name, value = self._cookie
             context.add_cookies(

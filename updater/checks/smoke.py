@@ -28,6 +28,8 @@ from updater.cms.base import ShopState
 from updater.log import Progress
 from updater.model import Site
 
+PATIENCE = 20.0
+"""Seconds that a customer waits for a click to do something."""
 TIME_LIMIT = 900.0
 """Seconds for one pass. A pass that takes longer is killed and is never a success."""
 DID_NOT_RUN = 5
@@ -46,24 +48,27 @@ def observe(
     like: Observation | None = None,
     pictures: bool = True,
     hurried: bool = False,
+    patience: float = PATIENCE,
+    fault: str = "",
     time_limit: float = TIME_LIMIT,
 ) -> Observation:
     """Walk through the shop as `suite` (smoke_tests/<cms>) and the client's own tests say; everything seen lands in `out`.
 
     `state` and `errors` are asked before and after. `like`: visit the pages and the product that this observation visited,
     so that a link which the update removed is missed and not overlooked. `hurried`: end at the first test that fails; a pass
-    without a failure is the same either way. A failing shop is a result and no exception;
+    without a failure is the same either way. `fault`: a script laid over every page (detector.py). A failing shop is a result and no exception;
     BrowserFailed when there is no Chromium.
     """
     out.mkdir(parents=True, exist_ok=True)
     chromium = find_chromium()
     state_before = state() if state else ShopState()
     begun = time.monotonic()
+    job_file = {**_job(target, site, out, like, pictures), "patience": patience, "fault": fault}
     with tempfile.TemporaryDirectory(prefix="updater-smoke-") as home:
         # The job holds the cookie that passes production's gate: it lives outside `out`, which becomes an artefact.
         job = Path(home, "job.json")
         job.touch(mode=0o600)
-        job.write_text(json.dumps(_job(target, site, out, like, pictures), ensure_ascii=False), encoding="utf-8")
+        job.write_text(json.dumps(job_file, ensure_ascii=False), encoding="utf-8")
         environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": home,
