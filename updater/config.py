@@ -846,11 +846,17 @@ class _Policy(_Section):
     accept_nearest_stack: bool = _LEFT_OUT
 
 
+def _with_crons_minute(seconds: int, info: ValidationInfo) -> int:
+    if seconds < 90 and info.data.get("without_restarter") is not True:
+        raise _wrong("must be 90s or longer: a minute of it is cron's, which looks once a minute for what died")
+    return seconds
+
+
 class _Promote(_Section):
     max_closed: _Seconds = _LEFT_OUT
     drain: _Seconds = _LEFT_OUT
-    deadline: _Seconds = _LEFT_OUT
     without_restarter: bool = _LEFT_OUT
+    deadline: Annotated[_Seconds, AfterValidator(_with_crons_minute)] = _LEFT_OUT
     purge: list[_Entries] = _LEFT_OUT
     keep_tables: Annotated[timedelta, PlainValidator(_duration)] = _LEFT_OUT
 
@@ -1151,7 +1157,8 @@ promote:
   max_closed: 5m
   # How long to wait for requests under way before closing is given up.
   drain: 30s
-  # When everything is undone by itself. Left out: twice the rehearsed time, at least 2m.
+  # The longest the shop may stay closed whatever dies: what is undecided is undone before, by itself. Left out: twice the
+  # rehearsed time, at least 2m, and 1m for cron, which looks once a minute for what died.
   #deadline: 10m
   # Close the shop also where cron was not seen to start the watchdog again, should the server kill it.
   #without_restarter: true

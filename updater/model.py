@@ -188,7 +188,7 @@ class PromoteSettings:
     """A deadline above it is never approved by policy: a person is asked."""
     drain: int = 30
     deadline: int | None = None
-    """None: twice the rehearsed dump + migrate + restore, and at least 120 s."""
+    """None: twice the rehearsed dump + migrate + restore and at least 120 s, and a minute for cron to start what died."""
     without_restarter: bool = False
     """Close the shop also where cron was not seen to restart the watchdog."""
     keep_tables: timedelta | None = None

@@ -51,6 +51,7 @@ from updater.production.transaction import (
     promote,
     recover,
     rollback,
+    rolls_back_after,
     state,
 )
 from updater.shell import Completed
@@ -1077,6 +1078,49 @@ def test_cron_brings_back_a_watchdog_that_was_killed_with_everything(dash_shop: 
     tables = dash_shop.tables()
     dash_shop.trap("dd", "'done swapped'", KILL_BOTH)
     assert dash_shop.promote(dash_shop.release()).state == "rolled_back"
+    dash_shop.assert_old(tables)
+
+
+def test_what_cron_started_stands_by_and_takes_over_at_once(dash_shop: Shop) -> None:
+    tables = dash_shop.tables()
+    approved = dash_shop.release()
+    folder = f"/home/deploy/.updater/runs/{approved.release.run}"
+    dash_shop.box.root("service cron stop")
+
+    def killed_beside_a_standby(_: tuple[str, str]) -> tuple[Check, ...]:
+        # As cron would, a moment before.
+        watch = ["dash", f"{folder}/transaction.sh", "watch"]
+        subprocess.run(["docker", "exec", "-d", "-u", "deploy", "-e", "CRON=1", dash_shop.box.name, *watch], check=True)
+        wait_until(lambda: dash_shop.box.root(f"ls {folder}/restarter-seen 2>/dev/null || true") != "")
+        dash_shop.box.run(["sh", "-c", f'kill -9 "$(cat {folder}/watch.pid)" "-$(cat {folder}/actor.pid)"'])
+        return (Check("home", "production", Status.FAILED, "no price"),)
+
+    try:
+        outcome = dash_shop.promote(approved, killed_beside_a_standby, Patience(staging=60, after_deadline=5))
+    finally:
+        dash_shop.box.root("service cron start")
+    assert outcome.state == "rolled_back"
+    dash_shop.assert_old(tables)
+
+
+@pytest.mark.faults
+def test_all_killed_at_the_last_moment_the_shop_is_open_by_its_deadline(dash_shop: Shop) -> None:
+    tables = dash_shop.tables()
+    limit = 90
+    dash_shop.site = replace(dash_shop.site, promote=PromoteSettings(drain=2, deadline=limit))
+    last = rolls_back_after(limit, restarted=True)
+
+    def killed(_: tuple[str, str]) -> tuple[Check, ...]:
+        closed = float(dash_shop.box.root("cat /home/deploy/.updater/runs/*/closed-at"))
+        wait_until(lambda: time.time() > closed + last - 2)
+        dash_shop.box.root("for pid in $(pgrep -u deploy -f transaction.sh); do kill -9 $pid; done")
+        wait_until(lambda: dash_shop.box.get()[0] == 200, seconds=limit)
+        assert time.time() - closed < limit
+        return ()
+
+    outcome = dash_shop.promote(dash_shop.release(), killed, restarter=RESTARTER)
+    assert outcome.state == "rolled_back"
+    assert last < outcome.closed_seconds < limit
     dash_shop.assert_old(tables)
 
 

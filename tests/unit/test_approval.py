@@ -16,8 +16,8 @@ from updater.model import Release, Server, Site
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 LONG = 200.0
-"""Rehearsed seconds: a deadline of 400 s, over the 300 s that site.yml allows by default"""
-SHORT = 150.0
+"""Rehearsed seconds: a deadline of 460 s with cron's minute, over the 300 s that site.yml allows by default"""
+SHORT = 120.0
 
 
 @pytest.fixture
@@ -43,12 +43,12 @@ def approve(site: Site, journal: Journal, rehearsed: float, max_closed: int | No
 
 
 def test_a_deadline_above_max_closed_needs_a_persons_word_for_it(site: Site, journal: Journal) -> None:
-    with pytest.raises(ApprovalRefused, match=r"up to 400 s, and 300 s were accepted(.|\n)*--max-closed 400"):
+    with pytest.raises(ApprovalRefused, match=r"up to 460 s, and 300 s were accepted(.|\n)*--max-closed 460"):
         approve(site, journal, LONG)
-    with pytest.raises(ApprovalRefused, match="399 s were accepted"):
-        approve(site, journal, LONG, max_closed=399)
+    with pytest.raises(ApprovalRefused, match="459 s were accepted"):
+        approve(site, journal, LONG, max_closed=459)
     with pytest.raises(ConnectionFailed):
-        approve(site, journal, LONG, max_closed=400)
+        approve(site, journal, LONG, max_closed=460)
 
 
 def test_a_deadline_that_site_yml_allows_needs_no_word_for_it(site: Site, journal: Journal) -> None:
@@ -63,4 +63,4 @@ def test_policy_never_accepts_a_longer_closed_shop_than_site_yml_allows(
     record = leave(journal, "shop", rehearsed=rehearsed)
     this = pipeline.Run(site, journal, Silent(), record.run, journal.folder(record.run), record)
     assert pipeline._short_enough(this, journal.output(record.run, "release", Release)) is deploys
-    assert ["closed for 400 s" in note for note in this.record.notes] == ([] if deploys else [True])
+    assert ["closed for 460 s" in note for note in this.record.notes] == ([] if deploys else [True])

@@ -393,6 +393,7 @@ def test_an_unknown_key_comes_with_the_one_that_was_meant(folder: Path, line: st
         ("policy: {advisories: nowhere.json}", "policy.advisories: there is no file "),
         ("policy: {advisories: 'ftp://x/feed'}", "policy.advisories: must start with http:// or https://"),
         ("promote: {drain: soon}", "promote.drain: must be a time with its unit"),
+        ("promote: {deadline: 80s}", "promote.deadline: must be 90s or longer"),
         ("notify: tgram://x", "notify: must be a list"),
         ("notify: [me]", "notify[0]: must be an Apprise address"),
     ],

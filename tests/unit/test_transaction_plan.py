@@ -62,13 +62,23 @@ def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.
 
 
 def test_the_deadline_is_twice_the_rehearsal_and_at_least_two_minutes() -> None:
-    assert deadline(PromoteSettings(), 10) == 120
-    assert deadline(PromoteSettings(), 200) == 400
+    alone = PromoteSettings(without_restarter=True)
+    assert deadline(alone, 10) == 120
+    assert deadline(alone, 200) == 400
     assert deadline(PromoteSettings(deadline=7), 200) == 7
 
 
+def test_the_deadline_holds_the_minute_that_cron_may_take_to_start_what_died() -> None:
+    assert deadline(PromoteSettings(), 10) == 180
+    for seconds in (90, 180, 460):
+        core = seconds - 60
+        assert rolls_back_after(seconds, restarted=True) == rolls_back_after(core, restarted=False)
+        # Killed right then, begun a minute later: a quarter of the rest is still there for the way back.
+        assert rolls_back_after(seconds, restarted=True) + 60 + core // 4 <= seconds
+
+
 def test_the_way_back_begins_before_the_deadline() -> None:
-    assert [rolls_back_after(it) for it in (1, 8, 120, 1000)] == [1, 6, 90, 940]
+    assert [rolls_back_after(it, restarted=False) for it in (1, 8, 120, 1000)] == [1, 6, 90, 750]
 
 
 def test_names_travel_byte_by_byte_one_a_file(tmp_path: Path) -> None:

@@ -61,7 +61,9 @@ STATES = ("staged", "closed", "drained", "dumped", "swapped", "migrated", "check
 Checks = Callable[[tuple[str, str]], tuple[Check, ...]]
 """Looks at the closed shop through the bypass cookie (name, value)."""
 
-RESTARTER = 70
+CRON = 60
+"""Seconds between two looks of cron at its crontabs: so late may what it starts again begin."""
+RESTARTER = CRON + 10
 """Seconds to wait, with the shop open, until cron was seen to start the watchdog: it looks at crontabs once a minute."""
 
 _POLL = 0.3
@@ -125,13 +127,21 @@ class _Report:
 
 
 def deadline(settings: PromoteSettings, rehearsed_seconds: float) -> int:
-    """Seconds that the shop may be closed: what site.yml says, else twice the rehearsal and at least 120."""
-    return settings.deadline if settings.deadline is not None else max(120, round(2 * rehearsed_seconds))
+    """Seconds that the shop may be closed: what site.yml says, else twice the rehearsal and at least 120, and cron's minute."""
+    if settings.deadline is not None:
+        return settings.deadline
+    return max(120, round(2 * rehearsed_seconds)) + (0 if settings.without_restarter else CRON)
 
 
-def rolls_back_after(deadline_seconds: int) -> int:
-    """Seconds after closing when an undecided transaction is undone: a quarter (at most 60 s) is left for the way back."""
-    return max(1, deadline_seconds - min(60, deadline_seconds // 4))
+def rolls_back_after(deadline_seconds: int, *, restarted: bool) -> int:
+    """Seconds after closing when an undecided transaction is undone.
+
+    A quarter is left for the way back (it was rehearsed with the way forward, and both were doubled), and where cron
+    restarts what died, the minute that it may take to look: the shop is open by the deadline although everything of ours
+    on the server was killed the moment before.
+    """
+    lasts = deadline_seconds - (CRON if restarted else 0)
+    return max(1, lasts - lasts // 4)
 
 
 def plan_files(
@@ -171,7 +181,9 @@ def plan_files(
         "docroot": _bytes(installation.docroot.rstrip("/")),
         "php": _bytes(installation.php),
         "owner": "".join(f"{key}={_line(value)}\n" for key, value in owner.items()).encode(),
-        "deadline": str(rolls_back_after(deadline(site.promote, release.rehearsed_seconds))).encode(),
+        "deadline": str(
+            rolls_back_after(deadline(site.promote, release.rehearsed_seconds), restarted=restarter > 0)
+        ).encode(),
         "drain": str(site.promote.drain).encode(),
         "restarter": str(restarter).encode(),
         "onetime": secrets.token_hex(8).encode(),

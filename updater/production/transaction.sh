@@ -573,10 +573,16 @@ forward() {
 
 watch() {
     [ -e finished ] && { unlock; exit 0; }
-    exec 8>>watch.lock
-    flock -n 8 || { [ -z "${CRON:-}" ] || : >restarter-seen; exit 0; }
     [ -z "${CRON:-}" ] || : >restarter-seen
     trap '' HUP
+    exec 8>>watch.lock
+    # What cron starts stands by until the next is due: a watchdog that dies alone is missed for a second, not for a minute.
+    stood=0
+    until flock -n 8; do
+        [ -n "${CRON:-}" ] && [ ! -e finished ] && [ "$stood" -lt 58 ] || exit 0
+        stood=$((stood + 1))
+        sleep 1
+    done
     printf %s "$$" >watch.pid
     grace=0
     until [ -e finished ]; do
