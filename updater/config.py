@@ -54,6 +54,9 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> model.Site:
     Raises ConfigError with every mistake, one per line as `site.yml:12: server.port: …`, sorted by line.
     """
     document = _read(path)
+    agency = _agency(path, document)
+    if agency and agency.is_file():  # else validation says at its line that there is none
+        document = _over(_read(agency), document, agency.parent)
     context = _Context(base=path.absolute().parent, environ=environ)
     try:
         parsed = _SiteFile.model_validate(document.data, context=context)
@@ -69,7 +72,7 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> model.Site:
         raise document.error() from None  # the cause holds what was written, passwords too
     if document.mistakes:
         raise document.error()
-    return _site(parsed, path.absolute())
+    return _site(parsed, path.absolute(), agency)
 
 
 def revision(path: Path) -> str | None:
@@ -100,6 +103,7 @@ def describe(site: model.Site) -> list[tuple[str, str]]:
     online = f"online ({sources.api})" if sources.api else "online"
     lines = [
         ("site", site.name),
+        ("defaults", str(site.agency or "")),
         ("url", site.url),
         ("hosts", ", ".join(site.hosts)),
         ("address", site.address or ""),
@@ -144,6 +148,8 @@ def _describe_policy(policy: model.Policy) -> list[tuple[str, str]]:
         ("a version waits", age),
         ("held back", ", ".join(held)),
         ("may be overwritten", ", ".join(f"{slug} ({reason})" for slug, reason in policy.overwrite.items())),
+        ("let through", ", ".join(f"{slug} {it.version} ({it.reason})" for slug, it in policy.allow.items())),
+        ("approvers", ", ".join(policy.approvers)),
         ("advisories", policy.advisories or ""),
     ]
 
@@ -162,27 +168,27 @@ class _Document:
     name: str
     data: Any = None
     lines: dict[_Location, int] = field(default_factory=dict)
-    mistakes: list[tuple[int, str]] = field(default_factory=list)
+    files: dict[_Location, str] = field(default_factory=dict)
+    """Where a place stands that is in another file than `name`."""
+    mistakes: list[tuple[str, int, str]] = field(default_factory=list)
     refused: set[_Location] = field(default_factory=set)
     """Places whose value was dropped with a mistake of its own."""
 
-    def line(self, location: Sequence[str | int]) -> int:
-        """The line of this place, or of the nearest one around it."""
+    def mistake(self, location: Sequence[str | int], message: str) -> None:
+        """At the line of this place, or of the nearest one around it."""
         here = tuple(location)
         while here and here not in self.lines:
             here = here[:-1]
-        return self.lines.get(here, 1)
-
-    def mistake(self, location: Sequence[str | int], message: str) -> None:
-        self.mistake_at(self.line(location), _at(location, message))
+        self.mistakes.append((self.files.get(here, self.name), self.lines.get(here, 1), _at(location, message)))
 
     def mistake_at(self, line: int, message: str) -> None:
-        self.mistakes.append((line, message))
+        self.mistakes.append((self.name, line, message))
 
     def error(self) -> ConfigError:
-        ordered = sorted(dict.fromkeys(self.mistakes), key=lambda mistake: mistake[0])
+        """Every mistake: those of the file itself by line, then those of the file whose defaults it takes."""
+        ordered = sorted(dict.fromkeys(self.mistakes), key=lambda mistake: (mistake[0] != self.name, mistake[:2]))
         return ConfigError(
-            "\n".join(f"{self.name}:{line}: {message}" for line, message in ordered),
+            "\n".join(f"{name}:{line}: {message}" for name, line, message in ordered),
             hint=f"correct {'this line' if len(ordered) == 1 else 'these lines'}, then type `updater check {self.name}`",
         )
 
@@ -225,6 +231,86 @@ def _read(path: Path) -> _Document:
     if not isinstance(document.data, dict):
         raise document.error()
     return document
+
+
+_SITES_OWN = ("site", "url", "docroot", "hosts", "address", "agency")
+"""Keys that no two sites share."""
+
+_PATHS: tuple[_Location, ...] = (
+    ("server", "key"),
+    ("server", "known_hosts"),
+    ("server", "password", "file"),
+    ("sources", "folders"),
+    ("tls_ca",),
+    ("smoke_tests",),
+    ("policy", "advisories"),
+)
+"""Keys that hold paths on this machine: relative to the file that they are written in."""
+
+
+def _agency(path: Path, document: _Document) -> Path | None:
+    """The agency.yml that site.yml names, or the nearest one in a folder around it."""
+    named = document.data.get("agency")
+    if isinstance(named, str):
+        try:
+            return (path.absolute().parent / Path(named).expanduser()).resolve()
+        except (OSError, RuntimeError, ValueError):  # as in _local, which says so at its line
+            return None
+    found = (folder / "agency.yml" for folder in path.absolute().parents)
+    nearest = next((candidate for candidate in found if _is(Path.is_file, candidate)), None)
+    if nearest and nearest.stat().st_uid not in (os.getuid(), 0):
+        raise ConfigError(
+            "this agency.yml belongs to another user",
+            where=str(nearest),
+            cause="whoever writes it decides what is deployed",
+            hint="make it yours, or name the right one in site.yml: `agency: path`",
+        )
+    return nearest
+
+
+def _over(shared: _Document, own: _Document, base: Path) -> _Document:
+    """`own` with what only `shared` says. Sections are joined key by key; a list or a value of `own` replaces that of `shared`."""
+    for key in _SITES_OWN:
+        if key in shared.data:
+            shared.mistake((key,), "belongs in each site.yml: sites differ in it")
+            del shared.data[key]
+    for place in _PATHS:
+        _make_absolute(shared.data, place, base)
+    whole = _Document(own.name, None, dict(own.lines), {}, [*own.mistakes, *shared.mistakes], set(own.refused))
+    whole.data = _joined(shared, own.data, shared.data, (), whole)
+    return whole
+
+
+def _joined(
+    shared: _Document, own: Any, defaults: Mapping[str, Any], here: _Location, whole: _Document
+) -> dict[str, Any]:
+    joined = dict(own)
+    for key, value in defaults.items():
+        place = (*here, key)
+        if isinstance(joined.get(key), dict) and isinstance(value, dict):
+            joined[key] = _joined(shared, joined[key], value, place, whole)
+        elif joined.get(key) is None:
+            joined[key] = value
+            for location, line in shared.lines.items():
+                if location[: len(place)] == place:
+                    whole.lines[location], whole.files[location] = line, shared.name
+            whole.refused |= {location for location in shared.refused if location[: len(place)] == place}
+    return joined
+
+
+def _make_absolute(data: Any, place: _Location, base: Path) -> None:
+    *sections, last = place
+    for section in sections:
+        data = data.get(section) if isinstance(data, dict) else None
+    if not isinstance(data, dict):
+        return
+
+    def absolute(value: Any) -> Any:
+        return str(base / Path(value)) if isinstance(value, str) and not re.match(r"~|/|\$|\w+://|$", value) else value
+
+    if last in data:
+        value = data[last]
+        data[last] = [absolute(entry) for entry in value] if isinstance(value, list) else absolute(value)
 
 
 def _compose(document: _Document, raw: bytes) -> yaml.Node:
@@ -396,14 +482,14 @@ def _is(test: Callable[[Path], bool], path: Path) -> bool:
 def _file(value: str, info: ValidationInfo) -> Path:
     path = _local(value, info)
     if not _is(Path.is_file, path):
-        raise _wrong(f"there is no file {path}; paths are relative to site.yml")
+        raise _wrong(f"there is no file {path}; paths are relative to the file that names them")
     return path
 
 
 def _folder(value: str, info: ValidationInfo) -> Path:
     path = _local(value, info)
     if not _is(Path.is_dir, path):
-        raise _wrong(f"there is no folder {path}; paths are relative to site.yml")
+        raise _wrong(f"there is no folder {path}; paths are relative to the file that names them")
     return path
 
 
@@ -819,6 +905,11 @@ class _Pin(_Section):
     until: _Date = _LEFT_OUT
 
 
+class _Allowed(_Section):
+    version: _Text
+    reason: _Text
+
+
 class _Freeze(_Section):
     first: _Date
     last: _Date
@@ -834,6 +925,7 @@ class _Freeze(_Section):
 class _Policy(_Section):
     approve: model.Approve = _LEFT_OUT
     expires: Annotated[timedelta, PlainValidator(_duration)] = _LEFT_OUT
+    approvers: list[_Text] = _LEFT_OUT
     windows: list[Annotated[model.Window, PlainValidator(_window)]] = _LEFT_OUT
     freezes: list[_Freeze] = _LEFT_OUT
     minimum_age: Annotated[timedelta, PlainValidator(_age)] = _LEFT_OUT
@@ -842,6 +934,7 @@ class _Policy(_Section):
     hold: dict[_Text, Annotated[_Hold, _as("reason")]] = _LEFT_OUT
     overwrite: dict[_Text, _Text] = _LEFT_OUT
     pin: dict[_Text, Annotated[_Pin, _as("version")]] = _LEFT_OUT
+    allow: dict[_Text, Annotated[_Allowed, _as("version")]] = _LEFT_OUT
     advisories: Annotated[_Text, AfterValidator(_feed)] = _LEFT_OUT
     accept_nearest_stack: bool = _LEFT_OUT
 
@@ -880,6 +973,7 @@ class _SiteFile(_Section):
     """The whole file. Each field is optional in the file unless it has no default here."""
 
     site: _Label
+    agency: _File = _LEFT_OUT
     url: _Url
     server: _Server
     docroot: Annotated[_Text, AfterValidator(_absolute), AfterValidator(_without_work)]
@@ -907,9 +1001,9 @@ class _SiteFile(_Section):
     language: model.Language = _LEFT_OUT
 
 
-def _site(parsed: _SiteFile, config: Path) -> model.Site:
+def _site(parsed: _SiteFile, config: Path, agency: Path | None) -> model.Site:
     """The sections on the dataclasses of model.py."""
-    values = parsed.given("site", "server", "hosts", "viewports")
+    values = parsed.given("site", "server", "hosts", "viewports", "agency")
     sections: Mapping[str, Callable[..., Any]] = {
         "sources": model.Sources,
         "orders": model.OrderTable,
@@ -934,6 +1028,7 @@ def _site(parsed: _SiteFile, config: Path) -> model.Site:
         server=model.Server(**parsed.server.given()),
         hosts=tuple(dict.fromkeys([own, *others])),
         config=config,
+        agency=agency,
         **values,
     )
 
@@ -942,6 +1037,7 @@ def _policy(**written: Any) -> model.Policy:
     parts: Mapping[str, Callable[[Any], Any]] = {
         "hold": lambda holds: {name: model.Hold(**hold.given()) for name, hold in holds.items()},
         "pin": lambda pins: {name: model.Pin(**pin.given()) for name, pin in pins.items()},
+        "allow": lambda given: {name: model.Allowed(**it.given()) for name, it in given.items()},
         "freezes": lambda freezes: tuple(model.Freeze(it.first, it.last, it.reason) for it in freezes),
     }
     return model.Policy(**{name: parts.get(name, lambda value: value)(value) for name, value in written.items()})
@@ -1038,6 +1134,8 @@ _TEMPLATE = """\
 
 # A short name for reports and messages: letters, digits, . _ -
 site: {site}
+# What all sites of the agency share; left out: the nearest agency.yml in a folder around this one, if there is any.
+#agency: ../agency.yml
 # The address that customers type.
 url: {url}
 # Every other name the shop answers to: www, language and city subdomains. Staging answers to all of them.
@@ -1131,6 +1229,8 @@ policy:
   approve: ask
   # How long a run may wait for its approval.
   expires: 7d
+  # Who may approve. Left out: anybody who can reach the server.
+  #approvers: [anna]
   # When it may be deployed. Left out: any time but Friday evening. A person can say otherwise, with a reason.
   #windows: ["Mon-Thu 10:00-16:00 Europe/Moscow"]
   # Days on which nothing is deployed.
@@ -1147,6 +1247,8 @@ policy:
   #pin: {{third: {{version: "3.9", reason: 4.0 drops the old templates, until: 2027-06-30}}}}
   # Where edits made by hand may be overwritten, with the reason; elsewhere an update that would do so is held.
   #overwrite: {{some-plugin: "its fix is in 2.1"}}
+  # A version that failed on another site of the agency and is tried here all the same.
+  #allow: {{fourth: {{version: "5.1", reason: only their theme breaks with it}}}}
   # Known vulnerabilities (Wordfence Intelligence's JSON), a file or an address.
   #advisories: https://advisories.example/feed.json
   # Accept a stack whose PHP or database version differs from the server's.

@@ -155,6 +155,27 @@ class Pin:
 
 
 @dataclass(frozen=True, slots=True)
+class Allowed:
+    """A version that failed elsewhere, and that a person lets through here."""
+
+    version: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A version that broke a shop in its rehearsal: what the agency's other sites are told of it."""
+
+    kind: str
+    slug: str
+    version: str
+    site: str
+    run: str
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """Who approves, when production may be changed, what is held back, and what staging may differ in.
 
@@ -167,6 +188,10 @@ class Policy:
     pin: Mapping[str, Pin] = field(default_factory=dict)
     overwrite: Mapping[str, str] = field(default_factory=dict)
     """slug → why edits made by hand in it may be overwritten"""
+    allow: Mapping[str, Allowed] = field(default_factory=dict)
+    """Versions that failed on another site of the agency and are tried here all the same."""
+    approvers: tuple[str, ...] = ()
+    """Who may approve; none named: anybody who can reach the server."""
     minimum_age: timedelta = timedelta(hours=24)
     """Since the release, where its date is known: others meet a bad release first."""
     critical: tuple[str, ...] = ()
@@ -227,6 +252,8 @@ class Site:
     url: str
     config: Path
     """The site.yml itself; `.updater/` lies beside it."""
+    agency: Path | None = None
+    """The agency.yml whose defaults it takes."""
     cms: str = "auto"
     hosts: tuple[str, ...] = ()
     """Other names of the site: www, language subdomains. The name in `url` is always included."""
@@ -257,6 +284,11 @@ class Site:
     def state(self) -> Path:
         """The folder `.updater/` beside site.yml."""
         return self.config.parent / ".updater"
+
+    @property
+    def shared(self) -> Path | None:
+        """The folder `.updater/` beside agency.yml: what the agency's sites know of each other. None without one."""
+        return self.agency.parent / ".updater" if self.agency else None
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from updater import cms, culprit, edits, notify, orders, policy, report, resources, samples, sources
+from updater import cms, culprit, edits, failed, notify, orders, policy, report, resources, samples, sources
 from updater.checks import baseline, browser, detector, evidence, live, logs, smoke, verdict
 from updater.checks.observation import Observation, Target
 from updater.cms.base import Driver, ShopState
@@ -38,6 +38,7 @@ from updater.log import Logged, Progress, timed
 from updater.model import (
     Check,
     Evidence,
+    Failed,
     Held,
     Installation,
     Judgement,
@@ -396,7 +397,7 @@ def _judged(site: Site, staged: Stack, seen: Evidence, trial: Trial) -> Judgemen
 # ------------------------------------------------------------------------------------------------ which one broke it
 
 
-def _find_culprit(this: Run, ground: Ground, plan: Plan, failed: Proven) -> Search:
+def _find_culprit(this: Run, ground: Ground, plan: Plan, broken: Proven) -> Search:
     """The smallest set of these updates that breaks the shop, found on the same clone. CulpritUnknown when it is not found."""
     this.progress.step("find the culprit")
     ids = [update.id for update in plan.updates]
@@ -415,8 +416,8 @@ def _find_culprit(this: Run, ground: Ground, plan: Plan, failed: Proven) -> Sear
             trial,
             needs=sources.needs(plan),
             likely=culprit.named(
-                culprit.words(failed.evidence, failed.trial),
-                culprit.changed(plan, failed.release.changed if failed.release else ()),
+                culprit.words(broken.evidence, broken.trial),
+                culprit.changed(plan, broken.release.changed if broken.release else ()),
             ),
             most=culprit.MOST_TRIALS - spent,
         )
@@ -427,7 +428,7 @@ def _find_culprit(this: Run, ground: Ground, plan: Plan, failed: Proven) -> Sear
         raise CulpritUnknown(
             "the updates break the shop, and which of them does was not found",
             where=str(this.folder / "trials"),
-            cause=f"{found.why}; together: {failed.judgement.reasons[0]}",
+            cause=f"{found.why}; together: {broken.judgement.reasons[0]}",
             hint="hold some of them back (policy.hold in site.yml), then `updater run` again",
         )
     return search
@@ -453,6 +454,8 @@ def _hold_back(this: Run, plan: Plan, search: Search) -> Plan:
     for update in plan.updates:
         if update.id in reasons:
             this.journal.broke(this.site.name, update.id, update.to_version, reasons[update.id], this.id)
+            if len(search.broken) == 1:  # a set that breaks the shop together says little of another shop
+                _tell_the_other_sites(this, update, together)
     rest, held = culprit.split(plan, reasons, sources.needs(plan))
     this.tell(
         updates=tuple(
@@ -488,6 +491,13 @@ def _start_over(this: Run, ground: Ground) -> None:
         aside = this.folder / "trials" / f"before hold {len(this.record.searches)}"
         aside.mkdir(parents=True)
         seen.rename(aside / evidence.AFTER)
+
+
+def _tell_the_other_sites(this: Run, broke: Update, reason: str) -> None:
+    """A version that broke this shop alone is held on the agency's other sites."""
+    if this.site.shared:
+        failure = Failed(broke.kind, broke.slug, broke.to_version, this.site.name, this.id, now(), reason)
+        failed.remember(this.site.shared, failure)
 
 
 def _may_deploy_now(this: Run) -> bool:
@@ -573,6 +583,9 @@ def approve(
     """
     with site_lock(site.state, run_id), _known_record(site, journal, progress, run_id) as this:
         what = waiting(site, journal, run_id)
+        forbidden = policy.forbids_person(site.policy, person)
+        if forbidden:
+            raise ApprovalRefused(f"run {run_id} cannot be approved", where=str(site.config), cause=forbidden)
         accepted = site.promote.max_closed if max_closed is None else max_closed
         if what.deadline > accepted:
             raise ApprovalRefused(

@@ -10,7 +10,7 @@ from datetime import date, datetime, time, timedelta
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from updater.model import Approve, Freeze, Policy, Update, Window
+from updater.model import Approve, Failed, Freeze, Policy, Update, Window
 from updater.versions import compare_versions, is_patch
 
 T = TypeVar("T")
@@ -56,6 +56,18 @@ def too_young(policy: Policy, kind: str, slug: str, released: datetime | None, *
     return f"released {_span(age)} ago, policy.{key} is {_span(wanted)}; old enough on {released + wanted:%Y-%m-%d %H:%M} UTC"
 
 
+def failed_elsewhere(policy: Policy, kind: str, slug: str, version: str, known: Sequence[Failed], site: str) -> str:
+    """Why a version that broke another shop is not tried on this one. Names no other client: this client reads it."""
+    failed = [it for it in known if (it.kind, it.slug, it.version) == (kind, slug, version) and it.site != site]
+    allowed = _of(policy.allow, kind, slug)
+    if not failed or (allowed and allowed.version == version):
+        return ""
+    first = min(failed, key=lambda it: it.at)
+    return (
+        f"failed its tests on another shop on {first.at:%Y-%m-%d} ({first.reason}); `policy.allow` lets it through here"
+    )
+
+
 def _of(named: Mapping[str, T], kind: str, slug: str) -> T | None:
     return named.get(f"{kind}:{slug}") or named.get(slug)
 
@@ -86,6 +98,13 @@ def approves(policy: Policy, updates: Sequence[Update]) -> bool:
 def forbids_approval(policy: Policy) -> str:
     """Why nobody may approve, whenever it is."""
     return "policy.approve is never: this site is only reported on" if policy.approve is Approve.NEVER else ""
+
+
+def forbids_person(policy: Policy, person: str) -> str:
+    """Why this person may not approve. A name is what somebody typed: this guards against mistakes, not against malice."""
+    if not policy.approvers or person in policy.approvers:
+        return ""
+    return f"{person} is not among those who may approve: {', '.join(policy.approvers)}"
 
 
 # ------------------------------------------------------------------------------------------------ when may be deployed

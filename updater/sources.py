@@ -22,15 +22,15 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from updater import edits
+from updater import edits, failed
 from updater.advisories import Advisories, mended
 from updater.advisories import parse as parse_advisories
 from updater.cms.base import Driver, Fetch, Offer, PackageInfo
 from updater.errors import CommandFailed, ConfigError, ExitCode, PackageRefused, UpdaterError
 from updater.journal import now
 from updater.log import Progress
-from updater.model import Component, Held, Inventory, Plan, Platform, Policy, Site, Update
-from updater.policy import beyond_pin, too_young
+from updater.model import Component, Failed, Held, Inventory, Plan, Platform, Policy, Site, Update
+from updater.policy import beyond_pin, failed_elsewhere, too_young
 from updater.policy import held as held_by_policy
 from updater.versions import compare_versions
 
@@ -111,7 +111,7 @@ def plan(
     newer = _newer(candidates, installed, only)
     notes: list[str] = []
     known = _advisories(site.policy.advisories, _reachable(fetch), notes) if newer else {}
-    rules = _Rules(site.policy, known, at or now())
+    rules = _Rules(site.name, site.policy, known, failed.known(site.shared), at or now())
     updates = _choose(newer, installed, inventory, platform, rules, held, silences, notes)
     if silences and not updates:
         raise silences[0]
@@ -170,15 +170,20 @@ def _place(name: str) -> tuple[int, str]:
 class _Rules:
     """What the policy has to say of each version: see policy.py."""
 
+    site: str
     policy: Policy
     known: Advisories
+    failed: Sequence[Failed]
     at: datetime
 
     def against(self, component: Component, candidate: _Candidate) -> str:
         kind, slug, offer = component.kind, component.slug, candidate.offer
-        pinned = beyond_pin(self.policy, kind, slug, candidate.info.version, self.at.date())
+        version = candidate.info.version
+        told = beyond_pin(self.policy, kind, slug, version, self.at.date()) or failed_elsewhere(
+            self.policy, kind, slug, version, self.failed, self.site
+        )
         security = bool(self.mended(component, candidate))
-        return pinned or too_young(
+        return told or too_young(
             self.policy, kind, slug, offer.released if offer else None, security=security, at=self.at
         )
 

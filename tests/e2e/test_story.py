@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from updater import failed
 from updater.checks.browser import find_chromium
 from updater.demo_shop import DOCROOT, DemoShop
 from updater.errors import ExitCode
@@ -69,6 +70,7 @@ def prompt(lasting_shop: DemoShop, tmp_path_factory: pytest.TempPathFactory) -> 
     lasting_shop.write_site(folder, ["wordpress", "akismet", "demo-shop-1.0", "demo-shop-1.1"])
     script = f"mkdir -p {THEIRS.rpartition('/')[0]} && echo 'a certificate' > {THEIRS} && chmod 600 {THEIRS}"
     assert lasting_shop.exec(["sh", "-c", script], user=lasting_shop.user)[0] == 0
+    (folder / "agency.yml").write_text("policy: {approvers: [Anna]}\n")
     yield Prompt(folder)
 
 
@@ -200,6 +202,12 @@ def test_a_broken_update_is_found_and_held_back_and_the_rest_goes_on(prompt: Pro
         "the script's name in the browser's complaint leads to the plugin at once"
     )
     assert lasting_shop.code_sha256() == before, "production is untouched"
+
+
+def test_the_agencys_other_sites_hold_the_version_that_broke_this_one(prompt: Prompt) -> None:
+    (told,) = failed.known(prompt.folder / ".updater")
+    assert (told.kind, told.slug, told.version, told.site) == ("plugin", "demo-shop", "1.2", "demo-shop")
+    assert "Place order" in told.reason
 
 
 def test_the_report_shows_the_held_update_and_how_it_was_found_in_a_browser(prompt: Prompt) -> None:

@@ -557,6 +557,8 @@ def test_the_template_without_any_knowledge_loads_too(folder: Path) -> None:
 
 def test_every_setting_that_the_template_shows_is_accepted_and_none_is_left_out(folder: Path) -> None:
     text = UNCOMMENT.sub(r"\1", config.template(key="key", host_key=HOST_KEY, folders=["packages"]))
+    text = text.replace("../agency.yml", "shared.yml")
+    (folder / "shared.yml").write_text("{}")
     site = load(folder, text, SHOP_PASSWORD="pass-word-1", TELEGRAM_URL="tgram://1234/5678")
     assert site.flows[0].fill == {"#billing_city": "Москва"}
     written = yaml.safe_load(text)
