@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from updater import __version__, config, notify, pipeline
+from updater import __version__, approving, config, fleet, notify, pipeline
 from updater.errors import ExitCode, UpdaterError
 from updater.journal import Journal
 from updater.model import Site
@@ -240,10 +240,11 @@ def run(site: Path, retry: bool, as_json: bool) -> None:
 
 
 @cli.command(short_help="Show what changed, ask, deploy.")
-@RUN
+@click.argument("run", required=False)
 @AT
 @click.option("--yes", is_flag=True, help="approve without the prompt; needs --person")
 @click.option("--person", help="who approves; default: your login")
+@click.option("--comment", default="", help="kept with the approval, for the report")
 @click.option(
     "--anyway", default="", metavar="REASON", help="deploy now, although a window or a freeze of policy forbids it"
 )
@@ -256,48 +257,112 @@ def run(site: Path, retry: bool, as_json: bool) -> None:
 )
 @JSON
 def approve(
-    run: str,
+    run: str | None,
     site: Path,
     yes: bool,
     person: str | None,
+    comment: str,
     anyway: str,
     no_input: bool,
     max_closed: int | None,
     as_json: bool,
 ) -> None:
-    """Show what changed and ask; on yes, compare with production once more and deploy."""
-    loaded = _load(site)
+    """Show what changed and ask; on yes, compare with production once more and deploy.
+
+    Without RUN, everything that waits in this folder and below it, oldest first.
+    """
     if yes and not person:
         raise UpdaterError(
             "--yes needs --person", cause="an approval is recorded with a name", hint="add --person 'Anna K.'"
         )
-    with _journal(loaded) as journal:
-        run_id = journal.find(run).run
-        what = pipeline.waiting(loaded, journal, run_id)
-        err.print(_summary(what), markup=True, soft_wrap=True)
-        pipeline.refuse_now(loaded, anyway)
-        if not yes:
-            if no_input or not sys.stdin.isatty():
-                err.print(
-                    "an answer is needed: run `updater approve` on a terminal, or add --yes --person NAME", markup=False
-                )
-                sys.exit(ExitCode.AWAITING_APPROVAL)
-            if not click.confirm(_question(what, loaded), default=False, err=True):
-                err.print(f"not deployed; the run still waits. `updater reject {run_id}` closes it.", markup=False)
-                sys.exit(ExitCode.AWAITING_APPROVAL)
-            max_closed = max_closed or what.deadline  # it stood in the question
-        with _telling(loaded), _progress() as progress:
+    waiting, troubles = _what_waits(run, site)
+    _read_out(approving.troubles(troubles))
+    if not waiting:
+        err.print("nothing waits for an approval", markup=False)
+        return
+    if yes or no_input or not sys.stdin.isatty():
+        decision = _decided_by_flags(waiting, yes, comment, anyway, max_closed)
+    else:
+        decision = approving.decide(waiting, _AtTheTerminal(), anyway)
+    if decision is None:
+        err.print("nothing was decided: it still waits", markup=False)
+        sys.exit(ExitCode.AWAITING_APPROVAL)
+    chosen, person = decision.run, person or getpass.getuser()
+    with fleet.opened(chosen.site) as journal, _telling(chosen.site), _progress() as progress:
+        if not decision.approve:
+            pipeline.reject(chosen.site, journal, progress, chosen.run, person=person, reason=decision.comment)
+        else:
             record = pipeline.approve(
-                loaded,
+                chosen.site,
                 journal,
                 progress,
-                run_id,
-                person=person or getpass.getuser(),
-                shown_sha256=what.record.evidence_sha256,
-                anyway=anyway,
-                max_closed=max_closed,
+                chosen.run,
+                person=person,
+                shown_sha256=chosen.what.record.evidence_sha256,
+                comment=decision.comment,
+                anyway=decision.anyway,
+                max_closed=decision.max_closed,
             )
-    _show_end(record, loaded, as_json)
+    if len(waiting) > 1:
+        err.print(f"{len(waiting) - 1} more wait: updater approve --site {site}", markup=False)
+    if not decision.approve:
+        err.print(f"run {chosen.run} rejected; production was not touched", markup=False)
+        return
+    _show_end(record, chosen.site, as_json)
+
+
+def _what_waits(run: str | None, folder: Path) -> tuple[list[fleet.WaitingRun], list[fleet.Trouble]]:
+    """The run that is named, or all that wait. A single site with nothing to approve is an error that says why."""
+    if run is None:
+        waiting, troubles = fleet.waiting_below(folder)
+        if waiting or len(fleet.sites_below(folder)) > 1:
+            return waiting, troubles
+    elif not folder.is_file() and not (folder / "site.yml").exists() and fleet.sites_below(folder):
+        return [fleet.find_waiting(folder, run)], []
+    return [fleet.waiting_run(_load(folder), run or "last")], []
+
+
+def _decided_by_flags(
+    waiting: list[fleet.WaitingRun], yes: bool, comment: str, anyway: str, max_closed: int | None
+) -> approving.Decision | None:
+    """Without a terminal: the only run that waits, if --yes was given."""
+    if len(waiting) > 1:
+        _read_out(approving.listing(waiting))
+        if yes:
+            raise UpdaterError(
+                "more than one run waits",
+                cause="--yes approves exactly one",
+                hint=f"name it: updater approve {waiting[0].run} --site {waiting[0].site.config} --yes --person NAME",
+            )
+    else:
+        _read_out(approving.summary(waiting[0].what, pipeline.deploys_later(waiting[0].site)))
+    if not yes:
+        err.print("an answer is needed: run `updater approve` on a terminal, or add --yes --person NAME", markup=False)
+        return None
+    pipeline.refuse_now(waiting[0].site, anyway)
+    return approving.Decision(waiting[0], approve=True, comment=comment, anyway=anyway, max_closed=max_closed)
+
+
+class _AtTheTerminal:
+    """The person who typed the command. Everything goes to stderr: stdout is for --json."""
+
+    def read(self, lines: Sequence[str]) -> None:
+        _read_out(lines)
+
+    def answer(self, question: str) -> str:
+        answer: str = click.prompt(question, default="", show_default=False, prompt_suffix="", err=True)
+        return answer.strip()
+
+    def open(self, run: fleet.WaitingRun) -> None:
+        page = run.site.state / "runs" / run.run / "report.html"
+        err.print(f"  {page}", markup=False, soft_wrap=True)
+        if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+            click.launch(str(page))
+
+
+def _read_out(lines: Sequence[str]) -> None:
+    for line in lines:
+        err.print(line, markup=False, soft_wrap=True)
 
 
 @cli.command(short_help="Close a waiting run without deploying.")
@@ -594,49 +659,6 @@ def _show_end(record: RunRecord, site: Site, as_json: bool) -> None:
             soft_wrap=True,
         )
     sys.exit(record.exit_code)
-
-
-def _question(what: pipeline.Waiting, site: Site) -> str:
-    if what.deadline > site.promote.max_closed:
-        return (
-            f"The shop may be closed for up to {what.deadline} s, longer than promote.max_closed "
-            f"({site.promote.max_closed} s). Deploy this to production now all the same?"
-        )
-    return "Deploy this to production now?"
-
-
-def _summary(what: pipeline.Waiting) -> str:
-    record, release = what.record, what.release
-    lines = [
-        f"[bold]{escape(record.site)}[/]  {escape(record.url)}",
-        f"run {record.run}, verdict [bold]{what.judgement.verdict}[/]",
-        "",
-    ]
-    lines += [
-        f"  {escape(u.name)}: {u.from_version} → {u.to_version}  [dim]{escape(u.source)}[/]" for u in release.updates
-    ]
-    lines += ["", f"  {len(release.changed)} files change in {len(release.units)} places"]
-    if release.migration.needed:
-        tables = ", ".join(
-            release.migration.changed_tables + release.migration.created_tables + release.migration.dropped_tables
-        )
-        lines += [
-            f"  the database migrates: {escape(tables)}",
-            "  rolling back later needs a person: orders may have come since",
-        ]
-    else:
-        lines += ["  no database migration: `updater rollback` can bring the old code back"]
-    lines += [
-        f"  the shop is closed for about {max(3, round(release.rehearsed_seconds))} s; "
-        f"after {what.deadline} s at most it opens again, undone by itself if not finished"
-    ]
-    failed = [c for c in what.evidence.checks if c.status != "passed"]
-    lines += [
-        f"  {len(what.evidence.checks)} checks, {len(failed)} not passed, {len(what.evidence.pictures)} pictures compared"
-    ]
-    lines += [f"  [yellow]{escape(c.name)}[/]: {escape(redact(c.detail))}" for c in failed]
-    lines += [f"  evidence {record.evidence_sha256[:16]}…", ""]
-    return "\n".join(lines)
 
 
 def _print_json(value: Any) -> None:

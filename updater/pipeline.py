@@ -573,6 +573,7 @@ def approve(
     *,
     person: str,
     shown_sha256: str,
+    comment: str = "",
     anyway: str = "",
     max_closed: int | None = None,
 ) -> RunRecord:
@@ -604,6 +605,8 @@ def approve(
         closed = refuse_now(site, anyway)
         if closed:
             this.note(f"deployed at once by {person} ({anyway}), although {closed}")
+        if comment:
+            this.note(f"approved by {person}: {comment}")
         _approve_and_promote(this, what.release, what.judgement, person, what.evidence)
     return this.record
 

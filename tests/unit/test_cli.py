@@ -200,8 +200,7 @@ def test_a_person_may_deploy_anyway(site: Path, waiting: str, updater: Typed) ->
         config.read_text().replace("policy:\n", FROZEN).replace("  port: 22", "  port: 1")  # nobody listens there
     )
     answer = updater("approve", "--yes", "--person", "Anna", "--anyway", "it is being attacked", cwd=site)
-    assert "127.0.0.1" in answer.stderr, "policy let it go on to production"
-    assert "frozen" not in answer.stderr
+    assert "error: nothing answers on port 1" in answer.stderr, "policy let it go on to production"
 
 
 def test_a_site_that_is_only_reported_on_cannot_be_approved(site: Path, waiting: str, updater: Typed) -> None:
@@ -221,6 +220,40 @@ def test_a_clock_that_was_set_back_is_no_reason_to_wait_forever(site: Path, upda
     answer = updater("approve", run, cwd=site)
     assert answer.returncode == ExitCode.USAGE
     assert "set this machine's clock" in answer.stderr
+
+
+@pytest.fixture
+def two_waiting(tmp_path: Path) -> Path:
+    """A folder with two sites, a run of each waiting."""
+    for name in ("tea", "books"):
+        waiting_run.a_site(tmp_path / name, name, "policy: {windows: ['Mon-Sun 00:00-24:00 UTC']}\n")
+        journal = Journal(tmp_path / name / ".updater")
+        waiting_run.leave(journal, name)
+        journal.close()
+    return tmp_path
+
+
+def test_without_a_terminal_what_waits_is_listed_and_nothing_hangs(two_waiting: Path, updater: Typed) -> None:
+    answer = updater("approve", "--no-input", cwd=two_waiting)
+    assert answer.returncode == ExitCode.AWAITING_APPROVAL
+    assert "1  tea" in answer.stderr
+    assert "2  books" in answer.stderr
+    assert "an answer is needed" in answer.stderr
+
+
+def test_yes_approves_one_run_and_never_whichever_comes_first(two_waiting: Path, updater: Typed) -> None:
+    answer = updater("approve", "--yes", "--person", "Anna", cwd=two_waiting)
+    assert answer.returncode == ExitCode.USAGE
+    assert "more than one run waits" in answer.stderr
+    assert "updater approve 20" in answer.stderr
+
+
+def test_a_folder_of_sites_where_nothing_waits_is_no_error(tmp_path: Path, updater: Typed) -> None:
+    for name in ("tea", "books"):
+        waiting_run.a_site(tmp_path / name, name)
+    answer = updater("approve", cwd=tmp_path)
+    assert answer.returncode == ExitCode.DONE
+    assert "nothing waits" in answer.stderr
 
 
 def test_status_shows_the_steps_of_the_newest_run(site: Path, updater: Typed) -> None:

@@ -7,6 +7,7 @@ import io
 import tarfile
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 from updater import report
@@ -15,14 +16,21 @@ from updater.journal import Journal, digest, new_run_id, now
 from updater.model import Check, Evidence, Judgement, Migration, Release, Status, Update, Verdict
 from updater.report.record import RunRecord, UpdateResult
 
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
+JUST_NOW = timedelta()
 CODE = b"<?php // shop 1.1\n"
 
 
 def leave(
-    journal: Journal, site: str, updates: Sequence[Update] = (), run: str = "", rehearsed: float = 2.0
+    journal: Journal,
+    site: str,
+    updates: Sequence[Update] = (),
+    run: str = "",
+    rehearsed: float = 2.0,
+    age: timedelta = JUST_NOW,
 ) -> RunRecord:
-    """The folder and the journal of a run that waits. Returns its record."""
-    run = run or new_run_id()
+    """The folder and the journal of a run that has waited for `age`. Returns its record."""
+    run, ended = run or new_run_id(), now() - age
     updates = tuple(updates) or (an_update(),)
     folder = journal.begin(run, site)
     release = _release(run, site, updates, folder, rehearsed)
@@ -35,8 +43,8 @@ def leave(
         "wordpress",
         "awaiting approval",
         int(ExitCode.AWAITING_APPROVAL),
-        now(),
-        now(),
+        ended,
+        ended,
         judgement.verdict,
         judgement.reasons,
         updates=tuple(UpdateResult(u.kind, u.slug, u.name, u.from_version, u.to_version, "passed") for u in updates),
@@ -49,7 +57,20 @@ def leave(
         journal.keep(run, name, noun)
     report.write(record, folder)
     journal.finish(run, record.state, record.exit_code)
+    with journal._engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE runs SET finished = ? WHERE run = ?", (ended.isoformat(), run))
     return record
+
+
+def a_site(folder: Path, name: str, more: str = "") -> Path:
+    """A site.yml whose server cannot be reached."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "site.yml"
+    path.write_text(
+        f"site: {name}\nurl: https://{name}.example\ndocroot: /srv/shop\n"
+        f"server: {{host: 127.0.0.1, user: deploy, port: 1, host_key: {HOST_KEY}}}\n{more}"
+    )
+    return path
 
 
 def an_update(slug: str = "shop", old: str = "1.0", new: str = "1.1") -> Update:
