@@ -96,12 +96,13 @@ def test_a_run_is_found_by_its_beginning_on_whichever_site_it_is(clients: Path) 
 
 
 def test_a_decision_shows_versions_what_they_mend_how_long_it_closes_and_the_way_back(clients: Path) -> None:
-    text = "\n".join(approving.summary(fleet.waiting_below(clients)[0][0].what, "outside the deploy windows"))
+    what = fleet.waiting_below(clients)[0][0].what
+    text = "\n".join(approving.summary(what, "outside the deploy windows"))
     for told in (
         "Shop: 1.0 → 1.1  (packages/shop.zip, released 9 days ago)",
         "mends CVE-2026-0001 Shop < 1.1 - SQL injection (Critical)",
         "1 files change in 1 places",
-        "the shop is closed for about 3 s; after 120 s at most it opens again",
+        f"the shop is closed for about 3 s; after {what.deadline} s at most it opens again",
         "`updater rollback` can bring the old code back",
         "NOT NOW: outside the deploy windows",
     ):
