@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from updater import __version__, approving, config, fleet, notify, pipeline
+from updater import __version__, approving, config, export, fleet, notify, pipeline
 from updater.errors import ExitCode, UpdaterError
 from updater.journal import Journal
 from updater.model import Site
@@ -230,18 +230,73 @@ def plan(site: Path, as_json: bool) -> None:
 @cli.command(short_help="Clone, stage, update, test.")
 @SITE
 @click.option("--retry", is_flag=True, help="also try again what broke the shop before and is not due yet")
+@click.option(
+    "--export",
+    "into",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="when it awaits approval, also write it to FILE, for `updater approve --import` on another machine",
+)
 @JSON
-def run(site: Path, retry: bool, as_json: bool) -> None:
+def run(site: Path, retry: bool, into: Path | None, as_json: bool) -> None:
     """Clone, stage, update, test. Ends as promoted, awaiting approval, rejected, inconclusive or nothing to do."""
     loaded = _load(site)
+    if into:
+        _make_way(into)
     with _telling(loaded), _journal(loaded) as journal, _progress() as progress:
         record = pipeline.run(loaded, journal, progress, retry=retry)
+        if into and record.exit_code == ExitCode.AWAITING_APPROVAL:
+            _say_exported(into, export.write(loaded, journal, record.run, into))
     _show_end(record, loaded, as_json)
+
+
+def _make_way(into: Path) -> None:
+    """Before minutes of work: can it be written? And the export of an earlier run must not stand for this one."""
+    try:
+        into.unlink(missing_ok=True)
+        tempfile.TemporaryFile(dir=into.absolute().parent).close()
+    except OSError as error:
+        raise export.unwritable(into, error) from None
+
+
+def _say_exported(into: Path, sha256: str) -> None:
+    """The sha256 is what a person compares on the other machine."""
+    err.print(f"exported to {into}, sha256 {sha256}", markup=False, soft_wrap=True)
+    err.print(f"  next:   updater approve --import {into} --sha256 {sha256}", markup=False, soft_wrap=True)
+
+
+@cli.command("export", short_help="Write a waiting run to a file, to approve elsewhere.")
+@click.argument("into", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--run", default="last", show_default=True, help="the run, or how its id begins")
+@AT
+@JSON
+def export_run(into: Path, run: str, site: Path, as_json: bool) -> None:
+    """Write a run that awaits approval to FILE, for `updater approve --import FILE` on another machine.
+
+    It holds the release, the report and the evidence, and nothing of production's data. Keep the sha256 that is printed:
+    whoever approves compares it.
+    """
+    loaded = _load(site)
+    with _journal(loaded) as journal:
+        row = journal.find(run)
+        exported = export.write(loaded, journal, row.run, into)
+    if as_json:
+        _print_json({"run": row.run, "file": str(into), "sha256": exported})
+    else:
+        _say_exported(into, exported)
 
 
 @cli.command(short_help="Show what changed, ask, deploy.")
 @click.argument("run", required=False)
 @AT
+@click.option(
+    "--import",
+    "file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="the run that `updater run --export FILE` wrote on another machine",
+)
+@click.option("--sha256", default="", metavar="HASH", help="what the run printed for that file; --yes needs it")
 @click.option("--yes", is_flag=True, help="approve without the prompt; needs --person")
 @click.option("--person", help="who approves; default: your login")
 @click.option("--comment", default="", help="kept with the approval, for the report")
@@ -259,6 +314,8 @@ def run(site: Path, retry: bool, as_json: bool) -> None:
 def approve(
     run: str | None,
     site: Path,
+    file: Path | None,
+    sha256: str,
     yes: bool,
     person: str | None,
     comment: str,
@@ -269,12 +326,15 @@ def approve(
 ) -> None:
     """Show what changed and ask; on yes, compare with production once more and deploy.
 
-    Without RUN, everything that waits in this folder and below it, oldest first.
+    Without RUN, everything that waits in this folder and below it, oldest first. With --import, a run that was tested on
+    another machine, like a CI runner that may only read production: this machine holds the key that deploys.
     """
     if yes and not person:
         raise UpdaterError(
             "--yes needs --person", cause="an approval is recorded with a name", hint="add --person 'Anna K.'"
         )
+    if file:
+        site, run = _taken_in(file, sha256, site, run, yes)
     waiting, troubles = _what_waits(run, site)
     _read_out(approving.troubles(troubles))
     if not waiting:
@@ -309,6 +369,28 @@ def approve(
         err.print(f"run {chosen.run} rejected; production was not touched", markup=False)
         return
     _show_end(record, chosen.site, as_json)
+
+
+def _taken_in(file: Path, sha256: str, folder: Path, run: str | None, yes: bool) -> tuple[Path, str]:
+    """The site.yml and the run of an export, verified and taken in."""
+    if run:
+        raise UpdaterError(
+            "a run and --import were both named", where=run, hint="leave out the run: FILE says which it is"
+        )
+    if yes and not sha256:
+        raise UpdaterError(
+            "--yes needs --sha256 with --import",
+            cause="nobody compares the file with what the run printed",
+            hint="take it from the log of the job that wrote the file",
+        )
+    path = fleet.site_of_export(folder, file)
+    loaded = _load(path)
+    with _journal(loaded) as journal:
+        taken, own = export.take_in(loaded, journal, file, sha256)
+    err.print(f"{file}: run {taken} of {loaded.name}", markup=False, soft_wrap=True)
+    compared = "as given" if sha256 else "compare it with the line in the log of the job that wrote the file"
+    err.print(f"sha256 {own} ({compared})\n", markup=False, soft_wrap=True)
+    return path, taken
 
 
 def _what_waits(run: str | None, folder: Path) -> tuple[list[fleet.WaitingRun], list[fleet.Trouble]]:

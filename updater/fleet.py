@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from updater import config, pipeline
+from updater import config, export, pipeline
 from updater.errors import ApprovalRefused, UpdaterError
 from updater.journal import Journal, now
 from updater.model import Site
@@ -96,6 +96,30 @@ def find_waiting(folder: Path, run: str) -> WaitingRun:
             hint="`updater approve` lists what waits",
         )
     return waiting_run(*found[0])
+
+
+def site_of_export(folder: Path, file: Path) -> Path:
+    """The site.yml that an export is for: the folder's own, else the one of that name below it."""
+    found = sites_below(folder)
+    if folder.is_file() or (folder / "site.yml") in found:
+        return found[0]
+    with export.opened(file) as (about, _sha256, _stream):
+        named = [path for path in found if _name(path) == about.site]
+    if len(named) != 1:
+        raise UpdaterError(
+            f"{'more than one site' if named else 'no site'} here is called {about.site}",
+            where=str(folder),
+            cause=f"{file} is of {about.site} ({about.url})",
+            hint="name its folder: updater approve --import FILE --site FOLDER",
+        )
+    return named[0]
+
+
+def _name(path: Path) -> str:
+    try:
+        return config.load(path).name
+    except UpdaterError:  # another site's fault is no answer
+        return ""
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import secrets as random
 import socket
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -121,6 +121,11 @@ def digest(value: Any) -> str:
     return hashlib.sha256(dump(value)).hexdigest()
 
 
+def release_digest(release: Release) -> str:
+    """The sha256 of a release, the same on every machine."""
+    return digest(replace(release.portable, sha256=""))
+
+
 @dataclass(frozen=True, slots=True)
 class RunRow:
     run: str
@@ -184,6 +189,12 @@ class Journal:
         folder.mkdir(parents=True, mode=0o700)
         self._write(_runs.insert().values(run=run, site=site, started=now().isoformat(), state="running"))
         return folder
+
+    def adopt(self, row: RunRow) -> None:
+        """Record a run that another machine made, as it ended there; its folder is in place already."""
+        finished = row.finished.isoformat() if row.finished else None
+        values = {"run": row.run, "site": row.site, "state": row.state, "exit_code": row.exit_code}
+        self._write(_runs.insert().values(**values, started=row.started.isoformat(), finished=finished))
 
     def finish(self, run: str, state: str, exit_code: int) -> None:
         self._write(
@@ -350,19 +361,9 @@ class Journal:
         return ApprovedRelease(release, approval)
 
     def refuse_unless_waiting(self, run: str, judgement: Judgement, lasts: timedelta) -> RunRow:
-        """ApprovalRefused when the run did not pass, is not waiting, or waited too long. Asked before anything is connected."""
+        """As the function below, of a run in this journal. Asked before anything is connected."""
         row = self.find(run)
-        if judgement.verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE):
-            raise _refused(run, f"its verdict is {judgement.verdict}: {'; '.join(judgement.reasons)}")
-        if row.state != "awaiting approval":
-            raise _refused(run, f"it is {row.state}")
-        if row.finished and row.finished - now() > _CLOCKS_DIFFER:
-            raise _refused(
-                run, f"it ended at {row.finished:%Y-%m-%d %H:%M} UTC, which is yet to come: set this machine's clock"
-            )
-        if row.finished and now() - row.finished > lasts:
-            waited = f"it has waited since {row.finished:%Y-%m-%d %H:%M} UTC"
-            raise _refused(run, f"{waited}, longer than policy.expires ({lasts.days} days)")
+        refuse_unless_waiting(row, judgement, lasts)
         return row
 
     def withdraw(self, run: str) -> None:
@@ -386,6 +387,21 @@ class Journal:
     def _write(self, statement: sa.sql.expression.UpdateBase) -> None:
         with self._engine.begin() as connection:
             connection.execute(statement)
+
+
+def refuse_unless_waiting(row: RunRow, judgement: Judgement, lasts: timedelta) -> None:
+    """ApprovalRefused when the run did not pass, is not waiting, or waited too long."""
+    if judgement.verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE):
+        raise _refused(row.run, f"its verdict is {judgement.verdict}: {'; '.join(judgement.reasons)}")
+    if row.state != "awaiting approval":
+        raise _refused(row.run, f"it is {row.state}")
+    if row.finished and row.finished - now() > _CLOCKS_DIFFER:
+        raise _refused(
+            row.run, f"it ended at {row.finished:%Y-%m-%d %H:%M} UTC, which is yet to come: set this machine's clock"
+        )
+    if row.finished and now() - row.finished > lasts:
+        waited = f"it has waited since {row.finished:%Y-%m-%d %H:%M} UTC"
+        raise _refused(row.run, f"{waited}, longer than policy.expires ({lasts.days} days)")
 
 
 def _of(site: str, components: Iterable[str]) -> sa.ColumnElement[bool]:

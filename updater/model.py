@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -656,6 +656,15 @@ class Release:
     rehearsed_seconds: float
     """dump + migrate + restore, as timed on staging"""
     sha256: str
+
+    @property
+    def portable(self) -> Release:
+        """Without the folders that its files lie in on one machine: what `sha256` covers."""
+        updates = tuple(
+            replace(it, package=Path(it.package.name), base=Path(it.base.name) if it.base else None)
+            for it in self.updates
+        )
+        return replace(self, archive=Path(self.archive.name), updates=updates)
 
 
 @dataclass(frozen=True, slots=True)

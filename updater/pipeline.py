@@ -33,7 +33,7 @@ from updater.errors import (
     StateUnknown,
     UpdaterError,
 )
-from updater.journal import Journal, digest, new_run_id, now, site_lock, write_atomically
+from updater.journal import Journal, digest, new_run_id, now, release_digest, site_lock, write_atomically
 from updater.log import Logged, Progress, timed
 from updater.model import (
     Check,
@@ -732,7 +732,7 @@ def _named_differences(noun: str, before: Mapping[str, str], after: Mapping[str,
 
 
 def _intact(release: Release) -> bool:
-    return digest(replace(release, sha256="")) == release.sha256 and release.archive.is_file()
+    return release_digest(release) == release.sha256 and release.archive.is_file()
 
 
 # ------------------------------------------------------------------------------------------------- updater rollback

@@ -19,6 +19,7 @@ COMMANDS = [
     "check",
     "plan",
     "run",
+    "export",
     "approve",
     "reject",
     "rollback",

@@ -10,9 +10,14 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import imagecodecs
+import numpy as np
+
 from updater import report
+from updater.checks import smoke
+from updater.checks.observation import Observation, Shot
 from updater.errors import ExitCode
-from updater.journal import Journal, digest, new_run_id, now
+from updater.journal import Journal, digest, new_run_id, now, release_digest
 from updater.model import Check, Evidence, Judgement, Migration, Release, Status, Update, Verdict
 from updater.report.record import RunRecord, UpdateResult
 
@@ -55,11 +60,21 @@ def leave(
     )
     for name, noun in {"release": release, "evidence": evidence, "judgement": judgement, "record": record}.items():
         journal.keep(run, name, noun)
+    _leave_the_look(folder / "after")
     report.write(record, folder)
     journal.finish(run, record.state, record.exit_code)
     with journal._engine.begin() as connection:
         connection.exec_driver_sql("UPDATE runs SET finished = ? WHERE run = ?", (ended.isoformat(), run))
     return record
+
+
+def _leave_the_look(folder: Path) -> None:
+    """What the updated shop looked like: a promotion compares production with it, and keeps it as the approved look."""
+    folder.mkdir()
+    picture = imagecodecs.png_encode(np.full((4, 4, 3), 200, np.uint8))
+    (folder / "home.png").write_bytes(picture)
+    shot = Shot("home", "desktop", "home.png", hashlib.sha256(picture).hexdigest(), 4, 4)
+    smoke.save(Observation(folder, 0, (), (), (shot,), {"product.price [checkout, desktop]": "120"}))
 
 
 def a_site(folder: Path, name: str, more: str = "") -> Path:
@@ -97,4 +112,4 @@ def _release(run: str, site: str, updates: tuple[Update, ...], folder: Path, reh
         rehearsed_seconds=rehearsed,
         sha256="",
     )
-    return replace(release, sha256=digest(release))
+    return replace(release, sha256=release_digest(release))

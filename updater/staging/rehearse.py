@@ -15,7 +15,7 @@ from typing import BinaryIO, Protocol
 
 from updater.cms.base import Driver
 from updater.errors import CommandFailed, UpdateFailed
-from updater.journal import digest, now
+from updater.journal import now, release_digest
 from updater.log import Progress
 from updater.model import (
     Installation,
@@ -140,7 +140,7 @@ def build_release(
         rehearsed_seconds=trial.migration.seconds + _time_copies(stack, trial.migration),
         sha256="",
     )
-    return replace(release, sha256=digest(release))
+    return replace(release, sha256=release_digest(release))
 
 
 def versions_of(inventory: Inventory) -> dict[str, str]:
