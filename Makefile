@@ -11,9 +11,9 @@ export PYTHONDONTWRITEBYTECODE =
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\): ## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 8
 
-demo: ## Watch a real shop being cloned, updated, tested, approved and deployed, and a broken update being caught
+demo: ## Watch a shop being cloned, updated, tested, approved and deployed, and a broken update being caught (CMS=opencart for another)
 	@scripts/bootstrap
-	@.venv/bin/updater demo $(ARGS)
+	@.venv/bin/updater demo $(if $(CMS),--cms $(CMS)) $(ARGS)
 
 test: ## Run all tests, on real ssh, Docker, MariaDB and Chromium (ARGS="-k name" for some)
 	@scripts/bootstrap

@@ -681,7 +681,19 @@ def clean(site: Path, everything: bool, as_json: bool) -> None:
         out.print("\n".join(f"removed {name}" for name in removed) or "nothing to remove", markup=False)
 
 
-@cli.command(short_help="Watch it all work on a real WordPress shop.")
+DEMOS = ("wordpress", "opencart", "opencart-3")
+"""The shops described in demo/."""
+
+
+@cli.command(short_help="Watch it all work on a shop in a container.")
+@click.option(
+    "--cms",
+    "kind",
+    type=click.Choice(DEMOS),
+    default=DEMOS[0],
+    show_default=True,
+    help="which shop: a real WordPress, or a stand-in with OpenCart's layout and upgrade (demo/opencart-twin)",
+)
 @click.option("--keep", is_flag=True, help="leave the demo's shop running afterwards, and say how to look at it")
 @click.option(
     "--folder",
@@ -690,13 +702,17 @@ def clean(site: Path, everything: bool, as_json: bool) -> None:
     show_default=True,
     help="where site.yml and the reports go",
 )
-def demo(keep: bool, folder: Path) -> None:
-    """Watch the whole pipeline work on a real WordPress shop in a container: good updates deployed, a broken one caught."""
+def demo(kind: str, keep: bool, folder: Path) -> None:
+    """Watch the whole pipeline work on a shop in a container: good updates deployed, a broken one caught."""
     from updater import demo as story  # a demo is no reason to load its code on every command
 
     with _progress() as progress:
         shown = story.play(
-            folder.resolve(), progress, keep=keep, say=lambda line: err.print(line, markup=False, soft_wrap=True)
+            folder.resolve(),
+            progress,
+            kind=kind,
+            keep=keep,
+            say=lambda line: err.print(line, markup=False, soft_wrap=True),
         )
     sys.exit(shown)
 

@@ -1,4 +1,4 @@
-"""`updater demo`: the whole pipeline on a real WordPress shop in a container; good updates deployed, broken ones held back."""
+"""`updater demo`: the whole pipeline on a shop in a container; good updates deployed, broken ones held back."""
 
 from __future__ import annotations
 
@@ -7,29 +7,25 @@ from collections.abc import Callable
 from pathlib import Path
 
 from updater import config, pipeline
-from updater.demo_shop import DemoShop
+from updater.demo_shop import DEFAULT, DemoShop
 from updater.errors import ExitCode
 from updater.journal import Journal
 from updater.log import Progress
 from updater.report.record import RunRecord
 
-OFFERED = ("wordpress", "akismet", "demo-gallery-1.1", "demo-shop-1.2")
-"""demo-shop 1.2 is broken: its script throws."""
-NEWER = "demo-shop-1.3"
-"""Broken too: PHP ends with a fatal error."""
 
-
-def play(folder: Path, progress: Progress, *, keep: bool, say: Callable[[str], None]) -> int:
+def play(folder: Path, progress: Progress, *, kind: str = DEFAULT, keep: bool, say: Callable[[str], None]) -> int:
     """Both acts, then what production says of them. Returns 0 only when the good was deployed and all that is broken held back."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    say(f"A WordPress shop on its own server, behind ssh. Everything of it lies in {folder}\n")
     progress.step("start the shop")
-    shop = DemoShop.start(folder, progress)
+    shop = DemoShop.start(folder, progress, kind=kind)
+    script = shop.kind.demo
     try:
-        site = config.load(shop.write_site(folder, OFFERED))
+        say(f"{script.opening} Everything of it lies in {folder}")
+        site = config.load(shop.write_site(folder, script.offered))
         journal = Journal(site.state)
-        say("\nAct 1: four updates. The shop plugin's is broken: its script throws, “Place order” does nothing.")
+        say(f"\n{script.first}")
         batch = pipeline.run(site, journal, progress)
         if batch.exit_code == ExitCode.AWAITING_APPROVAL:
             batch = pipeline.approve(
@@ -37,9 +33,9 @@ def play(folder: Path, progress: Progress, *, keep: bool, say: Callable[[str], N
             )
         _tell(batch, site.state, say)
 
-        say("\nAct 2: a newer version of it comes, alone, so it is tried. Every page ends with a fatal error.")
+        say(f"\n{script.second}")
         before = shop.code_sha256()
-        shop.offer(NEWER)
+        shop.offer(script.newer)
         alone = pipeline.run(site, journal, progress)
         _tell(alone, site.state, say)
         untouched = shop.code_sha256() == before
@@ -51,7 +47,7 @@ def play(folder: Path, progress: Progress, *, keep: bool, say: Callable[[str], N
         if not keep:
             shop.stop()
     held = [update.slug for update in batch.held_here]
-    good = batch.state == pipeline.PROMOTED and held == ["demo-shop"]
+    good = batch.state == pipeline.PROMOTED and held == [script.broken]
     as_told = good and alone.state == pipeline.REJECTED and untouched
     say("\nGood updates deployed, broken ones held back." if as_told else "\nThe demo did not end as it should.")
     return ExitCode.DONE if as_told else ExitCode.REJECTED

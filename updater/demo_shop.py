@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import secrets
 import ssl
 import tarfile
 import time
-from collections.abc import Sequence
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from updater import resources
+from updater.cms import DRIVERS
 from updater.errors import StagingFailed
 from updater.log import Progress, Silent
 from updater.staging import container as containers
@@ -29,7 +33,6 @@ ROOT = "/var/www/shop.example"
 DOCROOT = f"{ROOT}/public"
 MAIL = f"{ROOT}/mail"
 PACKAGES = "/srv/packages"
-PRODUCT = "/product/samovar-tula/"
 LABEL = "updater.demo"
 """On the container and the network, with the shop's name."""
 
@@ -38,16 +41,61 @@ _POLL_SECONDS = 0.1
 _STOP_SECONDS = 5
 
 
-def image(client: Any, progress: Progress) -> str:
-    """The tag of the shop's image, built when demo/ changed since the last time. StagingFailed when that fails.
+DEFAULT = next(iter(DRIVERS))
+"""The shop of the first driver: the image that the others are made from."""
 
-    The tag holds a hash of everything in demo/. The first build takes a few minutes: it installs the CMS and fills the shop.
+
+@dataclass(frozen=True, slots=True)
+class Demo:
+    """What `updater demo` offers this shop in two acts, and what it says to that."""
+
+    opening: str
+    first: str
+    offered: tuple[str, ...]
+    broken: str
+    """Slug of the update in the first act that must be held back"""
+    second: str
+    newer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One shop of demo/, as its `<name>.toml` describes it."""
+
+    name: str
+    folder: str
+    """Of its Dockerfile, below demo/"""
+    ready: str
+    """A page that answers 200 once everything works"""
+    site: str
+    """Its part of site.yml"""
+    demo: Demo
+    build: Mapping[str, str] = field(default_factory=dict)
+    """Build arguments"""
+
+    @classmethod
+    def load(cls, name: str) -> Kind:
+        """FileNotFoundError when demo/ has no such shop."""
+        described = tomllib.loads((resources.folder("demo") / f"{name}.toml").read_text(encoding="utf-8"))
+        demo = described.pop("demo")
+        return cls(name=name, demo=Demo(**{**demo, "offered": tuple(demo["offered"])}), **described)
+
+
+def image(client: Any, progress: Progress, kind: str = DEFAULT) -> str:
+    """The tag of the shop's image, built when its folder changed since the last time. StagingFailed when that fails.
+
+    The tag holds a hash of that folder. The first build takes a few minutes: it installs the CMS and fills the shop. The
+    others stand on the first one's server.
     """
-    folder = resources.folder("demo")
-    tag = images.content_tag("demo", folder)
-    if not images.exists(client, tag):
-        images.ensure_base(client, "bookworm", progress)
-    return images.build(client, folder, tag, progress)
+    shop = Kind.load(kind)
+    folder = resources.folder("demo") / shop.folder
+    if kind == DEFAULT:
+        tag = images.content_tag("demo", folder)
+        if not images.exists(client, tag):
+            images.ensure_base(client, "bookworm", progress)
+        return images.build(client, folder, tag, progress)
+    args = {**shop.build, "SERVER": image(client, progress)}
+    return images.build(client, folder, images.content_tag(f"demo-{kind}", folder, **args), progress, args)
 
 
 class DemoShop:
@@ -59,8 +107,9 @@ class DemoShop:
     user = "deploy"
     mail = MAIL
 
-    def __init__(self, client: Any, name: str, workdir: Path, container: Any, network: Any) -> None:
+    def __init__(self, client: Any, kind: Kind, name: str, workdir: Path, container: Any, network: Any) -> None:
         self._client = client
+        self.kind = kind
         self._container = container
         self._network = network
         self._packages: Path | None = None
@@ -74,20 +123,20 @@ class DemoShop:
         """`ssh-ed25519 AAAA…`, made when the container started."""
 
     @classmethod
-    def start(cls, workdir: Path, progress: Progress | None = None, name: str = "") -> DemoShop:
-        """A fresh shop on a network of its own that leads nowhere else, once it answers over HTTPS and ssh.
+    def start(cls, workdir: Path, progress: Progress | None = None, name: str = "", kind: str = DEFAULT) -> DemoShop:
+        """A fresh shop of that kind on a network of its own that leads nowhere else, once it answers over HTTPS and ssh.
 
         `workdir` gets the ssh key, the shop's CA and later its site.yml. StagingFailed when the shop does not come up;
         nothing of it is left then.
         """
         progress = progress or Silent()
         client = daemon.connect()
-        tag = image(client, progress)
+        tag = image(client, progress, kind)
         name = name or f"updater-demo-{secrets.token_hex(4)}"
         workdir.mkdir(parents=True, exist_ok=True)
         progress.say(f"starting {name}")
         network = client.networks.create(name, internal=True, labels={LABEL: name}, check_duplicate=True)
-        shop = cls(client, name, workdir, None, network)
+        shop = cls(client, Kind.load(kind), name, workdir, None, network)
         try:
             shop._container = client.containers.create(
                 tag,
@@ -128,10 +177,10 @@ class DemoShop:
                 code, ca = self.exec(["cat", "/etc/demo-ca/up"])
                 if code == 0:
                     self.ca.write_bytes(ca)
-                    status = self.get("/shop/").status_code
+                    status = self.get(self.kind.ready).status_code
                     if status == httpx.codes.OK:
                         return
-                    seen = f"/shop/ answered {status}"
+                    seen = f"{self.kind.ready} answered {status}"
             except (httpx.TransportError, ssl.SSLError) as error:
                 seen = str(error)
             time.sleep(_POLL_SECONDS)
@@ -192,7 +241,8 @@ class DemoShop:
 
     def _match(self, name: str) -> str:
         offered = self.offered()
-        found = [file for file in offered if file in (name, f"{name}.zip") or file.startswith(f"{name}-")]
+        alone = re.compile(rf"{re.escape(name)}(\.[a-z]+)?\.zip")
+        found = [file for file in offered if file == name or alone.fullmatch(file) or file.startswith(f"{name}-")]
         if len(found) != 1:
             raise StagingFailed(f"no single package {name!r} in the demo", cause=f"there are: {', '.join(offered)}")
         return found[0]
@@ -239,16 +289,9 @@ cms: auto
 sources:
   folders: [packages]
   online: false
-pages: [/, /shop/, /about/]
-flows:
-  - name: checkout
-    product: {PRODUCT}
-orders: {{table: demo_shop_orders, id: id, total: total, email: email, created: created}}
 policy:
   windows: ["Mon-Sun 00:00-24:00 UTC"]
-clone:
-  scrub: [demo_shop_orders.name, demo_shop_orders.phone, demo_shop_orders.address, demo_shop_orders.note]
-"""
+{self.kind.site}"""
 
     def how_to_look(self) -> str:
         """What to type to see this shop in a browser on this machine."""

@@ -7,12 +7,14 @@ asks the web server for a path with cookies and gives status, headers (lower cas
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
 
-from updater.cms.base import Driver
+from updater.cms.base import REFUSED_HEAD, Driver, Gate
 from updater.errors import UpdateFailed
 from updater.model import Installation, MigrationStep, Update
 from updater.shell import Shell, code_manifest, parse_answer
@@ -34,6 +36,8 @@ class Place:
     broken_package: str
     """a path there, of an archive that is none"""
     visit: Visit
+    doors: Sequence[str]
+    """paths of the site that reach PHP, each by another way: all closed behind the gate"""
     hosts: Sequence[str] = ()
 
 
@@ -115,22 +119,13 @@ def the_gate_closes_and_opens(place: Place, installation: Installation) -> None:
         digest = hashlib.sha256(secret.encode()).hexdigest()
         place.shell.write(f"{place.docroot}/{gate.token_file}", digest.encode(), 0o644)
 
-    token("first secret")
-    for path, text in gate.files.items():
-        place.shell.write(f"{place.docroot}/{path}", text.encode(), 0o644)
-    try:
-        for path in (
-            "/",
-            "/?p=1",
-            "/wp-login.php",
-            "/xmlrpc.php",
-            "/wp-admin/upgrade.php?step=1",
-            "/wp-admin/install.php",
-        ):
+    with closed(place, gate, "first secret"):
+        for path in place.doors:
             status, headers, body = place.visit(path, {})
             assert status == 503, path
             assert int(headers["retry-after"]) > 0
-            assert "Back in a minute" in body
+            assert "Back in a minute" in body, path
+            assert body.count("<html") == 1, path
         assert place.visit("/", {gate.cookie: "a guess"})[0] == 503
         assert place.visit("/", {gate.cookie: "first secret"})[0] == 200
         token("second secret")
@@ -140,11 +135,48 @@ def the_gate_closes_and_opens(place: Place, installation: Installation) -> None:
         run_steps(place, (first, second, last, *place.driver.purge(installation)))
         place.shell.run(["rm", "-f", f"{place.docroot}/{gate.token_file}"])
         assert place.visit("/", {gate.cookie: ""})[0] == 503, "without a token file nobody passes"
+        refused = place.shell.read(f"{place.docroot}/{gate.refused_file}").decode("ascii").removeprefix(REFUSED_HEAD)
+    lines = [line.split("\t") for line in refused.splitlines()]
+    assert [line[2] for line in lines[: len(place.doors)]] == list(place.doors), "whom the gate refused is told"
+    assert {len(line) for line in lines} == {4}
+    assert place.visit("/", {})[0] == 200
+
+
+@contextmanager
+def closed(place: Place, gate: Gate, secret: str) -> Iterator[None]:
+    """The site behind its gate, as a promotion puts it there: what the gate needs first, its files in order, removed in reverse."""
+    shell, docroot = place.shell, place.docroot
+    beside = {
+        gate.token_file: hashlib.sha256(secret.encode()).hexdigest(),
+        **({gate.refused_file: REFUSED_HEAD} if gate.refused_file else {}),
+    }
+    for path, text in beside.items():
+        shell.write(f"{docroot}/{path}", text.encode(), 0o644)
+    for path, text in gate.files.items():
+        if path in gate.kept:
+            shell.run(["ln", f"{docroot}/{path}", f"{docroot}/{gate.kept[path]}"])
+        shell.write(f"{docroot}/{path}", text.encode(), 0o644)
+    if gate.kept:
+        _forget_opcache(place)
+    try:
+        yield
     finally:
         for path in reversed([*gate.files]):
-            place.shell.run(["rm", "-f", f"{place.docroot}/{path}"])
-        place.shell.run(["rm", "-f", f"{place.docroot}/{gate.token_file}"])
-    assert place.visit("/", {})[0] == 200
+            if path in gate.kept:
+                shell.run(["mv", "-f", f"{docroot}/{gate.kept[path]}", f"{docroot}/{path}"])
+            else:
+                shell.run(["rm", "-f", f"{docroot}/{path}"])
+        shell.run(["rm", "-f", *(f"{docroot}/{path}" for path in beside)])
+
+
+def _forget_opcache(place: Place) -> None:
+    """As a promotion does it: opcache may go on serving the file that the gate stands in for."""
+    name = f"updater-reset-{secrets.token_hex(4)}.php"
+    place.shell.write(f"{place.docroot}/{name}", b"<?php echo (int) opcache_reset();", 0o644)
+    try:
+        assert place.visit(f"/{name}", {})[2].strip() == "1"
+    finally:
+        place.shell.run(["rm", "-f", f"{place.docroot}/{name}"])
 
 
 def _a_broken_package_changes_nothing(place: Place, installation: Installation) -> None:

@@ -14,9 +14,10 @@ from playwright.sync_api import Page, sync_playwright
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from updater.checks.browser import find_chromium
-from updater.demo_shop import DOCROOT, LABEL, PRODUCT, URL, DemoShop
+from updater.demo_shop import DOCROOT, LABEL, URL, DemoShop
 from updater.staging import daemon
 
+PRODUCT = "/product/samovar-tula/"
 ORDERS = "SELECT COUNT(*) FROM sh_demo_shop_orders"
 STOCK = (
     "SELECT meta_value FROM sh_postmeta JOIN sh_posts ON ID = post_id "

@@ -41,7 +41,6 @@ CMS_NAMES = re.compile(r"wordpress|woocommerce|opencart|bitrix|\bwp[-_]", re.IGN
 
 MAY_NAME_A_CMS = {
     "cli.py": "help texts are for people, who look for these names",
-    "demo.py": "the demo shows one CMS",
     "checks/browser.py": "docstrings tell which CMS appends versions to its scripts",
     "model.py": "docstrings give examples of what a field holds",
     "resources.py": "docstrings give examples",

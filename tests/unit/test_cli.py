@@ -10,7 +10,8 @@ from typing import Protocol
 import pytest
 import waiting_run
 
-from updater import cli, notify
+from updater import cli, notify, resources
+from updater.demo_shop import Kind
 from updater.errors import ExitCode
 from updater.journal import Journal
 
@@ -298,3 +299,9 @@ def test_a_bug_is_told_from_an_error_of_the_user(site: Path, updater: Typed) -> 
     answer = updater("runs", cwd=site)
     assert answer.returncode in (ExitCode.BUG, ExitCode.USAGE)
     assert "Traceback" not in answer.stderr
+
+
+def test_the_demo_offers_every_shop_that_is_described() -> None:
+    assert sorted(cli.DEMOS) == sorted(path.stem for path in resources.folder("demo").glob("*.toml"))
+    for name in cli.DEMOS:
+        assert Kind.load(name).demo.broken

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import stat
 import zipfile
@@ -77,6 +78,11 @@ def _inspect_name(path: Path, name: str) -> None:
         raise refused(path, "holds a path that climbs out", name)
     if not name.strip("/") or any(ord(character) < 32 for character in name):
         raise refused(path, "holds a name with control characters", repr(name))
+
+
+def sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def top_folder(path: Path, archive: zipfile.ZipFile) -> str:

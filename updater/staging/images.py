@@ -17,6 +17,7 @@ from pathlib import Path
 
 import docker
 from docker.errors import APIError, DockerException, ImageNotFound
+from docker.utils import exclude_paths
 from requests.exceptions import RequestException
 
 from updater.errors import StagingFailed
@@ -29,9 +30,12 @@ _REGISTRY_SECONDS = 10
 
 
 def content_tag(name: str, folder: Path, **args: str) -> str:
-    """`updater/<name>:<hash>`: the hash covers every file below `folder` (name, mode, bytes) and the build arguments."""
+    """`updater/<name>:<hash>`: the hash covers the build arguments and every file that a build is sent (name, mode, bytes)."""
     digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts):
+    ignored = folder / ".dockerignore"
+    patterns = ignored.read_text(encoding="utf-8").split() if ignored.is_file() else []
+    sent = (folder / name for name in exclude_paths(str(folder), [*patterns, "**/__pycache__"]))
+    for path in sorted(path for path in sent if path.is_file()):
         executable = bool(path.stat().st_mode & 0o100)
         digest.update(f"{path.relative_to(folder)}\0{executable}\0".encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())

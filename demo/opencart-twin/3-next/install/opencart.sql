@@ -1,0 +1,1 @@
+ALTER TABLE `oc_order` ADD tracking VARCHAR(64);

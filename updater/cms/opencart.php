@@ -1,0 +1,442 @@
+<?php
+// The PHP half of the OpenCart driver (opencart.py): one action a process, $REQUEST in, one answer out. Runs on PHP 5.6 and newer.
+// OpenCart's own code runs in `patch` and `refresh` alone; everything else reads files and the database.
+
+$UPDATER = array('then' => null);
+register_shutdown_function(function () {
+    global $UPDATER, $REQUEST;
+    if (!empty($UPDATER['answered'])) { return; }
+    $error = error_get_last();
+    if ($error && ($error['type'] & (E_ERROR | E_PARSE | E_CORE_ERROR | E_COMPILE_ERROR | E_USER_ERROR | E_RECOVERABLE_ERROR))) {
+        stop("PHP failed in step {$REQUEST['action']}", "{$error['message']} in {$error['file']}:{$error['line']}", 'read the message: it names the file');
+    }
+    $text = '';
+    while (ob_get_level() > 0) { $text = ob_get_clean() . $text; }
+    // OpenCart ends many of its controllers by exit, and always with code 0: only what it said counts.
+    if ($UPDATER['then']) { call_user_func($UPDATER['then'], $text); }
+    stop("the site ended PHP in step {$REQUEST['action']}", trim(substr(strip_tags($text), -1500)));
+});
+
+function done($value) { leave(); answer($value); }
+function stop($what, $cause = '', $hint = '') { leave(); fail($what, $cause, $hint); }
+
+// An answer ends PHP even inside a shutdown function, and those registered later never run: what holds credentials goes first.
+function leave() {
+    $GLOBALS['UPDATER']['answered'] = true;
+    if (isset($GLOBALS['UPDATER']['shadow'])) { remove_tree($GLOBALS['UPDATER']['shadow']); }
+}
+
+// ------------------------------------------------------------------------------------------------------------- files
+
+function entries($folder) { return is_dir($folder) ? array_values(array_diff((array) @scandir($folder), array('.', '..'))) : array(); }
+
+function remove_tree($path) {
+    if (is_link($path) || is_file($path)) { return @unlink($path); }
+    foreach (entries($path) as $name) { remove_tree("$path/$name"); }
+    return @rmdir($path);
+}
+
+function make_folder($path) { if (!is_dir($path) && !@mkdir($path, 0755, true)) { stop("cannot make the folder $path", '', 'compare the owner of the files with the ssh user'); } }
+
+function write_file($path, $text, $mode = null) {
+    make_folder(dirname($path));
+    $new = "$path.updater-" . getmypid();
+    if (@file_put_contents($new, $text) !== strlen($text)) { @unlink($new); stop("cannot write $path", 'no permission or no space'); }
+    @chmod($new, is_file($path) ? fileperms($path) & 07777 : ($mode ?: 0644));
+    if (!@rename($new, $path)) { @unlink($new); stop("cannot replace $path"); }
+}
+
+// The site's own file, also while the gate stands in for it.
+function config_file($folder) {
+    global $REQUEST;
+    return is_file("$folder/{$REQUEST['kept']}") ? "$folder/{$REQUEST['kept']}" : "$folder/config.php";
+}
+
+// Constants of one config.php. Values are PHP expressions: they are evaluated, in a process of their own, never parsed.
+function read_config($folder) {
+    foreach (array('HTTP_HOST' => 'localhost', 'SERVER_NAME' => 'localhost', 'REQUEST_URI' => '/', 'SERVER_PORT' => '443', 'HTTPS' => 'on', 'DOCUMENT_ROOT' => $GLOBALS['docroot']) as $name => $value) {
+        if (!isset($_SERVER[$name])) { $_SERVER[$name] = $value; }
+    }
+    chdir($folder);
+    ob_start();
+    include config_file($folder);
+    ob_end_clean();
+    $all = get_defined_constants(true);
+    return isset($all['user']) ? $all['user'] : array();
+}
+
+function version_of($docroot) {
+    $text = (string) @file_get_contents("$docroot/index.php", false, null, 0, 20000);
+    return preg_match('/^\s*define\(\s*[\'"]VERSION[\'"]\s*,\s*[\'"]([^\'"]+)[\'"]/m', $text, $match) ? $match[1] : null;
+}
+
+// ---------------------------------------------------------------------------------------------------------- database
+
+function connect() {
+    global $REQUEST;
+    $database = $REQUEST['database'];
+    if (!function_exists('mysqli_init')) { stop('PHP has no mysqli extension', '', 'set `php` in site.yml to the PHP that serves the site'); }
+    mysqli_report(MYSQLI_REPORT_OFF);
+    $link = mysqli_init();
+    if (!@mysqli_real_connect($link, $database['host'], $database['user'], $database['password'], $database['name'], $database['port'] ?: 0, $database['socket'] ?: null)) {
+        stop("cannot connect to the site's database", mysqli_connect_error(), 'compare the DB_ constants in config.php');
+    }
+    @mysqli_set_charset($link, 'utf8mb4');
+    return $link;
+}
+
+function query($link, $sql, $values = array()) {
+    global $REQUEST;
+    $in = array('`#' => '`' . $REQUEST['database']['prefix']);
+    foreach ($values as $name => $value) { $in[":$name"] = "'" . mysqli_real_escape_string($link, (string) $value) . "'"; }
+    $sql = strtr($sql, $in); // in one pass: a value may hold what looks like a name
+    $result = mysqli_query($link, $sql);
+    if ($result === false) { stop('a query failed', mysqli_error($link) . ": $sql"); }
+    if ($result === true) { return array(); }
+    $rows = array();
+    while ($row = mysqli_fetch_assoc($result)) { $rows[] = $row; }
+    return $rows;
+}
+
+function has_table($link, $name) {
+    global $REQUEST;
+    return (bool) query($link, "SHOW TABLES LIKE '" . mysqli_real_escape_string($link, addcslashes($REQUEST['database']['prefix'] . $name, '_%\\')) . "'");
+}
+
+function columns($link, $table) {
+    return has_table($link, $table) ? array_map(function ($row) { return $row['Field']; }, query($link, "SHOW COLUMNS FROM `#$table`")) : array();
+}
+
+function quoted($name) { return '`' . str_replace('`', '``', $name) . '`'; }
+
+// ------------------------------------------------------------------------------------------------- OpenCart's own code
+
+// A document root of the installer's own: links to everything, and configuration files that it may parse and rewrite as it likes. The
+// site's files are neither read by it (they hold expressions, or are the gate) nor written; no installer is ever below the public root.
+// 4.x takes what stands between the quotes as it is, 3.x evaluates the line; 3.x knows no other name for the admin than admin.
+function shadow($constants) {
+    global $docroot, $REQUEST;
+    $three = $REQUEST['three'];
+    $root = sys_get_temp_dir() . '/updater-opencart-' . bin2hex(random_bytes(8));
+    if (!@mkdir($root, 0700)) { stop("cannot make the folder $root"); }
+    $GLOBALS['UPDATER']['shadow'] = $root;
+    $admin = $three ? 'admin' : $REQUEST['admin'];
+    foreach (entries($docroot) as $name) {
+        if ($name !== 'install' && $name !== $REQUEST['admin'] && strpos($name, 'config') !== 0 && $name[0] !== '.') { symlink("$docroot/$name", "$root/$name"); }
+    }
+    mkdir("$root/$admin");
+    foreach (array('config.php', "$admin/config.php") as $path) {
+        $text = "<?php\n";
+        foreach ($constants as $name => $value) {
+            $text .= "define('$name', '" . ($three ? addcslashes((string) $value, "\\'") : $value) . "');\n";
+        }
+        file_put_contents("$root/$path", $text);
+    }
+    foreach ($REQUEST['installer'] as $path => $data) { make_folder(dirname("$root/$path")); file_put_contents("$root/$path", base64_decode($data)); }
+    return "$root/";
+}
+
+function as_web($url) {
+    $parts = parse_url($url);
+    $https = isset($parts['scheme']) && $parts['scheme'] === 'https';
+    $host = $parts['host'] . (isset($parts['port']) ? ':' . $parts['port'] : '');
+    foreach (array('HTTP_HOST' => $host, 'SERVER_NAME' => $parts['host'], 'SERVER_PORT' => $https ? '443' : '80', 'SERVER_PROTOCOL' => 'HTTP/1.1', 'REMOTE_ADDR' => '127.0.0.1',
+        'REQUEST_METHOD' => 'GET', 'REQUEST_URI' => '/install/index.php', 'SCRIPT_NAME' => '/install/index.php', 'PHP_SELF' => '/install/index.php', 'DOCUMENT_ROOT' => $GLOBALS['docroot'],
+        'HTTP_ACCEPT_LANGUAGE' => 'en', 'HTTP_USER_AGENT' => 'updater') as $name => $value) { $_SERVER[$name] = $value; }
+    $_SERVER['HTTPS'] = $https ? 'on' : '';
+}
+
+// -------------------------------------------------------------------------------------------------------------- actions
+
+$docroot = rtrim($REQUEST['docroot'], '/');
+
+switch ($REQUEST['action']) {
+
+case 'recognise':
+    $admins = array();
+    foreach (entries($docroot) as $name) {
+        $file = config_file("$docroot/$name");
+        if (is_file($file) && preg_match('/define\(\s*[\'"](HTTP_CATALOG|DIR_CATALOG)[\'"]|[\'"]Admin[\'"]/', (string) @file_get_contents($file))) { $admins[] = $name; }
+    }
+    $trees = array();
+    $home = rtrim((string) getenv('HOME'), '/');
+    for ($folder = $docroot, $i = 0; $i < 3 && $folder !== '/' && $folder !== ''; $folder = dirname($folder), $i++) {
+        if ($folder === $home && $folder !== $docroot) { break; }
+        if (file_exists("$folder/.git")) { $trees[] = $folder; }
+    }
+    $config = config_file($docroot);
+    done(array(
+        'core' => version_of($docroot) !== null && is_file("$docroot/system/startup.php") && is_dir("$docroot/catalog"), 'version' => version_of($docroot),
+        'config' => is_file($config) && filesize($config) > 0, 'admins' => $admins, 'trees' => $trees, 'installer' => is_dir("$docroot/install"),
+        'vqmod' => is_dir("$docroot/vqmod"),
+    ));
+
+case 'config':
+    $folder = $docroot . ($REQUEST['folder'] === '' ? '' : "/{$REQUEST['folder']}");
+    $GLOBALS['UPDATER']['then'] = function ($text) use ($folder) { stop("$folder/config.php ends PHP", $text, 'run it with the php of the web server: `php` in site.yml'); };
+    $constants = read_config($folder);
+    $real = isset($constants['DIR_STORAGE']) ? realpath($constants['DIR_STORAGE']) : false;
+    done(array('constants' => (object) $constants, 'storage' => $real === false ? '' : $real, 'root' => realpath($docroot), 'error_log' => (string) ini_get('error_log')));
+
+case 'inventory':
+    $link = connect();
+    $found = array();
+    $install = columns($link, 'extension_install');
+    if (in_array('version', $install, true)) {
+        $enabled = array();
+        foreach (query($link, 'SELECT DISTINCT extension FROM `#extension`') as $row) { $enabled[] = $row['extension']; }
+        foreach (query($link, 'SELECT code, name, version, status FROM `#extension_install` ORDER BY extension_install_id') as $row) {
+            if ($row['code'] !== 'opencart' && preg_match('/^[A-Za-z0-9_.-]+$/', $row['code']) && is_dir("$docroot/extension/{$row['code']}")) {
+                $found[] = array('slug' => $row['code'], 'name' => $row['name'], 'version' => $row['version'], 'active' => in_array($row['code'], $enabled, true), 'path' => "extension/{$row['code']}");
+            }
+        }
+    }
+    if (!in_array('version', $install, true) && has_table($link, 'modification')) {
+        foreach (query($link, 'SELECT code, name, version, status FROM `#modification` ORDER BY modification_id') as $row) {
+            $found[] = array('slug' => $row['code'], 'name' => $row['name'], 'version' => $row['version'], 'active' => (bool) $row['status'], 'path' => '');
+        }
+    }
+    $stores = has_table($link, 'store') ? query($link, 'SELECT url FROM `#store`') : array();
+    done(array('version' => version_of($docroot), 'php' => PHP_VERSION, 'extensions' => $found, 'stores' => $stores));
+
+case 'guard':
+    // Rows of staging's own copy, before its checkpoint: what differs afterwards is the update's.
+    $link = connect();
+    $offline = array('payment_cod', 'cod', 'payment_free_checkout', 'free_checkout');
+    foreach (query($link, "SELECT DISTINCT `code` FROM `#setting` WHERE `key` LIKE '%\\_status' AND (`code` LIKE 'payment\\_%')") as $row) {
+        if (!in_array($row['code'], $offline, true)) { query($link, "UPDATE `#setting` SET `value` = '0' WHERE `code` = :code AND `key` = :key", array('code' => $row['code'], 'key' => "{$row['code']}_status")); }
+    }
+    // PHP's own way out, where the stack's trap stands; 3.x logs an error for an engine of ''.
+    query($link, "UPDATE `#setting` SET `value` = 'mail' WHERE `key` IN ('config_mail_engine', 'config_mail_protocol')");
+    query($link, "UPDATE `#setting` SET `value` = '' WHERE `key` LIKE 'config\\_mail\\_smtp\\_%'");
+    query($link, "UPDATE `#setting` SET `value` = '0' WHERE `key` = 'config_maintenance'");
+    if (has_table($link, 'cron')) { query($link, 'UPDATE `#cron` SET status = 0'); }
+    foreach ($REQUEST['folders'] as $folder) { make_folder("$docroot/$folder"); }
+    done(array('ok' => true));
+
+case 'overlay':
+    if (!class_exists('ZipArchive')) { stop('PHP has no zip extension', '', 'switch it on, or set `php` in site.yml to a PHP that has it'); }
+    $zip = new ZipArchive();
+    $opened = $zip->open($REQUEST['package']);
+    if ($opened !== true) { stop('the package cannot be opened', "ZipArchive says $opened"); }
+    foreach ($REQUEST['members'] as $path => $member) {
+        if ($zip->locateName($member) === false) { stop('the package is not what was read before', "no $member"); }
+    }
+    foreach ($REQUEST['members'] as $path => $member) {
+        $text = $zip->getFromName($member);
+        if ($text === false) { stop('the package is damaged', $member); }
+        if (!is_file("$docroot/$path") || file_get_contents("$docroot/$path") !== $text) { write_file("$docroot/$path", $text); }
+    }
+    foreach ($REQUEST['stale'] as $path) {
+        if (is_file("$docroot/$path") || is_link("$docroot/$path")) {
+            if (!@unlink("$docroot/$path")) { stop("cannot remove $path of the old release"); }
+            for ($folder = dirname($path); $folder !== '.' && @rmdir("$docroot/$folder"); $folder = dirname($folder)) {}
+        }
+    }
+    if ($REQUEST['archive']) { write_file("$docroot/{$REQUEST['archive']}", file_get_contents($REQUEST['package'])); }
+    done(array('ok' => true));
+
+case 'read-back':
+    // A fresh process: every file has the bytes of the package, and the core says its own version.
+    $wrong = array();
+    $zip = new ZipArchive();
+    if ($zip->open($REQUEST['package']) !== true) { stop('the package cannot be opened'); }
+    foreach ($REQUEST['members'] as $path => $member) {
+        if (!is_file("$docroot/$path") || file_get_contents("$docroot/$path") !== $zip->getFromName($member)) { $wrong[] = $path; }
+    }
+    done(array('wrong' => $wrong, 'version' => version_of($docroot)));
+
+case 'patch':
+    // One patch of the installer. It says JSON with `text`, `next` or `success`; anything else is a failure, whatever the exit code.
+    $constants = (array) $REQUEST['constants'];
+    $root = shadow($constants);
+    as_web($REQUEST['url']);
+    $folders = array('DIR_OPENCART' => $root, 'DIR_APPLICATION' => "{$root}install/", 'DIR_SYSTEM' => "$docroot/system/", 'DIR_EXTENSION' => "$docroot/extension/", 'DIR_IMAGE' => "$docroot/image/",
+        'DIR_STORAGE' => $constants['DIR_STORAGE'], 'DIR_LANGUAGE' => "{$root}install/language/", 'DIR_TEMPLATE' => "{$root}install/view/template/", 'DIR_CONFIG' => "$docroot/system/config/",
+        'DIR_DATABASE' => "$docroot/system/database/");
+    foreach (array('CACHE' => 'cache', 'DOWNLOAD' => 'download', 'LOGS' => 'logs', 'SESSION' => 'session', 'UPLOAD' => 'upload', 'MODIFICATION' => 'modification') as $name => $folder) {
+        $folders["DIR_$name"] = rtrim($constants['DIR_STORAGE'], '/') . "/$folder/";
+        // Patch 1 of 4.x would make what is missing with a mode that nobody can enter.
+        if ($name !== 'MODIFICATION' || $REQUEST['three']) { make_folder($folders["DIR_$name"]); }
+    }
+    foreach (array('backup', 'marketplace') as $folder) { make_folder(rtrim($constants['DIR_STORAGE'], '/') . "/$folder"); }
+    foreach ($folders as $name => $value) { define($name, $value); }
+    define('APPLICATION', 'Install');
+    define('VERSION', version_of($docroot));
+    define('HTTP_SERVER', rtrim($REQUEST['url'], '/') . '/install/');
+    define('HTTP_OPENCART', rtrim($REQUEST['url'], '/') . '/');
+    $_GET = $_REQUEST = $REQUEST['query'];
+    $_SERVER['QUERY_STRING'] = http_build_query($_GET);
+    $UPDATER['log'] = @filesize($folders['DIR_LOGS'] . 'error.log') ?: 0;
+    $UPDATER['then'] = function ($text) use ($folders) {
+        global $UPDATER, $REQUEST;
+        $said = null;
+        $logged = (string) @file_get_contents($folders['DIR_LOGS'] . 'error.log', false, null, $UPDATER['log']);
+        if (preg_match('/\{.*\}\s*$/s', $text, $match)) { $said = json_decode($match[0], true); }
+        if (!is_array($said) || !array_intersect_key($said, array('text' => 1, 'next' => 1, 'success' => 1))) {
+            $cause = is_array($said) && isset($said['error']) ? $said['error'] : trim(substr(strip_tags($text), -800) . ' ' . substr($logged, -800));
+            stop("patch {$REQUEST['patch']} did not say that it is done", is_string($cause) ? $cause : json_encode($cause), 'read the message: it is the installer\'s own');
+        }
+        if (!empty($said['error'])) { stop("patch {$REQUEST['patch']} failed", is_string($said['error']) ? $said['error'] : json_encode($said['error'])); }
+        if (preg_match('/(Unknown column|doesn\'t exist|SQL syntax|Fatal error)[^\n]*/i', $logged, $match)) { stop("patch {$REQUEST['patch']} logged an error", $match[0]); }
+        done(array('ok' => true, 'said' => $said));
+    };
+    chdir("{$root}install");
+    ob_start();
+    require DIR_SYSTEM . 'startup.php';
+    if ($REQUEST['three']) { start('install'); } else { require DIR_SYSTEM . 'framework.php'; }
+    exit(0);
+
+case 'note-modifications':
+    // Ids and status before the patches, kept in a table that the last step drops: a step is a process of its own, and may run twice.
+    $link = connect();
+    if (has_table($link, 'modification') && !has_table($link, 'updater_modification')) {
+        query($link, 'CREATE TABLE `#updater_modification` AS SELECT modification_id, status FROM `#modification`');
+    }
+    done(array('ok' => true));
+
+case 'restore-modifications':
+    $link = connect();
+    if (has_table($link, 'updater_modification')) {
+        query($link, 'UPDATE `#modification` m JOIN `#updater_modification` n USING (modification_id) SET m.status = n.status');
+        query($link, 'DROP TABLE `#updater_modification`');
+    }
+    done(array('ok' => true));
+
+case 'extension':
+    // The rows that OpenCart's own upload writes, for a version that lies in the files already: it has no way to update.
+    $link = connect();
+    $new = $REQUEST['extension'];
+    if ($REQUEST['three']) {
+        query($link, 'UPDATE `#modification` SET version = :version, xml = :xml, name = :name WHERE code = :code',
+            array('version' => $new['version'], 'xml' => base64_decode($new['xml']), 'name' => $new['name'], 'code' => $new['code']));
+        done(array('ok' => true));
+    }
+    $row = query($link, 'SELECT extension_install_id AS id FROM `#extension_install` WHERE code = :code', array('code' => $new['code']));
+    if (!$row) { stop("the extension {$new['code']} is not installed"); }
+    $id = (int) $row[0]['id'];
+    query($link, "UPDATE `#extension_install` SET version = :version, name = :name WHERE extension_install_id = $id", array('version' => $new['version'], 'name' => $new['name']));
+    $have = array_map(function ($row) { return $row['path']; }, query($link, "SELECT path FROM `#extension_path` WHERE extension_install_id = $id"));
+    foreach (array_diff($have, $new['paths']) as $path) { query($link, "DELETE FROM `#extension_path` WHERE extension_install_id = $id AND path = :path", array('path' => $path)); }
+    foreach (array_diff($new['paths'], $have) as $path) { query($link, "INSERT INTO `#extension_path` SET extension_install_id = $id, path = :path", array('path' => $path)); }
+    done(array('ok' => true));
+
+case 'refresh':
+    // OCMOD of 3.x, by OpenCart's own controller with the rights of an administrator. It redirects whatever happened: its log is the answer.
+    as_web($REQUEST['url']);
+    read_config("$docroot/{$REQUEST['admin']}");
+    define('VERSION', version_of($docroot));
+    $link = connect();
+    $maintenance = query($link, "SELECT setting_id, `value` FROM `#setting` WHERE `key` = 'config_maintenance'");
+    $UPDATER['log'] = @filesize(DIR_LOGS . 'ocmod.log') ?: 0;
+    $UPDATER['then'] = function ($text) use ($link, $maintenance) {
+        global $UPDATER, $REQUEST;
+        clearstatcache();
+        $size = @filesize(DIR_LOGS . 'ocmod.log') ?: 0;
+        $log = (string) @file_get_contents(DIR_LOGS . 'ocmod.log', false, null, $size < $UPDATER['log'] ? 0 : $UPDATER['log']);
+        foreach ($maintenance as $row) { query($link, "UPDATE `#setting` SET `value` = :value WHERE setting_id = {$row['setting_id']}", array('value' => $row['value'])); }
+        if (preg_match_all('/^.*NOT FOUND.*$/m', $log, $match)) {
+            $new = array_diff(array_unique(array_map('trim', $match[0])), $REQUEST['known']);
+            if ($new) { stop('a modification finds nothing to change any more', implode('; ', array_slice($new, 0, 5)) . ' in: ' . trim(substr($log, 0, 300)), 'ask its maker for a version that fits this OpenCart'); }
+        }
+        $enabled = query($link, 'SELECT COUNT(*) AS n FROM `#modification` WHERE status = 1');
+        $made = is_dir(DIR_MODIFICATION) ? count(array_diff(entries(DIR_MODIFICATION), array('index.html'))) : 0;
+        if ($enabled[0]['n'] > 0 && !$made) { stop('modifications were not compiled', trim(substr(strip_tags($text), -500)) ?: "nothing lies in " . DIR_MODIFICATION); }
+        done(array('ok' => true, 'enabled' => (int) $enabled[0]['n'], 'log' => substr($log, 0, 2000)));
+    };
+    ob_start();
+    require DIR_SYSTEM . 'startup.php';
+    $registry = new Registry();
+    $config = new Config();
+    $config->load('default');
+    $config->load('admin');
+    foreach (query($link, 'SELECT `key`, `value`, serialized FROM `#setting` WHERE store_id = 0') as $row) { $config->set($row['key'], $row['serialized'] ? json_decode($row['value'], true) : $row['value']); }
+    $registry->set('config', $config);
+    $registry->set('log', new Log($config->get('error_filename') ?: 'error.log'));
+    $registry->set('event', new Event($registry));
+    $registry->set('load', new Loader($registry));
+    $registry->set('request', new Request());
+    $registry->set('response', new Response());
+    $registry->set('db', new DB(DB_DRIVER, DB_HOSTNAME, DB_USERNAME, DB_PASSWORD, DB_DATABASE, defined('DB_PORT') ? DB_PORT : null));
+    $registry->set('cache', new Cache('file', 3600));
+    $registry->set('url', new Url(HTTP_SERVER, defined('HTTPS_SERVER') ? HTTPS_SERVER : HTTP_SERVER));
+    $registry->set('language', new Language('en-gb'));
+    $registry->set('document', new Document());
+    $session = new stdClass();
+    $session->data = array('user_token' => 'updater');
+    $registry->set('session', $session);
+    $registry->set('user', new UpdaterUser());
+    require DIR_APPLICATION . 'controller/marketplace/modification.php';
+    $controller = new ControllerMarketplaceModification($registry);
+    $controller->refresh();
+    exit(0);
+
+case 'visit':
+    // What a visitor asks for, by the site's own code: compiled templates and caches are there before the doors open.
+    as_web($REQUEST['url']);
+    foreach (array('REQUEST_URI' => '/', 'SCRIPT_NAME' => '/index.php', 'PHP_SELF' => '/index.php', 'SCRIPT_FILENAME' => "$docroot/index.php") as $name => $value) { $_SERVER[$name] = $value; }
+    $_GET = $_REQUEST = array('route' => $REQUEST['route']);
+    $UPDATER['then'] = function ($text) { if (stripos($text, '</html>') === false) { stop('the front page is not whole', substr(strip_tags($text), -500)); } done(array('ok' => true, 'bytes' => strlen($text))); };
+    chdir($docroot);
+    ob_start();
+    require "$docroot/index.php";
+    exit(0);
+
+case 'verify':
+    $link = connect();
+    $wrong = array();
+    foreach ($REQUEST['versions'] as $wanted) {
+        list($kind, $slug, $version) = $wanted;
+        if ($kind === 'core') {
+            $found = version_of($docroot);
+        } else {
+            $table = $REQUEST['three'] ? 'modification' : 'extension_install';
+            $row = query($link, "SELECT version FROM `#$table` WHERE code = :code", array('code' => $slug));
+            $found = $row ? $row[0]['version'] : null;
+        }
+        if ($found !== $version) { $wrong[] = "$kind $slug is " . ($found === null ? 'missing' : $found) . ", expected $version"; }
+    }
+    if (is_dir("$docroot/install")) { $wrong[] = 'the installer is still there'; }
+    if (has_table($link, 'updater_modification')) { $wrong[] = 'the status of modifications was not restored'; }
+    if ($wrong) { stop('the migration is not complete', implode('; ', $wrong)); }
+    done(array('ok' => true));
+
+case 'orders':
+    $link = connect();
+    $table = $REQUEST['table'];
+    if ($table) {
+        $name = quoted($REQUEST['database']['prefix'] . $table['table']);
+        $order = quoted($table['created'] ?: $table['id']);
+        $id = quoted($table['id']);
+        $orders = query($link, "SELECT $id AS id, " . quoted($table['total']) . ' AS total, ' . quoted($table['email']) . " AS email FROM $name ORDER BY $order DESC, $id DESC LIMIT 20");
+        $count = query($link, "SELECT COUNT(*) AS n FROM $name");
+    } else {
+        // Status 0 is a checkout that somebody left: no order yet.
+        $orders = query($link, 'SELECT order_id AS id, total, email FROM `#order` WHERE order_status_id > 0 ORDER BY order_id DESC LIMIT 20');
+        $count = query($link, 'SELECT COUNT(*) AS n FROM `#order` WHERE order_status_id > 0');
+    }
+    $stock = array();
+    foreach (query($link, 'SELECT product_id, quantity FROM `#product` WHERE status = 1') as $row) { $stock[$row['product_id']] = $row['quantity']; }
+    done(array('orders' => $orders, 'count' => (int) $count[0]['n'], 'stock' => (object) $stock, 'products' => count($stock)));
+
+case 'purge':
+    // Files only, never OpenCart itself: this also runs after a rollback from a broken release.
+    foreach ($REQUEST['folders'] as $folder) {
+        $root = "$docroot/$folder";
+        if (!is_dir($root) || is_link($root)) { continue; }
+        foreach (entries($root) as $name) { if (!in_array($name, array('.htaccess', 'index.html'), true)) { remove_tree("$root/$name"); } }
+    }
+    done(array('ok' => true));
+
+default:
+    stop("unknown action {$REQUEST['action']}");
+}
+
+// The administrator that the refresh asks for: an own login would need a session row and a password.
+class UpdaterUser {
+    public function hasPermission($key, $value) { return true; }
+    public function isLogged() { return true; }
+    public function getId() { return 0; }
+    public function getUserName() { return 'updater'; }
+    public function getGroupId() { return 1; }
+}

@@ -1,0 +1,683 @@
+"""OpenCart 3 and 4 (and ocStore): detect, inventory, overlay a release, run its patches by command line, close and open.
+
+The PHP half is opencart.php. Facts are marked in docs/opencart.md, with what was run.
+
+**The gate.** OpenCart includes nothing before it starts, and `config_maintenance` is a row: it lets API calls through, and a
+restored database would end closed. So a file has to stand in front, and these were weighed:
+
+- `.htaccess` or `auto_prepend_file` in `.user.ini`: one web server's, or five minutes late by PHP's own cache.
+- In the place of index.php: index.php holds VERSION, so every core update swaps it while the gate would stand there; cron.php,
+  the admin and export scripts would need gates of their own.
+- In the place of config.php and the admin's config.php, chosen: every entry point reads one of them before anything else, even
+  scripts that only want the database, and no release holds them. The gate is renamed over the original, which keeps its inode
+  under another name beside it; opening renames it back (Gate.kept). opcache is reset after closing, and the gate throws itself
+  out of opcache whenever it runs, so that the original is seen the moment it has its name again.
+
+**The patches** of a release are the installer's, and the installer parses and rewrites config.php and must never be public. Its
+files travel in the migration's steps; each step unpacks them into a private folder whose root is links to the site's folders and
+configuration files written from evaluated values. The site's own are neither read by lines nor rewritten.
+"""
+
+from __future__ import annotations
+
+import base64
+import fnmatch
+import json
+import re
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+from xml.etree import ElementTree
+
+from updater.cms import archive
+from updater.cms.base import Fetch, Gate, Offer, OrderRow, PackageInfo, Published, ShopState
+from updater.errors import CommandFailed, UnsupportedSite, UpdateFailed
+from updater.model import Component, Database, Installation, Inventory, Layout, MigrationStep, OrderTable, Update
+from updater.resources import package_text
+from updater.secrets import register
+from updater.shell import Shell, compose, run_php
+
+NAME = "opencart"
+SUPPORTED = "3.0 – 4.1"
+_OLDEST, _NEWEST = (3, 0), (4, 1)
+
+API = "https://api.github.com"
+DOWNLOADS = "https://github.com"
+
+TOKEN_FILE = ".updater-gate-token"  # noqa: S105 - the name of a file
+COOKIE = "updater_bypass"
+REFUSED_FILE = ".updater-gate-refused.php"
+KEPT = "config.updater-kept.php"
+
+_STORAGE_CACHES = ("cache", "logs", "session", "backup")
+_STORAGE_MEDIA = ("download", "upload")
+_NOT_INSTALLED = (
+    "config.php",
+    "admin/config.php",
+    "config-dist.php",
+    "admin/config-dist.php",
+    "php.ini",
+    "admin/php.ini",
+    "robots.txt",
+    ".htaccess",
+    ".htaccess.txt",
+    "install/*",
+    "image/catalog/*",
+    "image/cache/*",
+    *(f"system/storage/{folder}/*" for folder in (*_STORAGE_CACHES, *_STORAGE_MEDIA, "marketplace", "modification")),
+)
+"""Paths of a release that belong to the site or to nobody: settings of the web server and of robots, samples, the installer, its
+demo pictures, what the shop fills itself."""
+
+_VOLATILE = ("session", "api_session", "customer_online", "customer_search", "cart")
+_PERSONAL = {
+    f"{table}.{prefix}{column}": kind
+    for table, prefixes in (
+        ("order", ("", "payment_", "shipping_")),
+        ("customer", ("",)),
+        ("address", ("",)),
+        ("return", ("",)),
+        ("affiliate", ("",)),
+        ("user", ("",)),
+        ("subscription", ("payment_", "shipping_")),
+    )
+    for prefix in prefixes
+    for column, kind in (
+        ("firstname", "name"),
+        ("lastname", "name"),
+        ("company", "name"),
+        ("email", "email"),
+        ("telephone", "phone"),
+        ("fax", "phone"),
+        ("address_1", "address"),
+        ("address_2", "address"),
+        ("custom_field", "text"),
+    )
+} | {
+    "order.comment": "text",
+    "order.ip": "text",
+    "order.forwarded_ip": "text",
+    "order_history.comment": "text",
+    "customer.ip": "text",
+    "customer.password": "text",
+    "customer_ip.ip": "text",
+    "customer_login.email": "email",
+    "customer_login.ip": "text",
+    "customer_activity.data": "text",
+    "customer_history.comment": "text",
+    "user.password": "text",
+    "user.ip": "text",
+    "review.author": "name",
+    "newsletter.email": "email",
+    "return.comment": "text",
+}
+
+
+def _ask(shell: Shell, php: str, action: str, docroot: str, **request: Any) -> Any:
+    return run_php(shell, php, _source(), {"action": action, "docroot": docroot, "kept": KEPT, **request})
+
+
+def _source() -> str:
+    return package_text("updater.cms", "opencart.php")
+
+
+def _three(version: str) -> bool:
+    return version.startswith("3.")
+
+
+# ------------------------------------------------------------------------------------------------------------- what is there
+
+
+def detect(shell: Shell, docroot: str, php: str) -> Installation | None:
+    """OpenCart in this docroot, or None. UnsupportedSite names what is recognised and refused."""
+    seen = _ask(shell, php, "recognise", docroot)
+    if not seen["core"]:
+        return None
+    where = f"{shell.where}:{docroot}"
+    version = str(seen["version"])
+    _refuse(where, seen, version)
+    admin = str(seen["admins"][0])
+    catalog = _ask(shell, php, "config", docroot, folder="")
+    constants: Mapping[str, Any] = catalog["constants"]
+    _ask(shell, php, "config", docroot, folder=admin)
+    storage = _storage(where, catalog)
+    url = str(constants.get("HTTPS_SERVER") or constants.get("HTTP_SERVER") or "").rstrip("/")
+    if not re.match(r"https?://", url):
+        raise UnsupportedSite(
+            "OpenCart knows no address of its own",
+            where=where,
+            cause=f"HTTP_SERVER is {url!r}",
+            hint="set it in config.php",
+        )
+    database = _database(where, constants)
+    places = {"admin": admin, "storage": storage}
+    return Installation(NAME, version, docroot.rstrip("/") or "/", php, url, database, places)
+
+
+def _refuse(where: str, seen: Mapping[str, Any], version: str) -> None:
+    match = re.match(r"(\d+)\.(\d+)", version)
+    number = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not _OLDEST <= number <= _NEWEST:
+        cause, hint = f"supported: {SUPPORTED}", "update it by hand to a supported version first"
+        raise UnsupportedSite(f"OpenCart {version} is not supported", where=where, cause=cause, hint=hint)
+    if seen["trees"]:
+        cause, hint = f"found {seen['trees'][0]}/.git", "update it where it is built"
+        raise UnsupportedSite("a Git checkout is not updated in place", where=where, cause=cause, hint=hint)
+    if not seen["config"]:
+        cause, hint = "its installation was never finished", "finish it in a browser first"
+        raise UnsupportedSite("OpenCart has no config.php", where=where, cause=cause, hint=hint)
+    if len(seen["admins"]) != 1:
+        found = ", ".join(seen["admins"]) or "none"
+        raise UnsupportedSite(
+            "OpenCart's admin folder cannot be told",
+            where=where,
+            cause=f"folders whose config.php is the admin's: {found}",
+            hint="remove copies of the admin folder: exactly one may be there",
+        )
+    if seen["installer"]:
+        cause = "install/ is still there: anybody who opens it can overwrite the shop"
+        raise UnsupportedSite("OpenCart's installer is public", where=where, cause=cause, hint="remove install/ now")
+    if seen["vqmod"]:
+        raise UnsupportedSite(
+            "OpenCart with vQmod is not supported",
+            where=where,
+            cause="vqmod/ compiles other files than those that are tested",
+            hint="leave this site out",
+        )
+
+
+def _storage(where: str, config: Mapping[str, Any]) -> str:
+    """DIR_STORAGE below the docroot, relative to it."""
+    root, storage = str(config["root"]), str(config["storage"])
+    if not storage:
+        cause, hint = f"DIR_STORAGE is {config['constants'].get('DIR_STORAGE')}", "correct it in config.php"
+        raise UnsupportedSite("OpenCart's storage folder does not exist", where=where, cause=cause, hint=hint)
+    if not storage.startswith(f"{root}/"):
+        raise UnsupportedSite(
+            "OpenCart with its storage outside the docroot is not supported yet",
+            where=where,
+            cause=f"DIR_STORAGE is {storage}: it holds code (vendor/) that would be neither tested nor deployed",
+            hint="move it below the docroot under a name that nobody guesses, closed by an .htaccess, or leave this site out",
+        )
+    return storage.removeprefix(f"{root}/")
+
+
+def _database(where: str, constants: Mapping[str, Any]) -> Database:
+    names = ("DB_HOSTNAME", "DB_USERNAME", "DB_PASSWORD", "DB_DATABASE", "DB_PREFIX")
+    missing = [name for name in names if constants.get(name) is None]
+    if missing:
+        raise CommandFailed(
+            "config.php does not say how to reach the database",
+            where=where,
+            cause=f"not set: {', '.join(missing)}; they may come from the web server's environment, which the command line does not see",
+            hint="write them into config.php",
+        )
+    password = register(str(constants["DB_PASSWORD"]))
+    port = int(constants.get("DB_PORT") or 3306)
+    user, name, host = (str(constants[key]) for key in ("DB_USERNAME", "DB_DATABASE", "DB_HOSTNAME"))
+    return Database(name, user, password, host, port, None, str(constants["DB_PREFIX"]))
+
+
+def _credentials(database: Database) -> dict[str, Any]:
+    """For the PHP half, which gets it on stdin."""
+    return {name: getattr(database, name) for name in ("name", "user", "password", "host", "port", "socket", "prefix")}
+
+
+def layout(shell: Shell, installation: Installation) -> Layout:
+    """What lies where. `vendor`, `marketplace` and the compiled `modification` of the storage folder are code."""
+    admin, storage = installation.places["admin"], installation.places["storage"]
+    return Layout(
+        media=("image/catalog", "image/data", *(f"{storage}/{folder}" for folder in _STORAGE_MEDIA)),
+        caches=("image/cache", "error_log", f"{admin}/error_log", *(f"{storage}/{each}" for each in _STORAGE_CACHES)),
+        volatile_tables=_VOLATILE,
+        personal=_PERSONAL,
+        smoke_tests=NAME,
+        settings_files=("config.php", f"{admin}/config.php", KEPT, f"{admin}/{KEPT}"),
+    )
+
+
+def inventory(shell: Shell, installation: Installation) -> Inventory:
+    """Core, and extensions by the rows that OpenCart keeps: of 4.x those it installed, of 3.x its modifications (OCMOD)."""
+    seen = _ask(
+        shell,
+        installation.php,
+        "inventory",
+        installation.docroot,
+        database=_credentials(installation.database),
+    )
+    version = str(seen["version"])
+    extensions = (
+        Component("plugin", row["slug"], row["name"], row["version"], row["active"], row["path"])
+        for row in seen["extensions"]
+    )
+    core = Component("core", NAME, "OpenCart", version, True, "")
+    return Inventory(NAME, version, str(seen["php"]), (core, *extensions), installation.places)
+
+
+# ---------------------------------------------------------------------------------------------------------------- packages
+
+
+def read_package(path: Path, name: str = "") -> PackageInfo:
+    """A release of OpenCart, an extension of 4.x (install.json), or one of 3.x (install.xml). PackageRefused by name and reason.
+
+    OpenCart 4 knows an extension by the name of its zip, `<code>.ocmod.zip`; a version in that name is left out.
+    """
+    with archive.opened(path) as package:
+        names = set(package.namelist())
+        if (prefix := _core_prefix(names)) is not None:
+            return _core_package(path, package, prefix)
+        if "install.json" in names:
+            return _extension_of_4(path, package, name or path.name)
+        if "install.xml" in names:
+            return _extension_of_3(path, package)
+    raise archive.refused(path, "neither OpenCart nor an extension", "no install.json, no install.xml, no index.php")
+
+
+def _core_prefix(names: Iterable[str]) -> str | None:
+    """'upload/' of the official zip, '<folder>/upload/' of a source archive; None when it is no OpenCart."""
+    for name in names:
+        prefix = name.removesuffix("system/startup.php")
+        if prefix != name and f"{prefix}index.php" in names and f"{prefix}admin/index.php" in names:
+            return prefix
+    return None
+
+
+def _core_package(path: Path, package: zipfile.ZipFile, prefix: str) -> PackageInfo:
+    text = package.read(f"{prefix}index.php").decode("utf-8", "replace")
+    version = re.search(r"define\(\s*['\"]VERSION['\"]\s*,\s*['\"]([^'\"]+)['\"]", text)
+    if version is None:
+        raise archive.refused(path, "index.php names no version")
+    names = set(package.namelist())
+    if not any(name.startswith(f"{prefix}install/") for name in names):
+        raise archive.refused(path, "not a whole OpenCart", "no install/: the patches of the database are there")
+    if not any(name.startswith(f"{prefix}system/storage/vendor/") for name in names):
+        raise archive.refused(
+            path, "not a whole OpenCart", "no system/storage/vendor/: take the release, not a bare source"
+        )
+    startup = package.read(f"{prefix}system/startup.php").decode("utf-8", "replace")
+    php = re.search(r"version_compare\(phpversion\(\),\s*'([\d.]+)',\s*'<'\)", startup)
+    return PackageInfo("core", NAME, "OpenCart", version[1], php[1] if php else None)
+
+
+_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.]*(-[A-Za-z_]+)*")
+
+
+def _extension_of_4(path: Path, package: zipfile.ZipFile, name: str) -> PackageInfo:
+    try:
+        said = json.loads(package.read("install.json"))
+    except ValueError as error:
+        raise archive.refused(path, "its install.json is no JSON", str(error)) from error
+    if not isinstance(said, dict) or not said.get("version"):
+        raise archive.refused(path, "its install.json names no version")
+    outside = [entry for entry in package.namelist() if entry.startswith(("image/", "system/storage/"))]
+    if outside:
+        raise archive.refused(path, "puts files outside its own folder", outside[0])
+    code = re.sub(r"(\.ocmod)?\.zip$", "", name)
+    code = re.sub(r"[-_.]?v?\d+(\.\d+)+$", "", code)
+    if not _CODE.fullmatch(code):
+        raise archive.refused(path, "its name is no code of an extension", f"{name}: call it <code>.ocmod.zip")
+    return PackageInfo("plugin", code, str(said.get("name") or code), str(said["version"]))
+
+
+def _extension_of_3(path: Path, package: zipfile.ZipFile) -> PackageInfo:
+    try:
+        root = ElementTree.fromstring(package.read("install.xml"))  # noqa: S314 - expat of today bounds entities
+    except ElementTree.ParseError as error:
+        raise archive.refused(path, "its install.xml cannot be read", str(error)) from error
+    code, version, name = (root.findtext(key, "").strip() for key in ("code", "version", "name"))
+    if not code or not version:
+        raise archive.refused(path, "its install.xml names no code or no version")
+    if any(entry.startswith("install.") and entry not in ("install.xml",) for entry in package.namelist()):
+        raise archive.refused(path, "runs SQL or PHP of its own when it is installed", "install.sql or install.php")
+    return PackageInfo("plugin", code, name or code, version)
+
+
+def members(package: Path, component: Component, places: Mapping[str, str]) -> Mapping[str, str]:
+    """What a package installs; of a release without what belongs to the site, the admin under the site's name for it."""
+    with zipfile.ZipFile(package) as opened:
+        names = [entry.filename for entry in opened.infolist() if not entry.is_dir()]
+    if component.kind == "core":
+        prefix = _core_prefix(names)
+        below = [name for name in names if prefix is not None and name.startswith(prefix)]
+        paths = {name.removeprefix(prefix or ""): name for name in below}
+        return {
+            _placed(path, places): name
+            for path, name in paths.items()
+            if not any(fnmatch.fnmatchcase(path, pattern) for pattern in _NOT_INSTALLED)
+        }
+    if component.path:
+        return {name: name for name in names if not name.startswith("ocmod/")}
+    uploads = [name for name in names if name.startswith("upload/")]
+    return {_placed(name.removeprefix("upload/"), places): name for name in uploads}
+
+
+def _placed(path: str, places: Mapping[str, str]) -> str:
+    if path.startswith("admin/"):
+        return f"{places['admin']}/{path.removeprefix('admin/')}"
+    if path.startswith("system/storage/"):
+        return f"{places['storage']}/{path.removeprefix('system/storage/')}"
+    return path
+
+
+# -------------------------------------------------------------------------------------------------------- GitHub's releases API
+
+
+def offers(inventory: Inventory, fetch: Fetch, api: str | None, downloads: str | None) -> Sequence[Offer]:
+    """Releases of OpenCart newer than the installed one, by GitHub's API. Whatever `fetch` raises passes through.
+
+    https://docs.github.com/rest/releases/releases#list-releases: `tag_name`, `prerelease`, `published_at`,
+    `assets[].browser_download_url`, `assets[].digest` (`sha256:…`, on newer uploads). OpenCart's marketplace has no API without an
+    account: extensions come from folders.
+    """
+    url = f"{(api or API).rstrip('/')}/repos/opencart/opencart/releases?per_page=100"
+    try:
+        releases = json.loads(fetch(url, None))
+    except ValueError as error:
+        raise CommandFailed("the update API gave no JSON", where=url, cause=str(error), hint=_AGAIN) from error
+    if not isinstance(releases, list) or not all(isinstance(release, dict) for release in releases):
+        cause = f"not a list of releases: {str(releases)[:100]}"
+        raise CommandFailed("the update API gave another answer than it documents", where=url, cause=cause, hint=_AGAIN)
+    return [offer for release in releases for offer in _offer(release, downloads)]
+
+
+_AGAIN = "try again, or set `sources.api`"
+
+
+def _offer(release: Mapping[str, Any], downloads: str | None) -> Iterable[Offer]:
+    version = str(release.get("tag_name") or "").removeprefix("v")
+    if release.get("prerelease") or release.get("draft") or not re.fullmatch(r"\d+(\.\d+)+", version):
+        return
+    for asset in release.get("assets") or ():
+        address = str(asset.get("browser_download_url") or "")
+        if not re.fullmatch(rf"opencart-{re.escape(version)}\.zip", PurePosixPath(address).name):
+            continue
+        if downloads and address.startswith(f"{DOWNLOADS}/"):
+            address = f"{downloads.rstrip('/')}/{address.removeprefix(f'{DOWNLOADS}/')}"
+        digest = str(asset.get("digest") or "")
+        checksum = digest if digest.startswith("sha256:") else None
+        released = datetime.fromisoformat(str(release["published_at"])) if release.get("published_at") else None
+        yield Offer(PackageInfo("core", NAME, "OpenCart", version), address, checksum, released=released)
+
+
+def verify_download(package: Path, offer: Offer, fetch: Fetch) -> None:
+    """PackageRefused unless the archive has the checksum that the API names. An old release has none: it rests on TLS alone."""
+    if offer.checksum is not None:
+        found = f"sha256:{archive.sha256(package)}"
+        if found != offer.checksum:
+            raise archive.refused(package, "wrong checksum", f"{found}, published is {offer.checksum}")
+
+
+def published(
+    component: Component, root: Path, fetch: Fetch, api: str | None, downloads: str | None
+) -> Published | None:
+    """OpenCart publishes no checksums of single files: edits are told only where the installed version's zip is in a folder."""
+    return None
+
+
+# ------------------------------------------------------------------------------------------------------------- staging only
+
+
+def staging_only() -> tuple[str, ...]:
+    return ()
+
+
+def guard(shell: Shell, installation: Installation, hosts: Sequence[str]) -> None:
+    """Rows of staging's own database: payment off save cash on delivery, mail to PHP's mail(), cron off. No file is made.
+
+    It comes before the checkpoint that everything is compared with: none of these rows is taken for the update's.
+    """
+    storage = installation.places["storage"]
+    folders = [f"{storage}/{folder}" for folder in (*_STORAGE_CACHES, *_STORAGE_MEDIA)]
+    _ask(
+        shell,
+        installation.php,
+        "guard",
+        installation.docroot,
+        database=_credentials(installation.database),
+        folders=folders,
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------ update, migrate
+
+
+def apply(shell: Shell, installation: Installation, update: Update, package: str) -> str:
+    """The files of a release or an extension over the old ones, and what only the old one held taken away where its zip is known.
+
+    OpenCart has no updater of its own: this is what its documentation tells a person to do. The database is not touched:
+    rows are the migration's. UpdateFailed when the package cannot be opened, a file cannot be written, or does not read back.
+    """
+    where = f"{shell.where}: {update.id} {update.from_version} → {update.to_version}"
+    hint = f"look at the package {update.package.name}, or hold it: `policy.hold` in site.yml"
+    component = _component(update, installation)
+    new = _below(component, members(update.package, component, installation.places))
+    old = _below(component, members(update.base, component, installation.places)) if update.base else {}
+    request = {
+        "package": package,
+        "members": new,
+        "stale": sorted(old.keys() - new.keys()),
+        "archive": _marketplace(update, installation),
+    }
+    try:
+        _ask(shell, installation.php, "overlay", installation.docroot, **request)
+        found = _ask(shell, installation.php, "read-back", installation.docroot, package=package, members=new)
+    except CommandFailed as error:
+        raise UpdateFailed(
+            f"{update.name} could not be updated", where=where, cause=f"{error.what}: {error.cause}", hint=hint
+        ) from error
+    if found["wrong"]:
+        cause = f"not as in the package: {', '.join(found['wrong'][:5])}"
+        raise UpdateFailed(f"{update.name} does not read back", where=where, cause=cause, hint=hint)
+    version = str(found["version"]) if update.kind == "core" else _version_of(update.package)
+    if version != update.to_version:
+        cause = f"read back: {version}"
+        raise UpdateFailed(f"{update.name} is not at {update.to_version}", where=where, cause=cause, hint=hint)
+    return version
+
+
+def _version_of(package: Path) -> str:
+    """What an extension's package says of itself; its files were compared with it byte by byte."""
+    return read_package(package, "any.ocmod.zip").version
+
+
+def _component(update: Update, installation: Installation) -> Component:
+    inside = f"extension/{update.slug}" if update.kind != "core" and not _three(installation.version) else ""
+    return Component(update.kind, update.slug, update.name, update.from_version, True, inside)
+
+
+def _below(component: Component, found: Mapping[str, str]) -> dict[str, str]:
+    """By path below the docroot."""
+    return {f"{component.path}/{path}" if component.path else path: name for path, name in found.items()}
+
+
+def _marketplace(update: Update, installation: Installation) -> str:
+    """Where OpenCart 4 keeps the zip of an extension: its own uninstaller reads it."""
+    if update.kind == "core" or _three(installation.version):
+        return ""
+    return f"{installation.places['storage']}/marketplace/{update.slug}.ocmod.zip"
+
+
+def migration(installation: Installation, updates: Sequence[Update]) -> Sequence[MigrationStep]:
+    """The patches of the release in numeric order, the rows of extensions, modifications restored and refreshed (3.x), a visit.
+
+    Patch 1006 of 3.x switches every modification off: their status is noted first and put back after the last patch.
+    """
+    three = _three(installation.version)
+    core = next((update for update in updates if update.kind == "core"), None)
+    versions = [(update.kind, update.slug, update.to_version) for update in updates]
+
+    def step(name: str, action: str, **request: Any) -> MigrationStep:
+        payload = {
+            "action": action,
+            "docroot": installation.docroot,
+            "kept": KEPT,
+            "url": installation.url,
+            "admin": installation.places["admin"],
+            "database": _credentials(installation.database),
+            "three": three,
+            **request,
+        }
+        return MigrationStep(name, compose(_source(), payload))
+
+    steps = [step("front page as a visitor", "visit", route="common/home")] if core is None else []
+    if core is not None:
+        steps.append(step("note modifications", "note-modifications"))
+        steps += [step(name, "patch", **request) for name, request in _patches(core, installation)]
+        steps.append(step("restore modifications", "restore-modifications"))
+    steps += [
+        step(f"rows of {update.slug}", "extension", extension=_rows(update))
+        for update in updates
+        if update.kind != "core"
+    ]
+    if three and updates:
+        steps.append(step("refresh modifications", "refresh", known=[]))
+    steps += [
+        step("front page again", "visit", route="common/home"),
+        step("verify", "verify", versions=versions),
+    ]
+    return tuple(steps)
+
+
+def _patches(update: Update, installation: Installation) -> Iterable[tuple[str, dict[str, Any]]]:
+    """One request for each patch of the release. 4.x: classes called by name; 3.x: files called by their place in the list."""
+    with zipfile.ZipFile(update.package) as package:
+        prefix = _core_prefix(package.namelist()) or ""
+        names = [name.removeprefix(prefix) for name in package.namelist() if not name.endswith("/")]
+        kept = [name for name in names if name.startswith("install/") and not _UNUSED.match(name)]
+        installer = {name: base64.b64encode(package.read(f"{prefix}{name}")).decode() for name in kept}
+    constants = _constants(installation)
+    request: dict[str, Any] = {"installer": installer, "constants": constants, "query": {}}
+    if _three(installation.version):
+        files = sorted(name for name in names if re.fullmatch(r"install/model/upgrade/\d+\.php", name))
+        for number, name in enumerate(files, start=1):
+            patch = PurePosixPath(name).stem
+            query = {"route": "upgrade/upgrade/next", "step": str(number)}
+            yield f"patch {patch}", {**request, "patch": patch, "query": query}
+        return
+    found = (re.fullmatch(r"install/controller/upgrade/upgrade_(\d+)\.php", name) for name in names)
+    for number in sorted(int(match[1]) for match in found if match):
+        query = {
+            "route": f"upgrade/upgrade_{number}",
+            "version": update.to_version,
+            "admin": installation.places["admin"],
+        }
+        yield f"patch {number}", {**request, "patch": str(number), "query": query}
+
+
+_UNUSED = re.compile(r"install/(view/(?!template/)|index\.php|cli_|opencart-(?!en-gb)[a-z-]+\.sql)")
+
+
+def _constants(installation: Installation) -> dict[str, str]:
+    """What the installer's own reading of config.php wants: plain values."""
+    database, root = installation.database, f"{installation.docroot}/"
+    return {
+        "HTTP_SERVER": f"{installation.url}/",
+        "HTTPS_SERVER": f"{installation.url}/",
+        "HTTP_CATALOG": f"{installation.url}/",
+        "HTTPS_CATALOG": f"{installation.url}/",
+        "DIR_STORAGE": f"{root}{installation.places['storage']}/",
+        "DB_DRIVER": "mysqli",
+        "DB_HOSTNAME": database.host,
+        "DB_USERNAME": database.user,
+        "DB_PASSWORD": database.password,
+        "DB_DATABASE": database.name,
+        "DB_PORT": str(database.port),
+        "DB_PREFIX": database.prefix,
+    }
+
+
+def _rows(update: Update) -> dict[str, Any]:
+    with zipfile.ZipFile(update.package) as package:
+        names = package.namelist()
+        if "install.xml" in names:
+            xml = base64.b64encode(package.read("install.xml")).decode()
+            return {"code": update.slug, "version": update.to_version, "name": update.name, "xml": xml}
+    files = [f"{update.slug}/{name.rstrip('/')}" for name in names]
+    folders = {str(parent) for name in files for parent in PurePosixPath(name).parents if str(parent) != "."}
+    paths = sorted(folders | set(files))
+    return {"code": update.slug, "version": update.to_version, "name": update.name, "paths": paths}
+
+
+def noise_rows() -> Mapping[str, Sequence[str]]:
+    """Rows that any visit changes."""
+    every = ("1 = 1",)
+    return {
+        **dict.fromkeys((*_VOLATILE, "customer_activity", "customer_ip", "statistics"), every),
+        "currency": every,
+    }
+
+
+# ------------------------------------------------------------------------------------------------------- close, swap, open
+
+
+def gate(installation: Installation) -> Gate:
+    """Stands in for both configuration files: see the top of this module."""
+    admin = installation.places["admin"]
+    text = package_text("updater.cms", "opencart-gate.php")
+    return Gate(
+        files={
+            "config.php": text.replace("%ROOT%", "__DIR__"),
+            f"{admin}/config.php": text.replace("%ROOT%", "dirname(__DIR__)"),
+        },
+        token_file=TOKEN_FILE,
+        cookie=COOKIE,
+        kept={"config.php": KEPT, f"{admin}/config.php": f"{admin}/{KEPT}"},
+        refused_file=REFUSED_FILE,
+    )
+
+
+def units(updates: Sequence[Update], inventory: Inventory, changed: Sequence[str]) -> Sequence[str]:
+    """Whole folders where nothing of the site's own lies: below system, the admin and storage one level deeper."""
+    found = sorted({_unit(path, inventory.places) for path in changed})
+    return tuple(unit for unit in found if not any(unit.startswith(f"{other}/") for other in found))
+
+
+def _unit(path: str, places: Mapping[str, str]) -> str:
+    parts = path.split("/")
+    storage = places["storage"].split("/")
+    if parts[: len(storage)] == storage:
+        # The zips of extensions lie beside those of others: each by itself.
+        deep = len(storage) + (2 if parts[len(storage) : len(storage) + 1] == ["marketplace"] else 1)
+        return "/".join(parts[:deep])
+    if parts[0] == "catalog":
+        return parts[0]
+    if parts[0] in ("system", "extension", places["admin"]) and len(parts) > 2:
+        return "/".join(parts[:2])
+    return path
+
+
+def purge(installation: Installation) -> Sequence[MigrationStep]:
+    """Compiled templates and cached queries. Never boots OpenCart: it also runs after a rollback."""
+    storage = installation.places["storage"]
+    request = {"action": "purge", "docroot": installation.docroot, "kept": KEPT, "folders": [f"{storage}/cache"]}
+    return (MigrationStep("caches", compose(_source(), request)),)
+
+
+# ---------------------------------------------------------------------------------------------------------- the shop's records
+
+
+def orders(shell: Shell, installation: Installation, table: OrderTable | None) -> ShopState:
+    """OpenCart's orders that were placed, or the table that site.yml names; stock and number of products."""
+    names = ("table", "id", "total", "email", "created")
+    named = {name: getattr(table, name) for name in names} if table is not None else None
+    seen = _ask(
+        shell,
+        installation.php,
+        "orders",
+        installation.docroot,
+        database=_credentials(installation.database),
+        table=named,
+    )
+    rows = tuple(
+        OrderRow(str(row["id"]), f"{float(row['total'] or 0):.2f}", str(row["email"])) for row in seen["orders"]
+    )
+    stock = {str(product): str(amount) for product, amount in dict(seen["stock"]).items()}
+    return ShopState(rows, int(seen["count"]), stock, int(seen["products"]) or None)
+
+
+def error_logs(shell: Shell, installation: Installation) -> Sequence[str]:
+    """OpenCart's own log, where a page that answers 200 writes what went wrong, and the modifications' (3.x)."""
+    logs = f"{installation.docroot}/{installation.places['storage']}/logs"
+    return (f"{logs}/error.log",)
