@@ -23,9 +23,10 @@ unit: ## Run the tests that need no Docker and no network
 	@scripts/bootstrap --python
 	@$(PYTEST) tests/unit $(ARGS)
 
-faults: ## Break promotions in every way we know, and look at what is left of the shop (ARGS="-k killed" for some)
+faults: ## Break promotions in every way we know, and count what is left of the shop (N=12 SEED=7 for that many drawn cases)
 	@scripts/bootstrap
-	@$(PYTEST) -m '' tests/integration/test_transaction.py tests/e2e/test_interrupt.py tests/faults $(ARGS)
+	@PYTHONPATH=tests:tests/faults .venv/bin/python tests/faults/run.py $(if $(N),-n $(N)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+	@$(if $(N),,$(PYTEST) -n $(WORKERS) --dist loadfile -m '' tests/integration/test_transaction.py tests/e2e/test_interrupt.py tests/faults)
 
 lint: ## Check style, types, imports and shell scripts
 	@scripts/bootstrap --python

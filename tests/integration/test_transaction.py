@@ -297,6 +297,24 @@ def digest(content: str) -> str:
 
 
 @dataclass
+class CutOff(Container):
+    """Out of reach from the moment that a trap was sprung there."""
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: bytes = b"",
+        env: Mapping[str, str] | None = None,
+        timeout: float = 600.0,
+        check: bool = True,
+    ) -> Completed:
+        if self.root("ls /home/deploy/sprung 2>/dev/null || true").strip():
+            raise ConnectionFailed("out of reach")
+        return super().run(argv, stdin=stdin, env=env, timeout=timeout, check=check)
+
+
+@dataclass
 class Shop:
     """A fresh shop 1.0 in the container and a release that makes it 2.0."""
 
@@ -1012,13 +1030,16 @@ def test_with_the_watchdog_dead_too_recover_ends_it_and_twice_is_once(
     dash_shop: Shop, tool: str, pattern: str, end: str
 ) -> None:
     tables = dash_shop.tables()
-    # No cron: nothing but `recover` is left.
+    # No cron, and an updater that is cut off: nothing but `recover` is left.
     dash_shop.box.root("service cron stop")
+    reached = dash_shop.box
     try:
         dash_shop.trap(tool, pattern, KILL_BOTH)
         dash_shop.site = replace(dash_shop.site, promote=PromoteSettings(drain=2, deadline=8))
+        dash_shop.box = CutOff(reached.name)
         with pytest.raises(StateUnknown) as unknown:
-            dash_shop.promote(dash_shop.release(), patience=Patience(staging=4, after_deadline=2))
+            dash_shop.promote(dash_shop.release(), patience=Patience(staging=4, after_deadline=2, lost=0))
+        dash_shop.box = reached
         assert typed_by_hand(str(unknown.value))
         assert dash_shop.box.get()[0] == 503
         assert state(dash_shop.box, dash_shop.site).lock["person"] == "ann"
@@ -1031,6 +1052,18 @@ def test_with_the_watchdog_dead_too_recover_ends_it_and_twice_is_once(
         dash_shop.assert_old(tables)
     else:
         dash_shop.assert_new()
+
+
+def test_an_updater_that_follows_starts_the_watchdog_again_where_no_cron_does(dash_shop: Shop) -> None:
+    tables = dash_shop.tables()
+    dash_shop.box.root("service cron stop")
+    try:
+        dash_shop.trap("dd", "'done swapped'", KILL_BOTH)
+        outcome = dash_shop.promote(dash_shop.release())
+    finally:
+        dash_shop.box.root("service cron start")
+    assert (outcome.state, outcome.reason) == ("rolled_back", "the process on the server was gone")
+    dash_shop.assert_old(tables)
 
 
 @pytest.mark.faults
@@ -1055,6 +1088,7 @@ def test_what_stands_in_the_way_of_an_end_is_named_and_once_gone_it_ends(dash_sh
 def test_the_shop_is_closed_only_after_cron_was_seen_to_start_the_watchdog(dash_shop: Shop) -> None:
     approved = dash_shop.release()
     tables = dash_shop.tables()
+    dash_shop.site = replace(dash_shop.site, promote=PromoteSettings(drain=2, deadline=100))
     dash_shop.box.root("service cron stop")
     try:
         with pytest.raises(PromotionRefused, match=r"promote: \{without_restarter: true\}"):

@@ -318,8 +318,6 @@ stage() {
         because "refused: $inodes free inodes on the server, $(cat need-inodes) needed"
         return 1
     fi
-    crontab_save
-    crontab_install open
     rm -rf -- new upload kind && mkdir -p new upload kind old || return 1
     job tar -xof archive.tar -C upload 2>>log || { because 'the uploaded archive cannot be unpacked'; return 1; }
     for entry in plan/units/*; do
@@ -465,7 +463,11 @@ purge_proven() {
 }
 
 await_decision() {
-    until [ -e decided ]; do sleep 0.2 2>/dev/null || sleep 1; done
+    until [ -e decided ]; do
+        # The watchdog sees this too, where it lives.
+        ! expired || { cause 'the deadline passed'; return 1; }
+        sleep 0.2 2>/dev/null || sleep 1
+    done
     [ "$(decision)" = new ]
 }
 
@@ -626,6 +628,9 @@ start() {
     # Staging happens in an open shop and may take its time; closing sets the real deadline.
     echo $(($(now) + 3600)) >deadline
     journal "note started $(text owner | tr '\n' ' ')"
+    # Before anything is done: who is killed from here on is missed within a minute.
+    crontab_save
+    crontab_install open
     detached main
     no_actor
     detached watch
@@ -740,6 +745,10 @@ forget() {
 
 report() {
     [ -z "${1:-}" ] || : >alive
+    # Who follows the run need not wait for cron where one of the two processes was killed.
+    if [ "${1:-}" = follow ] && [ -e journal ] && [ ! -e finished ] && { free actor.lock || free watch.lock; }; then
+        detached watch
+    fi
     printf 'decided=%s\nfinished=%s\nreason=%s\nclosed=%s\nopened=%s\nactor=%s\n--journal--\n' "$(decision)" "$(cat finished 2>/dev/null)" \
         "$(cat reason 2>/dev/null)" "$(cat closed-at 2>/dev/null)" "$(cat opened-at 2>/dev/null)" \
         "$(if free actor.lock; then echo gone; else echo alive; fi)"

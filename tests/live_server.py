@@ -71,7 +71,7 @@ def running(folder: Path) -> Iterator[LiveServer]:
     """A fresh server in a container, removed at the end. The image is built once and cached."""
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / "key"], check=True)
     client = docker.from_env()
-    client.images.build(fileobj=_context(), custom_context=True, tag=IMAGE, network_mode="host", rm=True)
+    build(client, IMAGE, DOCKERFILE, START)
     container = client.containers.run(
         IMAGE,
         detach=True,
@@ -112,12 +112,13 @@ def running(folder: Path) -> Iterator[LiveServer]:
         client.close()
 
 
-def _context() -> io.BytesIO:
+def build(client: docker.DockerClient, tag: str, dockerfile: str, start: str) -> None:
+    """An image of a Dockerfile that copies one file, `start`. Cached by Docker."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as archive:
-        for name, text in (("Dockerfile", DOCKERFILE), ("start", START)):
+        for name, text in (("Dockerfile", dockerfile), ("start", start)):
             entry = tarfile.TarInfo(name)
             entry.size = len(text.encode())
             archive.addfile(entry, io.BytesIO(text.encode()))
     packed.seek(0)
-    return packed
+    client.images.build(fileobj=packed, custom_context=True, tag=tag, network_mode="host", rm=True)

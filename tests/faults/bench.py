@@ -1,0 +1,49 @@
+"""Several servers, each with a case at a time: most of a case is waiting for a deadline, a drain or cron."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import hosting
+from harness import Bench, Case, Result
+
+
+class Servers:
+    """A case waits for a free server; each server is started when it is first needed."""
+
+    def __init__(self, pool: ThreadPoolExecutor, stack: ExitStack) -> None:
+        self.void: list[Case] = []
+        """Cases that proved nothing and were run once more."""
+        self._pool = pool
+        self._stack = stack
+        self._mine = threading.local()
+
+    def submit(self, case: Case, program: Path | None = None) -> Future[Result]:
+        return self._pool.submit(self._run, case, program)
+
+    def _run(self, case: Case, program: Path | None) -> Result:
+        result = self._server().run(case, program)
+        if result.void and not result.wrong:
+            self.void.append(case)
+            result = self._server().run(case, program)
+        if result.wrong:  # whatever it left must not be the next one's
+            del self._mine.bench
+        return result
+
+    def _server(self) -> Bench:
+        if not hasattr(self._mine, "bench"):
+            self._mine.bench = Bench(self._stack.enter_context(hosting.running()))
+        bench: Bench = self._mine.bench
+        return bench
+
+
+@contextmanager
+def servers(number: int) -> Iterator[Servers]:
+    """At most that many at a time. They are removed at the end."""
+    hosting.build()
+    with ExitStack() as stack, ThreadPoolExecutor(number) as pool:
+        yield Servers(pool, stack)

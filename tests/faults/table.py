@@ -1,0 +1,113 @@
+"""docs/faults.md: what came out, counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from statistics import median
+
+import matrix
+import points
+from harness import BETWEEN, ENOUGH, LATE, Case, Result
+from planted import PLANTED
+
+
+def summary(results: Sequence[Result], void: Sequence[Case]) -> str:
+    """A table of one row, for the terminal too."""
+    orders = {kind: sum(it.orders[kind] for it in results) for kind in ("acknowledged", "refused", "unknown")}
+    rows = (
+        ("cases", len(results)),
+        ("void (too few orders came; run once more)", len(void)),
+        ("void again", sum(it.void for it in results)),
+        ("ended as the old shop", sum(it.end == "old" for it in results)),
+        ("ended as the tested shop", sum(it.end == "new" for it in results)),
+        ("ended between (promised: 0)", sum(it.end == BETWEEN for it in results)),
+        ("closed after the deadline (promised: 0)", sum(LATE in what for it in results for what in it.wrong)),
+        ("orders acknowledged", orders["acknowledged"]),
+        ("orders refused by the closed shop", orders["refused"]),
+        ("orders without an answer", orders["unknown"]),
+        ("acknowledged orders lost (promised: 0)", sum(it.lost for it in results)),
+        ("cases in which anything else was wrong (promised: 0)", sum(bool(it.wrong) for it in results)),
+    )
+    return "| | |\n|---|---:|\n" + "\n".join(f"| {name} | {value:,} |" for name, value in rows)
+
+
+def written(
+    results: Sequence[Result], void: Sequence[Case], planted: Mapping[str, Result], seed: int, minutes: float
+) -> str:
+    wrong = [f"- {it.case.name}: {'; '.join(it.wrong)}" for it in results if it.wrong]
+    return f"""# What is left of a shop when a promotion is hurt
+
+Written by `make faults` on {datetime.now(UTC):%Y-%m-%d}: {len(results)} cases in {minutes:.0f} minutes, seed {seed}.
+`make faults N=12 SEED=7` runs that many, drawn by that seed.
+
+A case promotes a release from one version of a small shop to another on a real server (sshd, cron, Apache with PHP and
+opcache, MariaDB) while customers place orders; two of them are slow, so that one is always on its way when the gate closes.
+At an exact place the promotion is hurt: at both sides of each of the {len(points.JOURNAL) // 2} journal writes and inside each of the
+{len(points.ACTS)} acts on the way there, at {len(points.WAY_BACK)} places on the way back,
+and {matrix.RANDOM} times at moments drawn by the seed. A shim before the server's own tools stops the transaction there; the
+script runs as shipped.
+
+Afterwards the files are compared by sha256 with the old and the new shop and the tables by definition and checksum, the page is
+asked for over HTTP, and gate, lock, crontab, processes and database threads are looked for. `updater recover` and another
+promotion must end well. Every order that a customer was told about must be there, once. A case counts with at least
+{ENOUGH} orders before closing and {ENOUGH} after opening.
+
+{summary(results, void)}
+{chr(10).join(("", "## What was wrong", "", *wrong, "")) if wrong else ""}
+## Seconds closed
+
+| | cases | median | longest |
+|---|---:|---:|---:|
+{_closed(results)}
+
+Most cases are given 20 s: what waits for the deadline is undone after 15 s of them. The shipped default is at least 120 s.
+Where everything of ours is dead, cron starts the watchdog, within a minute.
+
+## By fault
+
+| fault | cases | old | new | closed, median | longest | acknowledged | no answer | lost |
+|---|---:|---:|---:|---:|---:|---:|---:|---:|
+{_by_fault(results)}
+
+## The harness is seen to turn red
+
+Each of these was planted in a copy of the transaction, and looked for by one case.
+
+| planted | what the harness said |
+|---|---|
+{_planted(planted)}
+"""
+
+
+def _closed(results: Sequence[Result]) -> str:
+    rows = []
+    for name, with_migration in (("code only", False), ("with a migration", True)):
+        some = [it for it in results if (it.case.migration is not None) == with_migration and it.closed]
+        unhurt = [it.closed for it in some if it.case.fault == "nothing"]
+        rows.append((f"{name}, nothing happens", unhurt))
+        rows.append((f"{name}, all cases", [it.closed for it in some]))
+    return "\n".join(
+        f"| {name} | {len(seconds)} | {median(seconds):.1f} | {max(seconds):.1f} |" for name, seconds in rows if seconds
+    )
+
+
+def _by_fault(results: Sequence[Result]) -> str:
+    rows = []
+    for fault in dict.fromkeys(it.case.fault for it in results):
+        some = [it for it in results if it.case.fault == fault]
+        closed = [it.closed for it in some if it.closed] or [0.0]
+        ends = [sum(it.end == end for it in some) for end in ("old", "new")]
+        orders = [sum(it.orders[kind] for it in some) for kind in ("acknowledged", "unknown")]
+        rows.append(
+            f"| {fault} | {len(some)} | {ends[0]} | {ends[1]} | {median(closed):.1f} s | {max(closed):.1f} s | "
+            f"{orders[0]:,} | {orders[1]:,} | {sum(it.lost for it in some)} |"
+        )
+    return "\n".join(sorted(rows))
+
+
+def _planted(seen: Mapping[str, Result]) -> str:
+    def said(name: str) -> str:
+        return "; ".join(seen[name].wrong) or "nothing" if name in seen else "not run"
+
+    return "\n".join(f"| {it.name} | {said(it.name)} |" for it in PLANTED)
