@@ -340,7 +340,7 @@ def _check(this: Run, ground: Ground, trial: Trial) -> Evidence:
 def _compare(this: Run, ground: Ground, trial: Trial, folder: Path, *, hurried: bool = False) -> Evidence:
     """The updated shop, and all that differs from the un-updated one. Pictures lie below `folder`.
 
-    When pictures alone differ, the un-updated shop is looked at again: a banner that turns slowly widens the noise.
+    When only what pages show differs, the un-updated shop is looked at again: a banner that turns slowly widens the noise.
     The updated shop is looked at once and never again until it passes.
     """
     shop, begun, after = ground.shop, now(), None
@@ -367,7 +367,7 @@ def _compare(this: Run, ground: Ground, trial: Trial, folder: Path, *, hurried: 
             )
 
     seen = gathered()
-    if evidence.only_pictures_failed(seen) and not ground.more_noise:
+    if evidence.only_pages_differ(seen) and not ground.more_noise:
         for phase in evidence.MORE_NOISE:
             shop.restore("clean")
             again = _look(this, ground.driver, ground.layout, shop, phase, like=ground.before)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 from shop_plugin import Flow, Shop
 
@@ -21,9 +22,14 @@ RECEIVED = "li.woocommerce-order-overview__order, .woocommerce-order-received, .
 
 BLOCK_TOTAL = ".wc-block-components-totals-footer-item .wc-block-components-totals-item__value"
 CART_TOTAL = f".cart_totals .order-total .amount, {BLOCK_TOTAL}"
+SUBTOTAL = ".cart-subtotal .amount, .wc-block-components-totals-item__value"
+TAX = ".tax-rate td, .tax-total td, .includes_tax, .wc-block-components-totals-taxes .wc-block-components-totals-item__value"
+CURRENCY = ".woocommerce-Price-currencySymbol"
+LINES = "tr.cart_item .product-total .amount, tr.cart_item .product-subtotal .amount"
 TOTAL = f"#order_review .order-total .amount, .order-total .amount, {BLOCK_TOTAL}"
 DELIVERY = "#shipping_method li label, .wc-block-components-shipping-rates-control label"
 PAYMENT = ".wc_payment_methods > li > label, .wc-block-components-radio-control-accordion-option label"
+RESULTS = "main article, main li.product, main .wp-block-post, .wc-block-product"
 FIELDS = "#customer_details, .wc-block-checkout__contact-fields, .wc-block-checkout__shipping-fields"
 
 CUSTOMER = {
@@ -44,7 +50,8 @@ def test_a_customer_can_order(shop: Shop, flow: Flow, capture: Any, fact: Any) -
     shop.open("/")
     capture("home")
 
-    open_product(shop, flow.product or first_product(shop))
+    product = flow.product or first_product(shop)
+    name = open_product(shop, product)
     capture("product", masks=[".stock", ".related", ".up-sells"])
 
     put_into_cart(shop)
@@ -66,6 +73,9 @@ def test_a_customer_can_order(shop: Shop, flow: Flow, capture: Any, fact: Any) -
     note_order(shop)
     capture("order-received", masks=[".woocommerce-order-overview__order", ".woocommerce-order-overview__date"])
 
+    search(shop, product, name)
+    capture("search", masks=[".stock"])
+
 
 # ------------------------------------------------------------------------------------------------------- the steps
 
@@ -83,17 +93,20 @@ def first_product(shop: Shop) -> str:
     return str(links.first.get_attribute("href"))
 
 
-def open_product(shop: Shop, path: str) -> None:
+def open_product(shop: Shop, path: str) -> str:
+    """Note what the product's page promises. Returns its name."""
     shop.open(path)
     shop.see("add_to_cart", ADD_TO_CART, "“Add to cart” button")
     shop.fact("product.path", re.sub(r"^https?://[^/]+", "", path))
-    shop.fact("product.name", shop.text("product_name", "h1.product_title, .product h1, h1"))
+    name = shop.text("product_name", "h1.product_title, .product h1, h1")
+    shop.fact("product.name", name)
     shop.fact("product.price", shop.text("product_price", ".summary .price, .price"))
     shop.fact("product.stock", shop.text("product_stock", ".summary .stock, .stock"))
     button = shop.find("add_to_cart", ADD_TO_CART)
     hidden = shop.page.locator("form.cart [name='add-to-cart']")
     found = button.get_attribute("value") or (hidden.first.get_attribute("value") if hidden.count() else "")
     shop.fact("product.id", found or "")
+    return name
 
 
 def put_into_cart(shop: Shop) -> None:
@@ -127,8 +140,12 @@ def fill_in(shop: Shop, flow: Flow) -> None:
 
 
 def note_checkout(shop: Shop) -> None:
-    """What the checkout promises: total, delivery and payment methods, and the fields that it asks for."""
+    """What the checkout promises: lines, tax, total, delivery and payment methods, and the fields that it asks for."""
     shop.fact("checkout.total", shop.text("checkout_total", TOTAL))
+    shop.fact("checkout.lines", " | ".join(shop.texts("checkout_lines", LINES)))
+    shop.fact("checkout.subtotal", shop.text("checkout_subtotal", SUBTOTAL))
+    shop.fact("checkout.tax", " | ".join(shop.texts("checkout_tax", TAX)))
+    shop.fact("checkout.currency", shop.text("currency", CURRENCY))
     shop.fact("checkout.delivery", " | ".join(shop.texts("delivery", DELIVERY)))
     shop.fact("checkout.payment", " | ".join(shop.texts("payment_methods", PAYMENT)))
     names = shop.page.locator(shop.selector("fields", FIELDS)).locator(
@@ -146,3 +163,18 @@ def note_order(shop: Shop) -> None:
     overview = "li.woocommerce-order-overview__{0} strong"
     shop.fact("order.number", shop.text("order_number", overview.format("order")))
     shop.fact("order.total", shop.text("order_total", overview.format("total")))
+
+
+def search(shop: Shop, product: str, name: str) -> None:
+    """The shop's search, asked for the product by its name. Whether it finds it, and how much else, are facts."""
+    shop.visit("/?" + urlencode({"s": name}))  # a shop may have switched it off: that it answers 404 is then no fault
+    count = shop.page.locator(shop.selector("search_results", RESULTS)).count()
+    # A menu, or a list of products seen last beside the results, leads to it as well and says nothing of the search.
+    main = shop.page.locator(shop.selector("search_main", "main, [role=main], #content"))
+    links = (
+        (main.first if main.count() else shop.page).locator("a[href]").evaluate_all("all => all.map(a => a.pathname)")
+    )
+    wanted = urlsplit(product).path
+    found = wanted in {*links, urlsplit(shop.page.url).path}  # a shop may lead to the only result at once
+    shop.fact("search.finds_product", "yes" if found else "no")
+    shop.fact("search.results", str(count))

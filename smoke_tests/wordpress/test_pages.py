@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 from shop_plugin import Job, Shop, gathered, tidy
@@ -29,6 +31,13 @@ NOT_THE_SHOP = {
     "a maintenance page": r"briefly unavailable for scheduled maintenance|ненадолго недоступен из-за технического",
     "a bot wall": r"checking your browser before|verify you are human|attention required! \| cloudflare|ddos-guard|just a moment\.\.\.",
 }
+SHUFFLED = ":not(.related *, .up-sells *, .cross-sells *)"
+"""Lists that WooCommerce draws by lot at each visit say nothing of the update."""
+PRODUCTS = ", ".join(f"{item}{SHUFFLED}" for item in ("li.product", ".wc-block-product", ".wc-block-grid__product"))
+PRICES = ", ".join(f"{price} .amount{SHUFFLED}" for price in (".price", ".wc-block-components-product-price"))
+MOST_PRICES = 60
+TOLD = ("name", "sku", "price", "priceCurrency", "availability", "url")
+"""Of JSON-LD: what a search engine shows beside the shop's name."""
 LEAST_TEXT = 20
 """Characters of visible text below which a page is empty: a title and a menu have more."""
 
@@ -82,6 +91,11 @@ def look_at(shop: Shop, path: str) -> list[str]:
     shop.fact("page.title", page.title(), scope=path)
     shop.fact("page.canonical", attribute(shop, "link[rel=canonical]", "href"), scope=path)
     shop.fact("page.robots", attribute(shop, "meta[name=robots]", "content"), scope=path)
+    shop.fact("page.heading", " | ".join(shop.texts("heading", "h1")), scope=path)
+    shop.fact("page.description", attribute(shop, "meta[name=description]", "content"), scope=path)
+    shop.fact("page.products", str(page.locator(shop.selector("products", PRODUCTS)).count()), scope=path)
+    shop.fact("page.prices", " | ".join(shop.texts("prices", PRICES)[:MOST_PRICES]), scope=path)
+    shop.fact("page.structured", structured(shop), scope=path)
     shop.fact(
         "page.php_messages", " | ".join(sorted({tidy(message) for message in MESSAGES.findall(html)})), scope=path
     )
@@ -108,3 +122,25 @@ def look_at(shop: Shop, path: str) -> list[str]:
 def attribute(shop: Shop, selector: str, name: str) -> str:
     found = shop.page.locator(selector)
     return found.first.get_attribute(name) or "" if found.count() else ""
+
+
+def structured(shop: Shop) -> str:
+    """What the page tells search engines in JSON-LD of its kind, price and stock: `Product name=Tea price=1290 …`, each once."""
+    found = []
+    for text in shop.page.locator("script[type='application/ld+json']").all_text_contents():
+        try:
+            found += kinds_of(json.loads(text))
+        except ValueError:
+            found.append("unreadable")
+    return " | ".join(dict.fromkeys(found))
+
+
+def kinds_of(data: Any) -> list[str]:
+    """The typed things in it, outermost first, each with those of TOLD that it has."""
+    if isinstance(data, list):
+        return [kind for part in data for kind in kinds_of(part)]
+    if not isinstance(data, dict):
+        return []
+    told = [f"{name}={tidy(str(data[name]))}" for name in TOLD if isinstance(data.get(name), str | int | float)]
+    own = [" ".join([str(data["@type"]), *told])] if "@type" in data else []
+    return own + [kind for part in data.values() if isinstance(part, dict | list) for kind in kinds_of(part)]

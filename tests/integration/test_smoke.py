@@ -16,6 +16,7 @@ from updater.log import Silent
 from updater.model import DESKTOP, MOBILE, Flow, Mask, Server, Site, Status
 from updater.resources import folder
 
+STRUCTURED = "BreadcrumbList | Product name=Tea | Offer price=1290.00 priceCurrency=RUB"
 SUITE = folder("smoke_tests") / "wordpress"
 
 
@@ -57,12 +58,16 @@ def test_a_shop_that_sells_passes_in_both_window_sizes(tmp_path):
     for viewport in ("desktop", "mobile"):
         labels = {view.page for view in seen.views if view.viewport == viewport}
         assert labels == {
-            *("home", "product", "cart", "checkout", "order-received"),
+            *("home", "product", "cart", "checkout", "order-received", "search"),
             *("/", "/shop/", "/product/tea/", "/about/"),
         }
         assert seen.facts[f"product.price [checkout, {viewport}]"] == "1 290,00 ₽"
         assert seen.facts[f"checkout.payment [checkout, {viewport}]"] == "Cash"
         assert seen.facts[f"checkout.delivery [checkout, {viewport}]"] == "Courier: 0 ₽"
+        assert seen.facts[f"search.finds_product [checkout, {viewport}]"] == "yes"
+        assert seen.facts[f"page.products [/shop/, {viewport}]"] == "1", "what is drawn by lot is not counted"
+        assert seen.facts[f"page.prices [/shop/, {viewport}]"] == "1 290,00 ₽"
+        assert seen.facts[f"page.structured [/product/tea/, {viewport}]"] == STRUCTURED
     assert seen.facts["page.title [/, mobile]"].startswith('"><script>alert(1)</script>')
     assert len(seen.shots) == len(seen.views)
     check = facts.order_check(seen, "after")
@@ -135,6 +140,17 @@ def test_a_changed_price_is_found_and_a_page_no_longer_linked_is_still_visited(t
         "/product/tea/",
         "order-received",
     }
+
+
+def test_a_search_that_finds_nothing_is_a_changed_fact_though_the_page_still_links_the_product(tmp_path):
+    with serve(TinyShop()) as shop:
+        before = look(shop, tmp_path, "a1")
+        shop.fault = "search"
+        after = look(shop, tmp_path, "b", like=before)
+    assert after.exit_code == 0, failures(after)
+    changed = {found.where: (found.before, found.after) for found in facts.compare(before, after, before)[0].findings}
+    assert changed["search.finds_product [checkout, desktop]"] == ("yes", "no")
+    assert changed["search.results [checkout, desktop]"] == ("1", "0")
 
 
 def test_production_is_looked_at_and_nothing_is_bought(tmp_path):

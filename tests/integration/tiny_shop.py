@@ -32,7 +32,7 @@ document.addEventListener('DOMContentLoaded', () => {
 
 @dataclass
 class TinyShop:
-    """`fault`: '', 'script throws', 'order fails', 'order twice', 'wrong total', 'fatal about', 'maintenance'."""
+    """`fault`: '', 'script throws', 'order fails', 'order twice', 'wrong total', 'fatal about', 'maintenance', 'search'."""
 
     fault: str = ""
     title: str = "Tiny shop"
@@ -60,6 +60,9 @@ class TinyShop:
         if self.fault == "maintenance":
             return 503, "Maintenance", "Briefly unavailable for scheduled maintenance. Check back in a minute."
         match path:
+            case "/?s=":
+                found = "" if self.fault == "search" else FOUND
+                return 200, "Search", f"<h1>Found</h1><main>{found}</main><a href='/product/tea/'>Seen last: Tea</a>"
             case "/":
                 links = "".join(f"<a href='{link}'>{link}</a> " for link in self.links)
                 return (
@@ -68,7 +71,7 @@ class TinyShop:
                     f"<h1>Welcome to the shop</h1>{LISTED}{links}<a href='/shop/'>Shop</a>{self.extra}",
                 )
             case "/shop/":
-                return 200, "Shop", f"<h1>All our products</h1>{LISTED}"
+                return 200, "Shop", f"<h1>All our products</h1>{LISTED}{RELATED}"
             case "/product/tea/":
                 return 200, "Tea", PRODUCT.format(price=self.price, stock=self.stock)
             case "/cart/":
@@ -101,10 +104,15 @@ class TinyShop:
 PAGE = """<!doctype html><meta charset='utf-8'><meta name='viewport' content='width=device-width'><title>{title}</title>
 <script src='/shop.js?ver=1'></script><body>{body}</body>"""
 LISTED = """<ul class='products'><li class='product'>
-<a href='/product/tea/'><img loading='lazy' decoding='async' src='/tea.svg' alt=''> Tea</a></li></ul>"""
+<a href='/product/tea/'><img loading='lazy' decoding='async' src='/tea.svg' alt=''> Tea</a>
+<span class='price'><span class='amount'>1 290,00 ₽</span></span></li></ul>"""
+RELATED = """<section class='related'><ul><li class='product'><span class='price'><span class='amount'>7 ₽</span></span></ul></section>"""
+FOUND = "<article><a href='/product/tea/'>Tea</a></article>"
 PRODUCT = """<h1 class='product_title'>Tea</h1><div class='summary'><p class='price'>{price}</p><p class='stock'>{stock} in stock</p>
 <form class='cart' method='post' action='/add'>
-<button class='single_add_to_cart_button' name='add-to-cart' value='7'>Add to cart</button></form></div>"""
+<button class='single_add_to_cart_button' name='add-to-cart' value='7'>Add to cart</button></form></div>
+<script type='application/ld+json'>{{"@graph": [{{"@type": "BreadcrumbList"}},
+{{"@type": "Product", "name": "Tea", "offers": {{"@type": "Offer", "price": "1290.00", "priceCurrency": "RUB"}}}}]}}</script>"""
 CART = """<form class='woocommerce-cart-form'>Tea</form>
 <div class='cart_totals'><p class='order-total'><span class='amount'>{price}</span></p></div>
 <a class='checkout-button' href='/checkout/'>Proceed to checkout</a>"""
@@ -129,7 +137,7 @@ RECEIVED = """<h1>Thank you</h1><ul><li class='woocommerce-order-overview__order
 def serve(shop: TinyShop) -> Iterator[TinyShop]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            path = urlsplit(self.path).path
+            path = "/?s=" if self.path.startswith("/?s=") else urlsplit(self.path).path
             shop.asked.append(path)
             shop.cookies.append(self.headers.get("Cookie", ""))
             if path == "/shop.js":

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from updater.checks.evidence import browser_check, mail_of_this_trial, only_pictures_failed, smoke_check
+from updater.checks.evidence import browser_check, mail_of_this_trial, only_pages_differ, smoke_check
 from updater.checks.observation import Observation, PageView, Test
-from updater.model import CaughtMail, Check, Evidence, Status
+from updater.model import CaughtMail, Check, Evidence, Finding, Status
 
 PASSED = Test("test_a_customer_can_order", "passed")
 FAILED = Test("test_a_customer_can_order", "failed", "Clicking “Place order” did nothing for 20 s\nmore words")
@@ -60,13 +60,19 @@ def check(name: str, status: Status, required: bool = True) -> Check:
     return Check(name, "compare", status, "", required)
 
 
-def test_the_un_updated_shop_is_looked_at_again_only_when_pictures_alone_differ() -> None:
+def test_the_un_updated_shop_is_looked_at_again_only_when_nothing_but_pages_differs() -> None:
     picture = check("picture of home (desktop)", Status.FAILED)
     fine = check("facts", Status.PASSED)
-    assert only_pictures_failed(Evidence((fine, picture)))
-    assert not only_pictures_failed(Evidence((fine,)))
-    assert not only_pictures_failed(Evidence((picture, check("orders", Status.FAILED))))
-    assert only_pictures_failed(Evidence((picture, check("speed", Status.FAILED, required=False))))
+    assert only_pages_differ(Evidence((fine, picture)))
+    assert not only_pages_differ(Evidence((fine,)))
+    assert not only_pages_differ(Evidence((picture, check("orders", Status.FAILED))))
+    assert only_pages_differ(Evidence((picture, check("speed", Status.FAILED, required=False))))
+    listed, total = (
+        replace(check("facts", Status.FAILED), findings=(Finding("facts", f"{name} [checkout, desktop]", "changed"),))
+        for name in ("page.prices", "checkout.total")
+    )
+    assert only_pages_differ(Evidence((picture, listed)))
+    assert not only_pages_differ(Evidence((picture, total))), "a total is never re-rolled"
 
 
 def test_mail_of_an_earlier_trial_tells_of_no_order_of_this_one() -> None:

@@ -72,6 +72,13 @@ def test_what_already_differs_between_two_looks_at_the_old_shop_is_noise():
     assert compared(before, after, noise)["facts"].status is Status.PASSED
 
 
+def test_what_a_further_look_at_the_old_shop_shows_is_noise_too():
+    old, shuffled = seen({"page.prices [/, desktop]": "1 | 2"}), seen({"page.prices [/, desktop]": "2 | 1"})
+    assert compared(old, shuffled, old)["facts"].status is Status.FAILED
+    again = facts.compare(old, shuffled, old, (old, shuffled))
+    assert {check.name: check for check in again}["facts"].status is Status.PASSED
+
+
 @pytest.mark.parametrize("after", [{"b": "y"}, {}, {"b": "x", "c": "new"}], ids=["changed", "gone", "new"])
 def test_a_value_that_changed_went_or_came_is_a_finding(after):
     check = compared(seen({"b": "x"}), seen(after), seen({"b": "x"}))["facts"]
@@ -150,5 +157,53 @@ def letter(step, text="Order #101", body="") -> CaughtMail:
     ids=["both", "in the body", "after untold", "another number", "another step", "only after", "never any"],
 )
 def test_an_order_mail_is_required_when_the_old_shop_sent_one(mail, status, required):
-    check = facts.mail_check(bought(), bought(), mail)
+    check = facts.mail_check(bought(), bought(), bought(), mail)
     assert (check.status, check.required) == (status, required)
+
+
+def order_letter(
+    step: str, *, to: str = "Smoke-Test@example.com", subject: str = "Order #101", body: str = ""
+) -> CaughtMail:
+    body = body or "<p>Thank you. Total: <b>1 290,00 ₽</b></p>"
+    return CaughtMail(datetime(2026, 1, 1, tzinfo=UTC), (to,), subject, body, step)
+
+
+@pytest.mark.parametrize(
+    ("changed", "before", "after"),
+    [
+        ({"to": "somebody@shop.example"}, "1 to the customer, 0 to others", "0 to the customer, 1 to others"),
+        ({"subject": "Заказ 101"}, "Order #…", "Заказ …"),
+        ({"body": "Total: 2 580,00 ₽"}, "the order's total stands in 1 of 1", "the order's total stands in 0 of 1"),
+    ],
+    ids=["another recipient", "another subject", "another total"],
+)
+def test_an_order_mail_that_says_something_else_names_both_values(changed, before, after):
+    mail = (order_letter("before"), order_letter("noise"), order_letter("after", **changed))
+    check = facts.mail_check(bought(), bought(), bought(), mail)
+    assert check.status is Status.FAILED
+    assert [(finding.before, finding.after) for finding in check.findings] == [(before, after)]
+
+
+def test_what_order_mails_say_differently_by_themselves_is_no_finding():
+    mail = (
+        order_letter("before"),
+        order_letter("noise", subject="Hello #101"),
+        order_letter("after", subject="Hi #101"),
+    )
+    assert facts.mail_check(bought(), bought(), bought(), mail).status is Status.PASSED
+
+
+@pytest.mark.parametrize(
+    ("new", "said"),
+    [
+        ("Courier: 350 ₽", "“Post: 190 ₽” is gone"),
+        ("Courier: 350 ₽ | Post: 290 ₽", "“Post: 190 ₽” is gone, “Post: 290 ₽” is new"),
+        ("Post: 190 ₽ | Courier: 350 ₽", "stands in another order"),
+    ],
+)
+def test_of_a_list_what_is_gone_and_what_is_new_is_named(new, said):
+    key = "checkout.delivery [checkout, mobile]"
+    old = {key: "Courier: 350 ₽ | Post: 190 ₽"}
+    check, _pages = facts.compare(seen(old), seen({key: new}), seen(old))
+    assert check.status is Status.FAILED
+    assert check.findings[0].message == f"{key}: {said}"

@@ -15,7 +15,7 @@ from updater.model import BlockedCall, CaughtMail, Check, Evidence, Finding, Pic
 BEFORE, NOISE, AFTER = "before", "noise", "after"
 """The three passes: the un-updated shop, the same again (what differs is noise), and the updated shop."""
 MORE_NOISE = ("noise 2", "noise 3")
-"""Further passes over the un-updated shop, made only when pictures alone differ."""
+"""Further passes over the un-updated shop, made only when nothing but pages differs."""
 
 
 def smoke_check(seen: Observation, phase: str) -> Check:
@@ -89,8 +89,8 @@ def gather(
         checks += [
             smoke_check(after, AFTER),
             facts.order_check(after, AFTER),
-            facts.mail_check(before, after, mail),
-            *facts.compare(before, after, noise),
+            facts.mail_check(before, noise, after, mail),
+            *facts.compare(before, after, noise, more_noise),
             browser_check(before, after, noise),
             logs.compare_errors(before, after, noise),
             *picture_checks,
@@ -103,10 +103,10 @@ def mail_of_this_trial(mail: Sequence[CaughtMail], begun: datetime) -> tuple[Cau
     return tuple(letter for letter in mail if letter.step != AFTER or letter.at >= begun)
 
 
-def only_pictures_failed(seen: Evidence) -> bool:
-    """Whether nothing is wrong but the look of pages: what a turning banner or a counter could have done."""
+def only_pages_differ(seen: Evidence) -> bool:
+    """Whether nothing is wrong but what pages show: what a turning banner, a counter or a shuffled list could have done."""
     wrong = [check for check in seen.checks if check.required and check.status is not Status.PASSED]
-    return bool(wrong) and all(check.name.startswith(visual.NAME) for check in wrong)
+    return bool(wrong) and all(check.name.startswith(visual.NAME) or facts.of_pages_only(check) for check in wrong)
 
 
 def _disturbed(seen: Observation) -> bool:

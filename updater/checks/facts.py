@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -11,8 +12,14 @@ from updater.checks.observation import Observation
 from updater.cms.base import ShopState
 from updater.model import CaughtMail, Check, Finding, Status
 
-BEFORE, AFTER = "before", "after"
-"""`CaughtMail.step` of the pass over the un-updated and over the updated shop."""
+BEFORE, NOISE, AFTER = "before", "noise", "after"
+"""`CaughtMail.step` of the two passes over the un-updated and of the one over the updated shop."""
+
+FACTS = "facts"
+"""The check of what the shop says."""
+
+BETWEEN = " | "
+"""Between the parts of a fact that lists things: delivery methods with their prices, prices on a page."""
 
 VOLATILE = frozenset({"order.number", "page.unsettled"})
 """Facts that are reported and not compared: they change with each order, or say how the page was photographed."""
@@ -29,20 +36,27 @@ def split_fact(key: str) -> tuple[str, str, str]:
     return (match[1], match[2], match[3]) if match else (key, "", "")
 
 
-def compare(before: Observation, after: Observation, noise: Observation) -> tuple[Check, ...]:
+def compare(
+    before: Observation, after: Observation, noise: Observation, more_noise: Sequence[Observation] = ()
+) -> tuple[Check, ...]:
     """What the shop says differently after the update, and pages that answer with another status or title.
 
-    What differed between the two passes over the un-updated shop already (`before`, `noise`) is left out.
+    What differed among the passes over the un-updated shop already (`before`, `noise`, `more_noise`) is left out.
     """
-    pages = _pages(before)
+    pages, again = _pages(before), (noise, *more_noise)
     return (
-        _compared("facts", "values of the shop", _values(before), _values(after), _values(noise)),
-        _compared("pages", "pages' status and title", pages, _pages(after, pages), _pages(noise)),
+        _compared(FACTS, "values of the shop", _values(before), _values(after), [_values(seen) for seen in again]),
+        _compared("pages", "pages' status and title", pages, _pages(after, pages), [_pages(seen) for seen in again]),
     )
 
 
+def of_pages_only(check: Check) -> bool:
+    """Whether this check found nothing but that pages say something else: what a shuffled list could have done."""
+    return check.name == FACTS and all(split_fact(finding.where)[0].startswith("page.") for finding in check.findings)
+
+
 def _compared(
-    name: str, what: str, before: Mapping[str, str], after: Mapping[str, str], noise: Mapping[str, str]
+    name: str, what: str, before: Mapping[str, str], after: Mapping[str, str], again: Sequence[Mapping[str, str]]
 ) -> Check:
     if not before:
         return Check(
@@ -51,16 +65,25 @@ def _compared(
     findings = []
     for key in dict.fromkeys((*before, *after)):
         old, new = before.get(key), after.get(key)
-        if old == new or old != noise.get(key):
+        if old == new or any(old != noise.get(key) for noise in again):
             continue
-        message = "is gone" if new is None else "is new" if old is None else "changed"
-        findings.append(Finding(name, key, f"{key} {message}: {_shown(old)} → {_shown(new)}", old or "", new or ""))
-    compared = sum(1 for key, value in before.items() if noise.get(key) == value)
+        findings.append(Finding(name, key, _told_of(key, old, new), old or "", new or ""))
+    compared = sum(1 for key, value in before.items() if all(noise.get(key) == value for noise in again))
     if findings:
         return Check(
             name, "compare", Status.FAILED, f"{len(findings)} {what} differ after the update", findings=tuple(findings)
         )
     return Check(name, "compare", Status.PASSED, f"{compared} {what} are the same after the update")
+
+
+def _told_of(key: str, old: str | None, new: str | None) -> str:
+    """`checkout.total [checkout, mobile] changed: “540 ₽” → “890 ₽”`; of a list, what is gone from it and what is new."""
+    if old and new and BETWEEN in old + new:
+        gone, come = Counter(old.split(BETWEEN)), Counter(new.split(BETWEEN))
+        parts = [f"{_shown(it)} is gone" for it in gone - come] + [f"{_shown(it)} is new" for it in come - gone]
+        return f"{key}: {', '.join(parts) or 'stands in another order'}"
+    message = "is gone" if new is None else "is new" if old is None else "changed"
+    return f"{key} {message}: {_shown(old)} → {_shown(new)}"
 
 
 def _shown(value: str | None) -> str:
@@ -173,9 +196,12 @@ def _number(value: str | None) -> Decimal | None:
         return None
 
 
+_AMOUNT = re.compile(r"\d(?:[\d \u00a0\u202f.,'’]*\d)?")
+
+
 def amounts(text: str) -> frozenset[Decimal]:
     """The decimals that a shown price can mean: `1 290,00 ₽` is 1290; `1.290` is 1290 here and 1.29 in Kuwait. Empty when none."""
-    match = re.search(r"\d(?:[\d\s.,'’]*\d)?", text)
+    match = _AMOUNT.search(text)
     if match is None:
         return frozenset()
     digits = re.sub(r"[\s'’]", "", match[0])
@@ -193,8 +219,8 @@ def amounts(text: str) -> frozenset[Decimal]:
 # ------------------------------------------------------------------------------------------------------ the mail
 
 
-def mail_check(before: Observation, after: Observation, mail: Sequence[CaughtMail]) -> Check:
-    """Each order placed after the update was told to somebody by mail, if those placed before it were."""
+def mail_check(before: Observation, noise: Observation, after: Observation, mail: Sequence[CaughtMail]) -> Check:
+    """Each order placed after the update was told by mail as those placed before it: to whom, under which subject, with its total."""
     name = "order mail"
     told_before, untold_before = _told(before, mail, BEFORE)
     told_after, untold_after = _told(after, mail, AFTER)
@@ -218,7 +244,30 @@ def mail_check(before: Observation, after: Observation, mail: Sequence[CaughtMai
     if len(told_after) < len(told_before):
         detail = f"mail told of {len(told_before)} orders before the update and of {len(told_after)} after it"
         return Check(name, "compare", Status.FAILED, detail)
+    said = [_letters(seen, mail, step) for seen, step in ((before, BEFORE), (after, AFTER), (noise, NOISE))]
+    compared = _compared(name, "things that the order mail says", said[0], said[1], said[2:])
+    if compared.status is Status.FAILED:
+        return compared
     return Check(name, "compare", Status.PASSED, f"mail told of {len(told_after)} orders, as before the update")
+
+
+def _letters(seen: Observation, mail: Sequence[CaughtMail], step: str) -> dict[str, str]:
+    """What the mail of each order says: `mail.subjects [checkout, mobile]` and so on. Who else it goes to is told as a number."""
+    said = {}
+    for order in placed_orders(seen):
+        letters = [it for it in mail if it.step == step and _tells(f"{it.subject}\n{_plain(it.body)}", order)]
+        to = [address.lower() == order.email.lower() for it in letters for address in it.recipients]
+        subjects = sorted(it.subject.replace(order.number.lstrip("#№ "), "…") for it in letters)
+        totals = sum(1 for it in letters if _names_total(_plain(it.body), order))
+        said[f"mail.recipients [{order.where}]"] = f"{to.count(True)} to the customer, {to.count(False)} to others"
+        said[f"mail.subjects [{order.where}]"] = BETWEEN.join(subjects)
+        said[f"mail.total [{order.where}]"] = f"the order's total stands in {totals} of {len(letters)}"
+    return said
+
+
+def _names_total(text: str, order: PlacedOrder) -> bool:
+    wanted = amounts(order.total)
+    return any(wanted & amounts(match[0]) for match in _AMOUNT.finditer(text))
 
 
 def _told(seen: Observation, mail: Sequence[CaughtMail], step: str) -> tuple[list[PlacedOrder], list[PlacedOrder]]:

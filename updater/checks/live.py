@@ -15,7 +15,9 @@ from updater.model import Check, Finding, Site, Status
 VALUES = frozenset({"product.name", "product.price", "products.listed", "checkout.fields"})
 """Facts that a faithful clone shares with production. Payment methods are not among them (staging has only an offline one), nor is
 what depends on them, and pixels of live adverts and chats prove nothing."""
-PAGE_FACTS = frozenset({"page.title", "page.canonical", "page.robots"})
+STAGING_ONLY = frozenset({"order-received", "search"})
+"""Pages that a flow opens after it placed its order: production is never asked for them."""
+PAGE_FACTS = frozenset({"page.title", "page.canonical", "page.robots", "page.products"})
 
 
 def expectations(tested: Observation) -> dict[str, str]:
@@ -62,8 +64,7 @@ def _ran(seen: Observation) -> Check:
 
 
 def _as_expected(expected: Mapping[str, str], found: Mapping[str, str]) -> Check:
-    # Pages after `place order` exist in staging only.
-    wanted = {key: value for key, value in expected.items() if split_fact(key)[1] != "order-received"}
+    wanted = {key: value for key, value in expected.items() if split_fact(key)[1] not in STAGING_ONLY}
     findings = tuple(
         Finding(
             "production",
