@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from updater.model import (
+    BackupEvent,
     Check,
     Component,
     Evidence,
@@ -132,4 +133,20 @@ def samples() -> tuple[Sample, ...]:
         up = not (at.day == 21 and at.hour == 14)
         seconds = 0.4 + 0.06 * (hour % 7) + (0.5 if at.day > 21 else 0.0)
         found.append(Sample(at, up, 200 if up else 502, seconds if up else None, certificate_days=40 - at.day))
+    return tuple(found)
+
+
+def backups() -> tuple[BackupEvent, ...]:
+    """One every second night in two places; the far one was full on the 9th. One restore in October, one in November that failed."""
+    found = []
+    for day in range(1, 31, 2):
+        at = datetime(2026, 11, day, 2, 40, tzinfo=UTC)
+        for place in ("here", "away"):
+            ok = not (day == 9 and place == "away")
+            found.append(
+                BackupEvent(at, "made", f"b{day}", place, ok, at, "" if ok else "no space", 310.0, 2_100_000_000)
+            )
+    october, november = datetime(2026, 10, 20, 5, 0, tzinfo=UTC), datetime(2026, 11, 20, 5, 0, tzinfo=UTC)
+    found.append(BackupEvent(october, "restored", "b0", "away", True, october, "…", 412.0))
+    found.append(BackupEvent(november, "restored", "b19", "here", False, november, "orders: none was placed", 97.0))
     return tuple(found)

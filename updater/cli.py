@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from updater import __version__, approving, config, export, fleet, notify, pipeline
+from updater import __version__, approving, backups, config, export, fleet, notify, pipeline
 from updater.errors import ExitCode, UpdaterError
 from updater.journal import Journal
 from updater.model import Site
@@ -52,6 +52,7 @@ AT = click.option(
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="print JSON instead of text")
 RUN = click.argument("run", required=False, default="last")
+_TIME = click.DateTime(["%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"])
 
 
 # --------------------------------------------------------------------------------------------------------- progress
@@ -471,7 +472,7 @@ def reject(run: str, site: Path, reason: str, person: str | None, as_json: bool)
     "--discard-orders-since",
     "discard_since",
     metavar="TIME",
-    type=click.DateTime(["%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S"]),
+    type=_TIME,
     help="after a migration: restore the tables too and lose what came since TIME (UTC); the refusal names it",
 )
 @JSON
@@ -485,6 +486,184 @@ def rollback(site: Path, discard_since: datetime | None, as_json: bool) -> None:
     with _telling(loaded), _journal(loaded) as journal, _progress() as progress:
         record = pipeline.rollback(loaded, journal, progress, discard_since=discard)
     _show_end(record, loaded, as_json)
+
+
+class _MakeByDefault(_InOrder):
+    """`updater backup SITE` makes one; its other words are commands of their own."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help")):
+            args = ["make", *args]
+        return super().parse_args(ctx, args)
+
+
+@cli.group(cls=_MakeByDefault, short_help="Back up production; verify restores it and buys there.")
+def backup() -> None:
+    """Copy production, files and database, into every place that site.yml names under `backup:`.
+
+    \b
+    updater backup site.yml           make a backup (the same as `updater backup make site.yml`)
+    updater backup verify site.yml    restore one into a stack, run the smoke tests on it, say how long that took
+    updater backup list site.yml      what there is, in which place, and what was proven
+    updater restore site.yml          bring one up to look at, or fetch its files
+    """
+
+
+@backup.command("make", short_help="Make one (also without this word).")
+@SITE
+@JSON
+def backup_make(site: Path, as_json: bool) -> None:
+    """Copy production into every place of `backup:` in site.yml, encrypted; then remove what its policy no longer keeps.
+
+    Ends with 7 when it is not in every place. Production is only read.
+    """
+    loaded = _load(site)
+    with _telling(loaded), _progress() as progress:
+        saved = backups.make(loaded, progress)
+    if as_json:
+        rows = [{"place": e.place, "ok": e.ok, "bytes": e.bytes, "detail": e.detail} for e in saved.events]
+        _print_json({"backup": saved.backup, "taken": saved.taken.isoformat(), "places": rows})
+        sys.exit(saved.exit_code)
+    for event in saved.events:
+        if event.ok:
+            out.print(f"[green]✓[/] {escape(event.place)}: {event.bytes / 1e6:.1f} MB, after {event.seconds:.0f} s")
+        else:
+            out.print(f"[red]✗[/] {escape(event.place)}: {escape(redact(event.detail))}", soft_wrap=True)
+    if saved.forgotten:
+        out.print(f"{saved.forgotten} older ones removed", markup=False)
+    for remark in saved.remarks:
+        out.print(f"[yellow]![/] {escape(redact(remark))}", soft_wrap=True)
+    out.print(f"not in it: {', '.join(saved.left_out)}", markup=False, soft_wrap=True)
+    sys.exit(saved.exit_code)
+
+
+FROM = click.option(
+    "--from", "place", default="", metavar="PLACE", help="the place to take it from, as site.yml names it"
+)
+
+
+@backup.command("verify", short_help="Restore one into a stack and test it.")
+@SITE
+@FROM
+@JSON
+def backup_verify(site: Path, place: str, as_json: bool) -> None:
+    """Restore the newest backup into a stack, run the smoke tests on it, and say how long that took.
+
+    Without --from it takes the place that was proven longest ago. Ends with 0 when the restored shop sells, 1 when it does
+    not, 7 when that could not be told. Production is not asked.
+    """
+    loaded = _load(site)
+    with _telling(loaded), _progress() as progress:
+        proof = backups.verify(loaded, progress, place=place)
+    if as_json:
+        _print_json(
+            {
+                "backup": proof.backup,
+                "place": proof.place,
+                "taken": proof.taken.isoformat(),
+                "status": proof.status,
+                "detail": proof.detail,
+                "checks": [{"name": it.name, "status": it.status, "detail": it.detail} for it in proof.checks],
+                "seconds": {
+                    "fetched": proof.fetched_seconds,
+                    "restored": proof.restored_seconds,
+                    "tested": proof.tested_seconds,
+                },
+                "seen": str(proof.folder),
+            }
+        )
+        sys.exit(proof.exit_code)
+    colour = {0: "green", 1: "red"}.get(proof.exit_code, "yellow")
+    words = {0: "PROVEN", 1: "NOT RESTORED"}.get(proof.exit_code, "NOT KNOWN")
+    out.print(f"[bold {colour}]{words}[/]  the backup of {proof.taken:%Y-%m-%d %H:%M} UTC in {escape(proof.place)}")
+    for check in proof.checks:
+        mark = "[green]✓[/]" if check.status == "passed" else "[red]✗[/]"
+        out.print(f"  {mark} {escape(check.name)}: {escape(redact(check.detail))}", soft_wrap=True)
+    if proof.exit_code:
+        out.print(f"  {escape(redact(proof.detail))}", soft_wrap=True)
+    out.print(
+        f"  restored in {proof.restored_seconds:.0f} s (fetched in {proof.fetched_seconds:.0f} s), "
+        f"tested in {proof.tested_seconds:.0f} s\n  what was seen: {proof.folder}",
+        markup=False,
+        soft_wrap=True,
+    )
+    sys.exit(proof.exit_code)
+
+
+@backup.command("list", short_help="What there is, and what was proven.")
+@SITE
+@JSON
+def backup_list(site: Path, as_json: bool) -> None:
+    """List the backups of this site in every place, newest first."""
+    found = backups.listed(_load(site))
+    if as_json:
+        _print_json(
+            [{"place": p, "backup": k.backup, "taken": k.taken.isoformat(), "proven": k.proven} for p, k in found]
+        )
+        return
+    table = Table("taken (UTC)", "place", "backup", "", box=None, padding=(0, 1))
+    for place, kept in found:
+        mark = "[green]restored and tested[/]" if kept.proven else ""
+        table.add_row(f"{kept.taken:%Y-%m-%d %H:%M}", escape(place), kept.backup, mark)
+    out.print(table if found else "no backups yet. next: `updater backup SITE`")
+
+
+@cli.command(short_help="Bring a backup up in a stack, or fetch its files.")
+@SITE
+@click.option(
+    "--at",
+    metavar="TIME",
+    type=_TIME,
+    help="the newest backup of this time (UTC) or before; left out: the newest",
+)
+@FROM
+@click.option("--into", type=click.Path(path_type=Path), help="only write its files and its dump into this new folder")
+@JSON
+def restore(site: Path, at: datetime | None, place: str, into: Path | None, as_json: bool) -> None:
+    """Bring a backup up in a stack, to look at it: the shop as it was, under its own names, reachable from this machine only.
+
+    It stands until you press Enter. Its personal data is scrubbed and nothing leaves it, as in every stack. With --into the
+    backup's files and database dump are written to a folder instead, as they are: that folder then holds personal data.
+    """
+    loaded = _load(site)
+    moment = at.replace(tzinfo=UTC) if at else None
+    if into is not None:
+        with _progress() as progress:
+            content = backups.fetch(loaded, progress, into, at=moment, place=place)
+        if as_json:
+            _print_json({"backup": content.backup, "taken": content.taken.isoformat(), "folder": str(into)})
+        else:
+            out.print(
+                f"the backup of {content.taken:%Y-%m-%d %H:%M} UTC is in {into}\n"
+                f"  files: {content.snapshot.files}\n  dump:  {content.snapshot.dump}\n"
+                "it holds personal data and passwords: delete the folder when you are done",
+                markup=False,
+                soft_wrap=True,
+            )
+        return
+    if as_json or not sys.stdin.isatty():
+        raise UpdaterError(
+            "nobody is there to look at it",
+            cause="a restored shop stands until somebody presses Enter, and this is no terminal",
+            hint="fetch the files with --into FOLDER, or test the backup: updater backup verify SITE",
+        )
+    progress = _progress()
+    with progress, backups.standing(loaded, progress, at=moment, place=place) as restored:
+        progress.step("")
+        err.print(_how_to_look(loaded, restored), markup=False, soft_wrap=True)
+        click.pause("Press Enter to remove it.", err=True)
+
+
+def _how_to_look(site: Site, restored: backups.Restored) -> str:
+    staged = restored.shop.stack
+    rules = ", ".join(f"MAP {host} {staged.address}" for host in staged.hosts)
+    return (
+        f"\nthe shop as it was at {restored.content.taken:%Y-%m-%d %H:%M} UTC stands after {restored.restored_seconds:.0f} s\n"
+        f"  look:     chromium --user-data-dir=/tmp/restored --ignore-certificate-errors "
+        f"--host-resolver-rules='{rules}' {site.url}/\n"
+        f"  database: docker exec -it {staged.database} mariadb {restored.shop.installation.database.name}\n"
+        f"  files:    {restored.folder}  (gone with the stack)"
+    )
 
 
 @cli.command(short_help="Finish or undo what a dead run left on production.")

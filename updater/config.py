@@ -129,6 +129,7 @@ def describe(site: model.Site) -> list[tuple[str, str]]:
         ("tables kept", f"for {_duration_text(promote.keep_tables)} after a migration" if promote.keep_tables else ""),
         ("caches in front", f"{len(promote.purge)} command(s) empty them" if promote.purge else ""),
         ("restarter", "not waited for: nothing may start the watchdog again" if promote.without_restarter else ""),
+        ("backups", _describe_backup(site.backup) if site.backup else ""),
         ("notify", f"{len(site.notify)} address(es)" if site.notify else ""),
         ("language", site.language),
     ]
@@ -152,6 +153,12 @@ def _describe_policy(policy: model.Policy) -> list[tuple[str, str]]:
         ("approvers", ", ".join(policy.approvers)),
         ("advisories", policy.advisories or ""),
     ]
+
+
+def _describe_backup(backup: model.BackupSettings) -> str:
+    kept = f"{backup.daily} daily, {backup.weekly} weekly, {backup.monthly} monthly"
+    alone = "; one place alone is lost with its disk" if len(backup.places) == 1 else ""
+    return f"in {', '.join(backup.places)}, of which {kept} stay{alone}"
 
 
 def _until(reason: str, until: date | None) -> str:
@@ -449,7 +456,7 @@ def _literal(value: str) -> str:
         raise _wrong("must be one line")
     if "${" in value:
         raise _wrong(
-            "${…} is read only in server.password, flows[].fill, promote.purge and notify; write the value itself"
+            "${…} is read only in server.password, flows[].fill, promote.purge, backup and notify; write the value itself"
         )
     return value
 
@@ -787,6 +794,27 @@ def _password(value: Any, info: ValidationInfo) -> str:
     return register(secret)
 
 
+_RESTIC = ("sftp:", "s3:", "rest:", "b2:", "azure:", "gs:", "swift:", "rclone:")
+
+
+def _place(value: str, info: ValidationInfo) -> str:
+    """restic's address of a repository, or a folder on this machine."""
+    if re.search(r"://[^/@]*:[^/@]+@", value) and not _VARIABLE.search(value):
+        raise _wrong("a password must not stand in site.yml; write `${BACKUP_ADDRESS}` and export that variable")
+    address = _expanded(value, info)
+    if address.startswith(_RESTIC):
+        return address
+    if re.match(r"[a-z0-9]+:", address):
+        raise _wrong(f"must be a folder, or an address of restic's that begins with {', '.join(_RESTIC)}")
+    return str(_local(address, info))
+
+
+def _apart(places: dict[str, str]) -> dict[str, str]:
+    if len(set(places.values())) < len(places):
+        raise _wrong("two of these are the same place")
+    return places
+
+
 def _notify(value: str, info: ValidationInfo) -> str:
     if re.search(r"://[^/@]*:[^/@]+@", value) and not _VARIABLE.search(value):
         raise _wrong("a password must not stand in site.yml; write `${NOTIFY_URL}` and export that variable")
@@ -954,6 +982,15 @@ class _Promote(_Section):
     keep_tables: Annotated[timedelta, PlainValidator(_duration)] = _LEFT_OUT
 
 
+class _Backup(_Section):
+    password: Annotated[str, PlainValidator(_password)]
+    places: Annotated[dict[_Label, Annotated[str, AfterValidator(_place)]], Field(min_length=1), AfterValidator(_apart)]
+    daily: Annotated[int, Field(ge=1, le=1_000)] = _LEFT_OUT
+    weekly: Annotated[int, Field(ge=0, le=1_000)] = _LEFT_OUT
+    monthly: Annotated[int, Field(ge=0, le=1_000)] = _LEFT_OUT
+    environment: dict[Annotated[_Text, _matching(r"[A-Z_][A-Z0-9_]*", "a variable's name")], _Entries] = _LEFT_OUT
+
+
 def _not_twice(flows: list[_Flow]) -> list[_Flow]:
     names = [flow.given().get("name", model.Flow().name) for flow in flows]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -997,6 +1034,7 @@ class _SiteFile(_Section):
     stack: _Stack = _LEFT_OUT
     policy: _Policy = _LEFT_OUT
     promote: _Promote = _LEFT_OUT
+    backup: _Backup = _LEFT_OUT
     notify: list[Annotated[str, AfterValidator(_notify)]] = _LEFT_OUT
     language: model.Language = _LEFT_OUT
 
@@ -1012,6 +1050,7 @@ def _site(parsed: _SiteFile, config: Path, agency: Path | None) -> model.Site:
         "stack": model.StackSettings,
         "policy": _policy,
         "promote": model.PromoteSettings,
+        "backup": model.BackupSettings,
     }
     for name, make in sections.items():
         if name in values:
@@ -1269,6 +1308,18 @@ promote:
   #keep_tables: 3d
   # Commands for the server that empty a page cache in front of it (CDN, Varnish); secrets as ${{NAME}}.
   #purge: ["curl -fsS -X PURGE http://127.0.0.1:6081/"]
+
+# Where `updater backup` keeps copies of files and database: restic repositories, each encrypted with this password. Two
+# places, one of them far from the server; without the password nobody can restore, so it also belongs into your vault.
+#backup:
+#  password: ${{BACKUP_PASSWORD}}
+#  # A folder on this machine, or restic's own address; what restic needs beside it goes under environment.
+#  places: {{here: backups, away: "s3:https://s3.example/shop-backups"}}
+#  environment: {{AWS_ACCESS_KEY_ID: "${{S3_ID}}", AWS_SECRET_ACCESS_KEY: "${{S3_SECRET}}"}}
+#  # How many of the last days, weeks and months stay; the newest that was proven by a restore stays besides.
+#  daily: 7
+#  weekly: 5
+#  monthly: 12
 
 # Who hears about results (Apprise addresses). They hold tokens, so they come from the environment.
 #notify: ["${{TELEGRAM_URL}}"]

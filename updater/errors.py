@@ -79,6 +79,12 @@ class StagingFailed(UpdaterError):
     exit_code = ExitCode.INCONCLUSIVE
 
 
+class BackupFailed(UpdaterError):
+    """A backup could not be made, found or fetched. Production was only read."""
+
+    exit_code = ExitCode.INCONCLUSIVE
+
+
 class PackageRefused(UpdaterError):
     """An update package that must not be opened or applied: truncated, another slug, a path that climbs out, a symlink."""
 

@@ -230,6 +230,20 @@ class StackSettings:
     processes: int = 400
 
 
+@dataclass(frozen=True, slots=True)
+class BackupSettings:
+    """Where backups go, each place a restic repository, and how many of each kind stay. `places`: name → restic's address."""
+
+    password: str = field(repr=False)
+    """Encrypts every place: without it nothing can be restored."""
+    places: Mapping[str, str] = field(repr=False)
+    daily: int = 7
+    weekly: int = 5
+    monthly: int = 12
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """What restic reads beside its address: `AWS_ACCESS_KEY_ID`, …"""
+
+
 Urgency = Literal["urgent", "work", "info"]
 """urgent: wake someone, at once and again until acknowledged. work: someone has to act in working hours. info: good to know."""
 
@@ -277,6 +291,7 @@ class Site:
     stack: StackSettings = field(default_factory=StackSettings)
     policy: Policy = field(default_factory=Policy)
     promote: PromoteSettings = field(default_factory=PromoteSettings)
+    backup: BackupSettings | None = None
     notify: tuple[str, ...] = field(default=(), repr=False)
     language: Language = Language.EN
 
@@ -767,3 +782,22 @@ class Sample:
     certificate_days: int | None = None
     disk_free: float | None = None
     """Share of the docroot's file system, 0..1"""
+
+
+@dataclass(frozen=True, slots=True)
+class BackupEvent:
+    """What became of one backup in one place: `made` (saved there) or `restored` (brought up in a stack and tested)."""
+
+    at: datetime
+    kind: Literal["made", "restored"]
+    backup: str
+    place: str
+    ok: bool
+    taken: datetime
+    """When production was copied"""
+    detail: str = ""
+    """Why not; of a restore, what was proven"""
+    seconds: float = 0.0
+    """made: for all of it. restored: from the repository to a shop that answers, without its tests."""
+    bytes: int = 0
+    """made: of the whole copy, before packing"""

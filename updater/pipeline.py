@@ -846,7 +846,10 @@ def clean(site: Site | None, progress: Progress) -> list[str]:
         return stack.clean(progress)
     with site_lock(site.state, "clean"):
         removed = stack.clean(progress)
-        for folder in (site.state / "mirror", *site.state.glob("runs/*/snapshot")):
+        for folder in (
+            *(site.state / it for it in ("mirror", "backup", "restored")),
+            *site.state.glob("runs/*/snapshot"),
+        ):
             if folder.exists():
                 shutil.rmtree(folder)
                 removed.append(str(folder))
@@ -861,7 +864,8 @@ def report_month(site: Site, journal: Journal, first: date) -> tuple[Path, Path]
     since = month.last_months(first)[0]
     rows = [row for row in journal.runs(limit=100_000) if row.started.date() >= since]
     records = [journal.output(row.run, "record", RunRecord) for row in rows if journal.has(row.run, "record")]
-    summary = month.summarise(site, first, records, notify.told(site.state), samples.of_month(site.state, first), now())
+    looks, backups = samples.of_month(site.state, first), samples.backups(site.state)
+    summary = month.summarise(site, first, records, notify.told(site.state), looks, backups, now())
     page = site.state / "months" / f"{first:%Y-%m}.html"
     write_atomically(page, month_page.render(summary).encode())
     write_atomically(page.with_suffix(".pdf"), browser.pdf(page))

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from month_sample import MADE, NOVEMBER, messages, records, samples, site
+from month_sample import MADE, NOVEMBER, backups, messages, records, samples, site
 from playwright.sync_api import expect
 
 from updater import cli, config, notify, pipeline
@@ -65,7 +65,7 @@ def test_one_broken_client_does_not_keep_the_others_from_their_month(
 
 def test_the_page_asks_nobody_for_anything_and_fits_a_phone(tmp_path: Path) -> None:
     page = tmp_path / "month.html"
-    page.write_text(render(summarise(site(tmp_path), NOVEMBER, records(), messages(), samples(), MADE)))
+    page.write_text(render(summarise(site(tmp_path), NOVEMBER, records(), messages(), samples(), backups(), MADE)))
     asked: list[str] = []
     troubles: list[str] = []
     for viewport in (DESKTOP, MOBILE):

@@ -24,6 +24,8 @@ COMMANDS = [
     "approve",
     "reject",
     "rollback",
+    "backup",
+    "restore",
     "recover",
     "open",
     "status",

@@ -394,6 +394,31 @@ def test_an_unknown_key_comes_with_the_one_that_was_meant(folder: Path, line: st
         ("policy: {advisories: 'ftp://x/feed'}", "policy.advisories: must start with http:// or https://"),
         ("promote: {drain: soon}", "promote.drain: must be a time with its unit"),
         ("promote: {deadline: 80s}", "promote.deadline: must be 90s or longer"),
+        ("backup: {places: {here: b}}", "backup.password: missing"),
+        ("backup: {password: plain-word, places: {here: b}}", "backup.password: a password must not stand in site.yml"),
+        (
+            "backup: {password: '${WORD}', places: {here: b}}",
+            "backup.password: the environment variable WORD is not set",
+        ),
+        ("backup: {password: {file: password}}", "backup.places: missing"),
+        ("backup: {password: {file: password}, places: {}}", "backup.places: must not be empty"),
+        (
+            "backup: {password: {file: password}, places: {a: b, c: ./b}}",
+            "backup.places: two of these are the same place",
+        ),
+        (
+            "backup: {password: {file: password}, places: {a: 'ftp://x/y'}}",
+            "backup.places.a: must be a folder, or an address",
+        ),
+        (
+            "backup: {password: {file: password}, places: {a: 'rest:https://me:pass@x/'}}",
+            "backup.places.a: a password must not stand in site.yml",
+        ),
+        ("backup: {password: {file: password}, places: {a: b}, daily: 0}", "backup.daily: must be at least 1"),
+        (
+            "backup: {password: {file: password}, places: {a: b}, environment: {'a b': c}}",
+            'backup.environment["a b"]: must be a variable',
+        ),
         ("notify: tgram://x", "notify: must be a list"),
         ("notify: [me]", "notify[0]: must be an Apprise address"),
     ],
@@ -559,7 +584,8 @@ def test_every_setting_that_the_template_shows_is_accepted_and_none_is_left_out(
     text = UNCOMMENT.sub(r"\1", config.template(key="key", host_key=HOST_KEY, folders=["packages"]))
     text = text.replace("../agency.yml", "shared.yml")
     (folder / "shared.yml").write_text("{}")
-    site = load(folder, text, SHOP_PASSWORD="pass-word-1", TELEGRAM_URL="tgram://1234/5678")
+    secrets = {"BACKUP_PASSWORD": "backup-word-1", "S3_ID": "s3-id-12", "S3_SECRET": "s3-secret-12"}
+    site = load(folder, text, SHOP_PASSWORD="pass-word-1", TELEGRAM_URL="tgram://1234/5678", **secrets)
     assert site.flows[0].fill == {"#billing_city": "Москва"}
     written = yaml.safe_load(text)
     assert set(written) == set(config._SiteFile.model_fields)
@@ -576,6 +602,23 @@ def test_every_setting_that_the_template_shows_is_accepted_and_none_is_left_out(
 def test_the_template_quotes_what_yaml_would_read_differently(text: str) -> None:
     assert yaml.load(f"[{config._scalar(text)}]", yaml.BaseLoader) == [text]
     assert yaml.load(f"k: {config._scalar(text)}", yaml.BaseLoader) == {"k": text}
+
+
+def test_places_of_backups_are_folders_beside_site_yml_or_restics_own_addresses(folder: Path) -> None:
+    text = (
+        MINIMAL
+        + 'backup: {password: {file: password}, places: {here: b, away: "${FAR}"}, environment: {AWS_X: "${KEY}"}}\n'
+    )
+    site = load(folder, text, FAR="sftp:backup@nas.example:/srv/restic", KEY="key-of-aws-1")
+    assert site.backup is not None
+    assert site.backup.places == {"here": str(folder / "b"), "away": "sftp:backup@nas.example:/srv/restic"}
+    assert site.backup.environment == {"AWS_X": "key-of-aws-1"}
+    assert (site.backup.daily, site.backup.weekly, site.backup.monthly) == (7, 5, 12)
+    shown = dict(config.describe(site))["backups"]
+    assert shown == "in here, away, of which 7 daily, 5 weekly, 12 monthly stay"
+    assert "from-the-file-42" not in repr(site)
+    alone = load(folder, MINIMAL + "backup: {password: {file: password}, places: {here: b}}\n")
+    assert "one place alone is lost with its disk" in dict(config.describe(alone))["backups"]
 
 
 def test_describe_shows_the_settings_as_people_read_them(folder: Path) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
-from month_sample import MADE, NOVEMBER, SHOP, SLIDER, messages, records, run, samples, site
+from month_sample import MADE, NOVEMBER, SHOP, SLIDER, backups, messages, records, run, samples, site
 
 from updater import samples as kept_samples
 from updater.model import Held, Language, Sample
@@ -20,7 +20,7 @@ HOSTILE = "\"'><script>alert(1)</script> {{ 7*7 }} {name} %(n)s"
 
 @pytest.fixture
 def november(tmp_path: Path) -> Month:
-    return summarise(site(tmp_path), NOVEMBER, records(), messages(), samples(), MADE)
+    return summarise(site(tmp_path), NOVEMBER, records(), messages(), samples(), backups(), MADE)
 
 
 def test_a_component_is_told_once_from_its_first_version_to_its_last(november: Month) -> None:
@@ -33,7 +33,7 @@ def test_a_component_is_told_once_from_its_first_version_to_its_last(november: M
 
 def test_a_promoted_record_never_counts_an_update_that_it_held(tmp_path: Path) -> None:
     """The culprit of a set is held, and the rest promoted: one record, two ends."""
-    told = summarise(site(tmp_path), NOVEMBER, [run(date(2026, 11, 3), SHOP, SLIDER)], [], [], MADE)
+    told = summarise(site(tmp_path), NOVEMBER, [run(date(2026, 11, 3), SHOP, SLIDER)], [], [], [], MADE)
     assert [it.name for it in told.changes] == ["Demo Shop"]
     assert "hero-slider" in [it.slug for it in told.setbacks]
 
@@ -46,7 +46,7 @@ def test_runs_and_checks_are_the_months_own(november: Month) -> None:
 
 def test_what_was_held_and_later_installed_is_no_setback(tmp_path: Path) -> None:
     held = run(date(2026, 11, 3), state="nothing to do", held=(Held("plugin", "demo-shop", "1.0", "1.1", "age"),))
-    told = summarise(site(tmp_path), NOVEMBER, [held, run(date(2026, 11, 10), SHOP)], [], [], MADE)
+    told = summarise(site(tmp_path), NOVEMBER, [held, run(date(2026, 11, 10), SHOP)], [], [], [], MADE)
     assert "demo-shop" not in [it.slug for it in told.setbacks]
 
 
@@ -63,7 +63,7 @@ def test_incidents_carry_how_long_it_was_closed_and_who_took_care_when(november:
 
 def test_a_deployment_taken_back_by_a_person_is_no_change_of_the_month(tmp_path: Path) -> None:
     back = run(date(2026, 11, 3), replace(SHOP, outcome="rolled back"), state="rolled back")
-    told = summarise(site(tmp_path), NOVEMBER, [back], [], [], MADE)
+    told = summarise(site(tmp_path), NOVEMBER, [back], [], [], [], MADE)
     assert told.changes == ()
     assert [it.what for it in told.incidents] == ["A deployment was taken back by a person"]
 
@@ -84,7 +84,7 @@ def test_the_same_plugin_three_months_in_a_row_is_told_with_its_cause_and_what_w
 
 
 def test_two_months_are_no_pattern_yet(tmp_path: Path) -> None:
-    told = summarise(site(tmp_path), NOVEMBER, records()[1:], [], [], MADE)
+    told = summarise(site(tmp_path), NOVEMBER, records()[1:], [], [], [], MADE)
     assert told.repeats == ()
 
 
@@ -92,9 +92,9 @@ def test_a_set_that_failed_as_a_whole_accuses_no_single_plugin(tmp_path: Path) -
     bare = replace(SLIDER, outcome="rejected", reason="")
     days = [date(2026, month, 3) for month in (9, 10, 11)]
     runs = [run(day, bare, replace(SHOP, outcome="rejected"), state="rejected", exit_code=1, held=()) for day in days]
-    assert summarise(site(tmp_path), NOVEMBER, runs, [], [], MADE).repeats == ()
+    assert summarise(site(tmp_path), NOVEMBER, runs, [], [], [], MADE).repeats == ()
     alone = [run(day, bare, state="rejected", exit_code=1, held=()) for day in days]
-    assert [it.name for it in summarise(site(tmp_path), NOVEMBER, alone, [], [], MADE).repeats] == ["Hero Slider"]
+    assert [it.name for it in summarise(site(tmp_path), NOVEMBER, alone, [], [], [], MADE).repeats] == ["Hero Slider"]
 
 
 def texts(month: Month) -> list[str]:
@@ -104,21 +104,22 @@ def texts(month: Month) -> list[str]:
 def test_risks_are_what_is_known_to_be_one(november: Month, tmp_path: Path) -> None:
     assert "The certificate ends in {days} days." in texts(november)
     assert "PHP {version} gets security fixes until {day} only." in texts(november)  # 8.2: 31 December 2026
-    assert "No updates were tried this month." in texts(summarise(site(tmp_path), NOVEMBER, [], [], [], MADE))
+    assert "No updates were tried this month." in texts(summarise(site(tmp_path), NOVEMBER, [], [], [], [], MADE))
     open_hole = run(
         date(2026, 11, 3), replace(SLIDER, security=("CVE-2026-9",), outcome="rejected"), state="rejected", exit_code=1
     )
-    told = summarise(site(tmp_path), NOVEMBER, [open_hole], [], [], MADE)
+    told = summarise(site(tmp_path), NOVEMBER, [open_hole], [], [], [], MADE)
     assert "{name} has a known vulnerability, and the update that closes it is not installed." in texts(told)
 
 
 def test_an_empty_month_claims_nothing(tmp_path: Path) -> None:
-    page = render(summarise(site(tmp_path, Language.EN), NOVEMBER, [], [], [], MADE))
+    page = render(summarise(site(tmp_path, Language.EN), NOVEMBER, [], [], [], [], MADE))
     for said in (
         "Nothing was updated this month.",
         "There were no incidents.",
         "nothing is known of its availability",
-        "no proven restore is known",
+        "no backup of the shop is known",
+        "No restore has been proven.",
     ):
         assert said in page
     assert "100 %" not in page
@@ -137,7 +138,7 @@ def test_an_empty_month_claims_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_the_page_is_in_the_clients_language(language: Language, said: tuple[str, ...], tmp_path: Path) -> None:
-    page = render(summarise(site(tmp_path, language), NOVEMBER, records(), messages(), samples(), MADE))
+    page = render(summarise(site(tmp_path, language), NOVEMBER, records(), messages(), samples(), backups(), MADE))
     assert [text for text in said if text not in page] == []
 
 
@@ -145,7 +146,7 @@ def test_hostile_names_stay_text_and_secrets_stay_out(tmp_path: Path) -> None:
     secret = register("month-s3cret-77")
     evil = replace(SLIDER, name=HOSTILE, reason=f"{HOSTILE} {secret}", security=(HOSTILE,), outcome="rejected")
     bad = run(date(2026, 11, 3), evil, state="rejected", exit_code=1, inventory=None)
-    page = render(summarise(site(tmp_path), NOVEMBER, [bad], [], [], MADE))
+    page = render(summarise(site(tmp_path), NOVEMBER, [bad], [], [], [], MADE))
     assert "<script" not in page
     assert "{{ 7*7 }}" in page
     assert secret not in page
@@ -161,6 +162,32 @@ def test_samples_are_kept_by_month_and_a_torn_line_spoils_no_other(tmp_path: Pat
         kept_samples.add(tmp_path, sample)
     assert kept_samples.of_month(tmp_path, NOVEMBER) == (first, third)
     assert kept_samples.of_month(tmp_path, date(2026, 10, 1)) == ()
+
+
+def test_backups_count_when_they_are_in_every_place(november: Month) -> None:
+    told = november.backups
+    assert (told.made, told.failed, told.places) == (14, 1, ("here", "away"))
+    assert (told.restores, told.failed_restores) == (0, 1)
+    assert told.proven == datetime(2026, 10, 20, 5, 0, tzinfo=UTC)
+    assert "proven on 20 October 2026" in render(replace(november, language=Language.EN))
+
+
+def test_a_month_without_backup_and_one_without_restore_are_risks(tmp_path: Path) -> None:
+    def texts(month: Month) -> list[str]:
+        return [risk.text for risk in month.risks]
+
+    none = summarise(site(tmp_path), NOVEMBER, [], [], [], [], MADE)
+    assert "No backup of the shop was made by us this month." in texts(none)
+    made = [it for it in backups() if it.kind == "made"]
+    hope = summarise(site(tmp_path), NOVEMBER, [], [], [], made, MADE)
+    assert not any("No backup" in text for text in texts(hope))
+    assert any("none was proven by a restore" in text for text in texts(hope))
+    proven = summarise(site(tmp_path), NOVEMBER, [], [], [], backups(), MADE)
+    assert not any("backup" in text.lower() for text in texts(proven))
+    stale = [replace(it, at=it.at.replace(year=2025), taken=it.taken.replace(year=2025)) for it in backups()]
+    assert "No backup of the shop was made by us this month." in texts(
+        summarise(site(tmp_path), NOVEMBER, [], [], [], stale, MADE)
+    )
 
 
 def test_months_follow_each_other() -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from updater.errors import ExitCode
 from updater.language import mark
-from updater.model import Held, Language, Message, Sample, Site, Status
+from updater.model import BackupEvent, Held, Language, Message, Sample, Site, Status
 from updater.report.record import RunRecord, UpdateResult, public
 
 PHP_ENDS = {
@@ -81,6 +81,23 @@ class Day:
 
 
 @dataclass(frozen=True, slots=True)
+class Backups:
+    """The month's backups. `made`: those that are in every place; `restores`: trial restores that ended with a shop that sells."""
+
+    made: int
+    places: tuple[str, ...]
+    failed: int
+    """Backups that a place did not get"""
+    restores: int
+    failed_restores: int
+    longest_restore: float
+    """Seconds from the repository to a shop that answers"""
+    newest: datetime | None
+    proven: datetime | None
+    """When the last restore of all was proven, perhaps in an earlier month"""
+
+
+@dataclass(frozen=True, slots=True)
 class Repeat:
     """A component that did not come through `IN_A_ROW` months in a row. `fix` is a message of ours, to be translated."""
 
@@ -124,6 +141,7 @@ class Month:
     longest_closed: float
     incidents: tuple[Incident, ...]
     days: tuple[Day, ...]
+    backups: Backups
     repeats: tuple[Repeat, ...]
     risks: tuple[Risk, ...]
 
@@ -160,9 +178,10 @@ def summarise(
     records: Sequence[RunRecord],
     messages: Sequence[Message],
     samples: Sequence[Sample],
+    backups: Sequence[BackupEvent],
     made: datetime,
 ) -> Month:
-    """The month that begins at `first`. `records` are those of this and earlier months, in any order; redacted here."""
+    """The month that begins at `first`. `records` and `backups` are those of this and earlier months; redacted here."""
     records = sorted((public(record) for record in records), key=lambda record: record.started)
     months = {month: [it for it in records if _in(it.started, month)] for month in last_months(first)}
     runs = months[first]
@@ -172,7 +191,9 @@ def summarise(
     days = _days(samples)
     setbacks = _setbacks(runs)
     waiting = tuple(record.run for record in runs if record.kind_of_state == "awaiting approval")
+    kept = _backups(backups, first)
     risks = _risks(first, made.date(), runs, waiting, setbacks, samples, incidents)
+    risks += _unkept(kept, first)
     return Month(
         site=site.name,
         url=site.url,
@@ -195,6 +216,7 @@ def summarise(
         longest_closed=max(closed, default=0.0),
         incidents=incidents,
         days=days,
+        backups=kept,
         repeats=_repeats(list(months.values())),
         risks=risks,
     )
@@ -315,6 +337,49 @@ def _days(samples: Sequence[Sample]) -> tuple[Day, ...]:
         median = statistics.median(seconds) if seconds else None
         days.append(Day(day, len(seen), sum(sample.up for sample in seen), median))
     return tuple(days)
+
+
+# ----------------------------------------------------------------------------------------------------------- backups
+
+
+def _backups(events: Sequence[BackupEvent], first: date) -> Backups:
+    known = [event for event in events if event.at.astimezone(UTC).date() < next_month(first)]
+    month = [event for event in known if _in(event.at, first)]
+    made: dict[str, list[BackupEvent]] = defaultdict(list)
+    for event in month:
+        if event.kind == "made":
+            made[event.backup].append(event)
+    restored = [event for event in month if event.kind == "restored"]
+    good = [event for event in restored if event.ok]
+    return Backups(
+        made=sum(all(event.ok for event in places) for places in made.values()),
+        places=tuple(dict.fromkeys(it.place for places in made.values() for it in places if it.ok)),
+        failed=sum(not all(event.ok for event in places) for places in made.values()),
+        restores=len(good),
+        failed_restores=len(restored) - len(good),
+        longest_restore=max((event.seconds for event in good), default=0.0),
+        newest=max((event.taken for event in known if event.kind == "made" and event.ok), default=None),
+        proven=max((event.at for event in known if event.kind == "restored" and event.ok), default=None),
+    )
+
+
+def _unkept(kept: Backups, first: date) -> tuple[Risk, ...]:
+    end = datetime.combine(next_month(first), datetime.min.time(), UTC)
+    if kept.newest is None or end - kept.newest > timedelta(days=31):
+        return (
+            Risk(
+                mark("No backup of the shop was made by us this month."),
+                mark("Make one every night, in two places, and restore one every month to prove it."),
+            ),
+        )
+    if kept.proven is None or end - kept.proven > timedelta(days=92):
+        return (
+            Risk(
+                mark("Backups are made, but none was proven by a restore in the last three months."),
+                mark("Restore one: a backup that was never restored is a hope."),
+            ),
+        )
+    return ()
 
 
 # ------------------------------------------------------------------------------------------------------ what repeats
