@@ -14,6 +14,7 @@ import json
 import os
 import secrets as random
 import socket
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -166,7 +167,10 @@ class Journal:
         if self._engine.dialect.name == "sqlite":
             sa.event.listen(self._engine, "connect", _durable)
         try:
-            _metadata.create_all(self._engine)
+            # Not create_all: between its look and its act another run's first start makes them.
+            with self._engine.begin() as connection:
+                for table in _metadata.sorted_tables:
+                    connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
         except sa.exc.DatabaseError as error:
             raise UpdaterError(
                 "the journal cannot be opened",
@@ -426,9 +430,19 @@ def _run_row(row: sa.RowMapping) -> RunRow:
 
 def _durable(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000"):
+    # The patience first: of twenty runs started at once on a new site, each would switch to WAL.
+    for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=FULL"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _holder(path: Path) -> str:
+    """Who holds the lock. Between taking it and writing its name lies a moment, in which others may already ask."""
+    for _ in range(40):
+        if name := path.read_text(encoding="utf-8").strip():
+            return name
+        time.sleep(0.05)
+    return ""
 
 
 @contextmanager
@@ -443,7 +457,7 @@ def site_lock(state: Path, run: str) -> Iterator[None]:
             raise SiteLocked(
                 "another run works on this site",
                 where=str(path),
-                cause=path.read_text(encoding="utf-8").strip() or "it has not written its name yet",
+                cause=_holder(path) or "it has not written its name yet",
                 hint="wait for it, or end that process; the lock frees itself",
             ) from None
         stream.truncate(0)
