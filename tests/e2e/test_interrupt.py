@@ -1,4 +1,4 @@
-"""Ctrl-C in each step: the run ends with 130, production is whole, nothing of the stack is left, and a new run can begin."""
+"""Ctrl-C and kill -9 in each step: production is whole, nothing of the stack is left (kill -9: once a new run began)."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ STEPS = [
     pytest.param("compare", marks=pytest.mark.faults),
 ]
 
+NAMES = [it if isinstance(it, str) else str(it.values[0]) for it in STEPS]
+
 
 @pytest.fixture(scope="module")
 def folder(lasting_shop: DemoShop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
@@ -40,9 +42,8 @@ def folder(lasting_shop: DemoShop, tmp_path_factory: pytest.TempPathFactory) -> 
     yield folder
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_ctrl_c_leaves_production_whole_and_nothing_behind(step: str, folder: Path, lasting_shop: DemoShop) -> None:
-    before = lasting_shop.code_sha256()
+def run_until(step: str, folder: Path, end: signal.Signals) -> tuple[int, str, str]:
+    """Start a run and send it the signal when it says that it enters the step: its exit code, what it printed, what it said."""
     process = subprocess.Popen(
         [sys.executable, "-u", "-m", "updater.cli", "run", "--json"],
         cwd=folder,
@@ -59,23 +60,54 @@ def test_ctrl_c_leaves_production_whole_and_nothing_behind(step: str, folder: Pa
     for line in process.stderr:
         said.append(line)
         if line.rstrip().endswith(f"== {step}"):
-            os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to everyone in the foreground
+            os.killpg(process.pid, end)  # a terminal sends it to everyone in the foreground
             break
     out, err = process.communicate(timeout=120)
-    assert process.returncode == ExitCode.INTERRUPTED, "".join(said) + err
-    record = json.loads(out)
-    assert record["state"] == "interrupted"
-    assert lasting_shop.code_sha256() == before
+    return process.returncode, out, "".join(said) + err
+
+
+def left_in_docker(run: str) -> list[object]:
     client = daemon.connect()
-    label = {"label": f"updater.run={record['run']}"}
+    label = {"label": f"updater.run={run}"}
     left = [
         *client.containers.list(all=True, filters=label),
         *client.networks.list(filters=label),
         *client.volumes.list(filters=label),
     ]
     client.close()
-    assert left == []
+    return left
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_ctrl_c_leaves_production_whole_and_nothing_behind(step: str, folder: Path, lasting_shop: DemoShop) -> None:
+    before = lasting_shop.code_sha256()
+    code, out, said = run_until(step, folder, signal.SIGINT)
+    assert code == ExitCode.INTERRUPTED, said
+    record = json.loads(out)
+    assert record["state"] == "interrupted"
+    assert lasting_shop.code_sha256() == before
+    assert left_in_docker(record["run"]) == []
     journal = Journal(folder / ".updater")
     steps = {row.step: row.status for row in journal.steps(record["run"])}
     journal.close()
     assert steps[step] == "started", "the journal knows where it stopped"
+
+
+@pytest.mark.parametrize("step", [it if it == "stage" else pytest.param(it, marks=pytest.mark.faults) for it in NAMES])
+def test_kill_9_leaves_production_whole_and_the_next_run_tidies_up(
+    step: str, folder: Path, lasting_shop: DemoShop
+) -> None:
+    before = lasting_shop.code_sha256()
+    code, _, said = run_until(step, folder, signal.SIGKILL)
+    assert code == -signal.SIGKILL, said
+    dead = max((folder / ".updater/runs").iterdir()).name
+    assert lasting_shop.code_sha256() == before
+    assert lasting_shop.get("/shop/").status_code == 200
+    script = "find ~deploy/.updater -mindepth 1 ! -name runs 2>/dev/null; crontab -l -u deploy 2>/dev/null"
+    _, left = lasting_shop.exec(["sh", "-c", script])
+    assert left == b"", "a run that never promoted left something on the server"
+    # The first step of the next run already meets a tidy machine.
+    code, out, said = run_until("clone", folder, signal.SIGINT)
+    assert code == ExitCode.INTERRUPTED, said
+    assert json.loads(out)["run"] != dead
+    assert left_in_docker(dead) == []
