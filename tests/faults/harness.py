@@ -28,7 +28,7 @@ from updater.production.host import connect
 from updater.production.transaction import promote, recover
 
 CRONTAB = "# mine\n0 5 * * * /bin/true 100\\%  \n"
-DEADLINE, LONG_DEADLINE, CRON_DEADLINE = 20, 40, 120
+DEADLINE, LONG_DEADLINE, CRON_DEADLINE = 32, 60, 150
 """Seconds: short, for a case that must go on in time, and for one in which cron is waited for."""
 BETWEEN = "between"
 LATE = "closed after the deadline"

@@ -61,7 +61,7 @@ promotion must end well. Every order that a customer was told about must be ther
 |---|---:|---:|---:|
 {_closed(results)}
 
-Most cases are given 20 s: what waits for the deadline is undone after 15 s of them. The shipped default is at least 120 s.
+Most cases are given 32 s: what waits for the deadline is undone after 24 s of them. The shipped default is at least 120 s.
 Where everything of ours is dead, cron starts the watchdog, within a minute.
 
 ## By fault

@@ -199,7 +199,8 @@ crontab_save() {
         if ! command -v crontab >/dev/null; then
             : >crontab.unusable
         elif crontab -l >crontab.tmp 2>crontab.err; then
-            mv crontab.tmp crontab.saved
+            # It does not say when the disk took only half of it.
+            if [ "$(crontab -l)" = "$(cat crontab.tmp)" ]; then mv crontab.tmp crontab.saved; else : >crontab.unusable; fi
         elif grep -qi 'no crontab' crontab.err; then
             : >crontab.none
         else
@@ -211,33 +212,30 @@ crontab_save() {
 
 crontab_install() {
     exists crontab.unusable && { journal 'note no usable crontab: nothing restarts the watchdog'; return 0; }
-    : >crontab.ours
-    if [ "$1" = held ]; then
-        [ ! -e crontab.saved ] || awk 1 crontab.saved | sed "s/^/$HELD/" >crontab.ours
-    else
-        [ ! -e crontab.saved ] || awk 1 crontab.saved >crontab.ours
-    fi
-    restarter_line >>crontab.ours
-    crontab crontab.ours 2>>log || {
-        [ "$1" = held ] && return 1
-        : >crontab.unusable
-        journal 'note crontab refused: nothing restarts the watchdog'
-    }
+    mark=
+    [ "$1" != held ] || mark=$HELD
+    { [ ! -e crontab.saved ] || awk 1 crontab.saved | sed "s/^/$mark/"; restarter_line; } >crontab.ours
+    # A full disk takes the first lines only: somebody's crontab is whole or untouched.
+    [ "$(tail -n 1 crontab.ours)" = "$(restarter_line)" ] && crontab crontab.ours 2>>log && return 0
+    [ "$1" = held ] && return 1
+    : >crontab.unusable
+    journal 'note crontab refused: nothing restarts the watchdog'
 }
 
+# In memory: it must give back every line on a full disk too.
 crontab_restore() {
     exists crontab.unusable && return 0
     exists crontab.ours || return 0
-    crontab -l >crontab.current 2>/dev/null || : >crontab.current
-    grep -q "# updater $NAME\$" crontab.current || grep -q "^$HELD" crontab.current || return 0
-    sed "s/^$HELD//; /# updater $NAME\$/d" crontab.current >crontab.merged
-    if [ ! -s crontab.merged ] && [ -e crontab.none ]; then
+    current=$(crontab -l 2>/dev/null)
+    printf '%s\n' "$current" | grep -q -e "# updater $NAME\$" -e "^$HELD" || return 0
+    merged=$(printf '%s\n' "$current" | sed "s/^$HELD//; /# updater $NAME\$/d")
+    if [ -z "$merged" ] && [ -e crontab.none ]; then
         crontab -r 2>>log
-    elif cmp -s crontab.current crontab.ours; then
+    elif [ "$current" = "$(cat crontab.ours)" ]; then
         crontab crontab.saved 2>>log
     else
         # Somebody edited it meanwhile: their lines stay, ours go.
-        crontab crontab.merged 2>>log
+        printf '%s\n' "$merged" | crontab - 2>>log
     fi
 }
 
@@ -300,7 +298,7 @@ gate_remove() {
         cmp -s "$entry/content" "$DOCROOT/$VALUE" || { because "the gate file $VALUE was changed by somebody else"; return 1; }
         rm -f -- "$DOCROOT/$VALUE" || { because "cannot remove the gate file $VALUE"; return 1; }
     done
-    [ -e opened-at ] || { stamp >opened-at; }
+    [ -s opened-at ] || stamp >opened-at
     sync
 }
 
@@ -500,6 +498,8 @@ undo() {
         journal 'done restored'
     fi
     if begun swapped && ! did reset; then
+        # A disk that filled up since the decision has no room for the one-time file.
+        rm -f reserve.reset
         helper opcache || return 1
         journal 'done reset'
     fi
@@ -530,7 +530,7 @@ finish() {
     find "$DOCROOT" -maxdepth 1 -name "updater-$(cat plan/onetime)-*.php" -exec rm -f -- {} \;
     crontab_restore || { because 'the crontab cannot be restored'; return 1; }
     kept "$1" || rm -rf -- dump.sql dump-tables
-    rm -rf -- reserve plan/my.cnf plan/database.json plan/migrate plan/purge upload archive.tar step.out going-back
+    rm -rf -- reserve reserve.reset plan/my.cnf plan/database.json plan/migrate plan/purge upload archive.tar step.out going-back
     if [ "$1" = promoted ]; then
         prune
     else
@@ -624,7 +624,7 @@ start() {
     become_actor || exit 1
     echo old >decision.old && echo new >decision.new || exit 1
     # Freed by the decision, so that a full disk can still be journaled and undone.
-    dd if=/dev/zero of=reserve bs=1024 count=1024 2>/dev/null || { unlock; echo 'refused: no space left in the work folder'; exit 1; }
+    { dd if=/dev/zero of=reserve bs=1024 count=1024 && dd if=/dev/zero of=reserve.reset bs=1024 count=64; } 2>/dev/null || { unlock; echo 'refused: no space left in the work folder'; exit 1; }
     # Staging happens in an open shop and may take its time; closing sets the real deadline.
     echo $(($(now) + 3600)) >deadline
     journal "note started $(text owner | tr '\n' ' ')"
