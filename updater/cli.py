@@ -21,9 +21,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from updater import __version__, approving, backups, config, export, fleet, notify, pipeline
-from updater.errors import ExitCode, UpdaterError
-from updater.journal import Journal
+from updater import __version__, approving, backups, config, export, fleet, notify, pipeline, schedule
+from updater.errors import ExitCode, SiteLocked, UpdaterError
+from updater.journal import Journal, now
 from updater.model import Site
 from updater.report import RunRecord, run_json
 from updater.report.record import callbacks_refused
@@ -238,13 +238,14 @@ def plan(site: Path, as_json: bool) -> None:
     metavar="FILE",
     help="when it awaits approval, also write it to FILE, for `updater approve --import` on another machine",
 )
+@click.option("--later", is_flag=True, help="leave what is not urgent in the outbox, for one digest over many sites")
 @JSON
-def run(site: Path, retry: bool, into: Path | None, as_json: bool) -> None:
+def run(site: Path, retry: bool, into: Path | None, later: bool, as_json: bool) -> None:
     """Clone, stage, update, test. Ends as promoted, awaiting approval, rejected, inconclusive or nothing to do."""
     loaded = _load(site)
     if into:
         _make_way(into)
-    with _telling(loaded), _journal(loaded) as journal, _progress() as progress:
+    with _telling(loaded, later), _journal(loaded) as journal, _progress() as progress:
         record = pipeline.run(loaded, journal, progress, retry=retry)
         if into and record.exit_code == ExitCode.AWAITING_APPROVAL:
             _say_exported(into, export.write(loaded, journal, record.run, into))
@@ -844,6 +845,114 @@ def _report_month(sites: list[Path], first: date, as_json: bool) -> int:
     return code
 
 
+@cli.group("fleet", short_help="Test many sites, or those that are due.")
+def fleet_group() -> None:
+    """All sites in a folder and below it."""
+
+
+@fleet_group.command("run", short_help="Run the sites below a folder.")
+@click.argument("folder", default=".", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--due", is_flag=True, help="only the sites whose schedule says so, as the timer asks every ten minutes")
+@click.option("--at-once", type=click.IntRange(min=1), help="runs at the same time; default: as memory and CPUs allow")
+@JSON
+def fleet_run(folder: Path, due: bool, at_once: int | None, as_json: bool) -> None:
+    """Run every site in FOLDER and below it, as many at a time as this machine can take. One that fails stops no other.
+
+    What waits for an approval then is listed by `updater approve`. One digest is sent for all, urgent things at once.
+    Exit code: the worst of the sites' own.
+    """
+    sites, troubles = fleet.due_below(folder, now()) if due else (fleet.sites_below(folder), [])
+    if not sites and not troubles:
+        err.print("no site is due" if due else f"there is no site.yml in {folder} and below", markup=False)
+        sys.exit(ExitCode.DONE if due else ExitCode.USAGE)
+    if due and not sites:  # what cannot be read is told by `updater doctor`, not every ten minutes
+        _read_out(approving.troubles(troubles))
+        sys.exit(ExitCode.DONE)
+    at_once = at_once or fleet.room(sites, fleet.free_memory(), os.cpu_count() or 1)
+    err.print(f"{len(sites)} sites, {at_once} at a time", markup=False)
+    try:
+        night = fleet.run_all(
+            folder, sites, troubles, fleet.in_a_process, at_once, lambda line: _read_out([redact(line)])
+        )
+    except SiteLocked as busy:
+        if not due:
+            raise
+        err.print(f"the last one is still at work: {busy.cause}", markup=False)
+        sys.exit(ExitCode.DONE)
+    for line in night.untold:
+        err.print(f"could not be told, and is tried again: {line}", markup=False, soft_wrap=True)
+    if as_json:
+        _print_json(
+            {
+                "page": str(night.page),
+                "sites": [
+                    {"site": it.site, "state": it.state, "exit_code": it.exit_code, "detail": it.detail}
+                    for it in night.lines
+                ],
+            }
+        )
+    else:
+        width = max(len(it.site) for it in night.lines)
+        out.print("\n".join(f"{it.site:<{width}}  {it.state}  {it.detail}" for it in night.lines), markup=False)
+        out.print(f"\n{night.page}", markup=False, soft_wrap=True)
+    sys.exit(night.exit_code)
+
+
+@cli.group("schedule", short_help="Weekly runs by themselves: install, show, remove.")
+def schedule_group() -> None:
+    """Let this machine look every ten minutes which sites below a folder are due, and run them.
+
+    When a site is due stands in its site.yml or in agency.yml: `schedule: {every: 7d, nights: [...]}`. Each site has its own
+    minute of the night. A run that a reboot cut off, or that the night was too short for, begins as soon as its hours allow.
+    """
+
+
+FOLDER = click.argument("folder", default=".", type=click.Path(path_type=Path, exists=True, file_okay=False))
+
+
+@schedule_group.command("install", short_help="Start looking, by systemd or cron.")
+@FOLDER
+def schedule_install(folder: Path) -> None:
+    """Write a systemd timer, or a line into your crontab where there is no systemd. Twice is once."""
+    if not fleet.sites_below(folder):
+        raise UpdaterError("there is no site.yml", where=f"{folder} and below", hint="name the folder of your clients")
+    timer = schedule.timer_of(folder)
+    for line in schedule.install(timer, schedule.ThisMachine()):
+        out.print(line, markup=False, soft_wrap=True)
+    out.print(
+        f"secrets of site.yml and agency.yml (${{NAME}}) are read from {timer.folder / schedule.SECRETS}: lines NAME=value, "
+        "chmod 600, never in git\nnext: updater schedule show",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+@schedule_group.command("show", short_help="What is installed, and which site runs when.")
+@FOLDER
+@JSON
+def schedule_show(folder: Path, as_json: bool) -> None:
+    """Show what starts runs by itself on this machine, and when each site was tested last and is due next."""
+    installed = schedule.shown(schedule.timer_of(folder), schedule.ThisMachine())
+    rows = fleet.calendar(folder, now())
+    if as_json:
+        _print_json({"installed": installed, "sites": rows})
+        return
+    nothing = f"nothing starts runs by itself: updater schedule install {folder}"
+    out.print(installed or nothing, markup=False, soft_wrap=True)
+    table = Table("site", "tested", "due", box=None, padding=(0, 1))
+    for row in rows:
+        table.add_row(escape(row["site"]), escape(row["tested"]), escape(row["due"]))
+    out.print(table)
+
+
+@schedule_group.command("remove", short_help="No more runs by themselves.")
+@FOLDER
+def schedule_remove(folder: Path) -> None:
+    """Take the timer or the line in your crontab away. A run that is under way goes on."""
+    said = schedule.remove(schedule.timer_of(folder), schedule.ThisMachine())
+    out.print("\n".join(said) or "nothing was installed for this folder", markup=False, soft_wrap=True)
+
+
 @cli.command(short_help="Remove what killed runs left behind.")
 @SITE
 @click.option(
@@ -956,13 +1065,13 @@ def _journal(site: Site) -> Iterator[Journal]:
 
 
 @contextmanager
-def _telling(site: Site) -> Iterator[None]:
+def _telling(site: Site, later: bool = False) -> Iterator[None]:
     """Whatever the block leaves in the outbox is sent when it ends, however it ends; a silent service changes nothing."""
     try:
         yield
     finally:
         try:
-            failed = notify.deliver([site])
+            failed = notify.deliver([site], only_urgent=later)
         except (OSError, UpdaterError) as error:
             failed = (str(error),)
         for line in failed:

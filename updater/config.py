@@ -125,6 +125,7 @@ def describe(site: model.Site) -> list[tuple[str, str]]:
         ("scrubbed too", ", ".join(site.clone.scrub)),
         ("stack", f"{site.stack.image or 'matched'}, {site.stack.memory} memory, {site.stack.cpus:g} CPUs"),
         *_describe_policy(site.policy),
+        ("tested", f"every {_duration_text(site.schedule.every)}, {'; '.join(it.text for it in site.schedule.nights)}"),
         ("closed for", f"at most {_duration_text(timedelta(seconds=promote.max_closed))}, else a person is asked"),
         ("tables kept", f"for {_duration_text(promote.keep_tables)} after a migration" if promote.keep_tables else ""),
         ("caches in front", f"{len(promote.purge)} command(s) empty them" if promote.purge else ""),
@@ -656,6 +657,13 @@ def _duration(value: Any) -> timedelta:
     return span
 
 
+def _turn(value: Any) -> timedelta:
+    span = _span(value)
+    if not timedelta(days=1) <= span <= timedelta(days=90):
+        raise _wrong("must be between 1d and 90d; runs begin at night, so a day is the shortest")
+    return span
+
+
 def _age(value: Any) -> timedelta:
     """As `_duration`, and none at all."""
     span = timedelta() if value == "0" else _span(value)
@@ -973,6 +981,11 @@ def _with_crons_minute(seconds: int, info: ValidationInfo) -> int:
     return seconds
 
 
+class _Schedule(_Section):
+    every: Annotated[timedelta, PlainValidator(_turn)] = _LEFT_OUT
+    nights: Annotated[list[Annotated[model.Window, PlainValidator(_window)]], Field(min_length=1)] = _LEFT_OUT
+
+
 class _Promote(_Section):
     max_closed: _Seconds = _LEFT_OUT
     drain: _Seconds = _LEFT_OUT
@@ -1033,6 +1046,7 @@ class _SiteFile(_Section):
     clone: _Clone = _LEFT_OUT
     stack: _Stack = _LEFT_OUT
     policy: _Policy = _LEFT_OUT
+    schedule: _Schedule = _LEFT_OUT
     promote: _Promote = _LEFT_OUT
     backup: _Backup = _LEFT_OUT
     notify: list[Annotated[str, AfterValidator(_notify)]] = _LEFT_OUT
@@ -1049,6 +1063,7 @@ def _site(parsed: _SiteFile, config: Path, agency: Path | None) -> model.Site:
         "clone": model.CloneSettings,
         "stack": model.StackSettings,
         "policy": _policy,
+        "schedule": model.Schedule,
         "promote": model.PromoteSettings,
         "backup": model.BackupSettings,
     }
@@ -1292,6 +1307,11 @@ policy:
   #advisories: https://advisories.example/feed.json
   # Accept a stack whose PHP or database version differs from the server's.
   #accept_nearest_stack: false
+
+schedule:
+  # How often `updater fleet run --due` tests this site (a day or longer), and the hours in which that begins.
+  every: 7d
+  nights: ["Mon-Thu 01:00-06:00 UTC"]
 
 promote:
   # The longest the shop may be closed; above it a person is asked first.

@@ -1,18 +1,29 @@
-"""All sites of this machine: found below a folder, what waits on them, each one's fault its own."""
+"""All sites of this machine: found below a folder, what waits on them, what is due; each one's fault its own."""
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+import re
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Protocol
+from zoneinfo import ZoneInfo
 
-from updater import config, export, pipeline
-from updater.errors import ApprovalRefused, UpdaterError
-from updater.journal import Journal, now
+from updater import config, export, notify, pipeline, schedule
+from updater.errors import ApprovalRefused, ExitCode, SiteLocked, UpdaterError
+from updater.journal import Journal, now, site_lock, write_atomically
 from updater.model import Site
+from updater.report.fleet_page import Line, ordered, render
+from updater.secrets import redact
 
 _NOT_SITES = {".updater", ".git", ".venv", "node_modules", "baselines", "packages", "smoke_tests"}
 """Folders that hold no site of their own; a clone of production is none either."""
@@ -145,3 +156,173 @@ def _waiting(site: Site, journal: Journal) -> tuple[list[WaitingRun], list[Troub
         else:
             found.append(WaitingRun(site, row.run, row.finished or row.started, what, superseded=bool(found)))
     return found, troubles
+
+
+# ------------------------------------------------------------------------------------------------- updater fleet run
+
+RUN_BYTES = 2 << 30
+"""Memory that a run takes beside its stack's web server: database, browser, pictures."""
+WORST = (
+    ExitCode.UNKNOWN_STATE,
+    ExitCode.ROLLED_BACK,
+    ExitCode.BUG,
+    ExitCode.REJECTED,
+    ExitCode.INCONCLUSIVE,
+    ExitCode.USAGE,
+    ExitCode.INTERRUPTED,
+    ExitCode.LOCKED,
+    ExitCode.AWAITING_APPROVAL,
+    ExitCode.DONE,
+)
+"""The exit code of a night is the first of these that a site ended with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Night:
+    """What became of each site, and the page that shows it."""
+
+    lines: tuple[Line, ...]
+    page: Path | None
+    untold: tuple[str, ...] = ()
+    """Channels that could not be reached; what they were to say waits in the outbox."""
+
+    @property
+    def exit_code(self) -> ExitCode:
+        ended = {line.exit_code for line in self.lines}
+        return next((code for code in WORST if code in ended), ExitCode.BUG if ended else ExitCode.DONE)
+
+
+class Start(Protocol):
+    """Runs one site to its end, in a process of its own."""
+
+    def __call__(self, site: Path) -> tuple[int, str, str]:
+        """Exit code, what `updater run --json` printed, and what it said beside."""
+
+
+def due_below(folder: Path, at: datetime) -> tuple[list[Path], list[Trouble]]:
+    """The sites whose run is due, most overdue first, and those that could not be read. A site that is at work is not due."""
+    found: list[tuple[datetime, Path]] = []
+    troubles: list[Trouble] = []
+    for path in sites_below(folder):
+        try:
+            site = config.load(path)
+            with site_lock(site.state, "fleet"), opened(site) as journal:
+                runs = journal.runs(limit=5)
+                if schedule.due(site.name, site.schedule, runs, at):
+                    found.append((runs[0].started if runs else datetime.min.replace(tzinfo=at.tzinfo), path))
+        except SiteLocked:
+            continue
+        except UpdaterError as error:
+            troubles.append(Trouble(path, str(error)))
+    return [path for _, path in sorted(found)], troubles
+
+
+def calendar(folder: Path, at: datetime) -> list[dict[str, str]]:
+    """`site`, when it was `tested` last and how that ended, and when it is `due`, in words; a site that cannot be read too."""
+    rows = []
+    for path in sites_below(folder):
+        try:
+            site = config.load(path)
+            with opened(site) as journal:
+                runs = journal.runs(limit=5)
+        except UpdaterError as error:
+            rows.append({"site": path.parent.name, "tested": "", "due": _first(str(error))})
+            continue
+        moment = schedule.next_due(site.name, site.schedule, runs, at)
+        zone = ZoneInfo(site.schedule.nights[0].zone)
+        tested = f"{runs[0].started.astimezone(zone):%a %Y-%m-%d %H:%M}, {runs[0].state}" if runs else "never"
+        due = f"{moment.astimezone(zone):%a %Y-%m-%d %H:%M %Z}" if moment else "not within a turn: see schedule.nights"
+        rows.append({"site": site.name, "tested": tested, "due": due})
+    return rows
+
+
+def run_all(
+    folder: Path,
+    sites: Sequence[Path],
+    troubles: Sequence[Trouble],
+    start: Start,
+    at_once: int,
+    say: Callable[[str], None],
+) -> Night:
+    """Run these sites, `at_once` at a time; none stops another. Then one digest for everybody, and the page of the night.
+
+    SiteLocked when a run over this folder is under way.
+    """
+    home, begun = folder / ".updater" / "fleet", now()
+    with site_lock(home, f"over {len(sites)} sites"):
+        lines = [Line(it.where.parent.name, "not run", int(ExitCode.USAGE), 0.0, _first(it.message)) for it in troubles]
+        said = threading.Lock()
+
+        def one(path: Path) -> Line:
+            line = _one(path, start)
+            with said:
+                say(f"{line.site}: {line.state} ({line.exit_code}) {line.detail}")
+            return line
+
+        with ThreadPoolExecutor(max_workers=max(1, at_once)) as pool:
+            lines += pool.map(one, sites)
+        untold = notify.deliver([site for site in map(_loaded, sites) if site])
+        page = home / f"{begun:%Y-%m-%d-%H%M%S}.html"
+        write_atomically(page, render(lines, begun, now()).encode(), mode=0o600)
+        write_atomically(home / "newest.html", page.read_bytes(), mode=0o600)
+    return Night(tuple(ordered(lines)), page, untold)
+
+
+def room(sites: Sequence[Path], memory: int, cpus: int) -> int:
+    """How many runs this machine takes at once: by its free memory in bytes, and no more than one for each CPU."""
+    needs = [RUN_BYTES + _bytes(site.stack.memory) for site in map(_loaded, sites) if site]
+    return max(1, min(cpus, memory // max(needs, default=RUN_BYTES)))
+
+
+def free_memory() -> int:
+    """Bytes that new processes can have, by /proc/meminfo."""
+    found = re.search(r"^MemAvailable:\s+(\d+) kB$", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
+
+
+def in_a_process(site: Path) -> tuple[int, str, str]:
+    """`updater run` of this site: what kills it kills no other. Its digest is left to the night's own."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "updater.cli", "run", str(site), "--json", "--later"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        printed, said = process.communicate()
+    except BaseException:
+        process.terminate()  # it leaves production whole, then ends
+        process.wait()
+        raise
+    return process.returncode, printed, said
+
+
+def _one(path: Path, start: Start) -> Line:
+    begun = time.monotonic()
+    code, printed, said = start(path)
+    seconds = time.monotonic() - begun
+    try:
+        told = json.loads(printed)
+    except ValueError:  # it never began
+        return Line(path.parent.name, "not run", code, seconds, _first(said))
+    updates = ", ".join(f"{it['name']} {it['from']} → {it['to']}: {it['outcome']}" for it in told["updates"])
+    reasons = [told["error"], *told["reasons"]] if code not in (ExitCode.DONE, ExitCode.AWAITING_APPROVAL) else []
+    detail = next((_first(reason) for reason in reasons if reason), updates)
+    return Line(told["site"], told["state"], code, seconds, redact(detail), Path(told["report"]))
+
+
+def _first(message: str) -> str:
+    """An error on one line."""
+    return redact(" ".join(message.split()))[:300]
+
+
+def _loaded(path: Path) -> Site | None:
+    try:
+        return config.load(path)
+    except UpdaterError:  # its own run has said so
+        return None
+
+
+def _bytes(size: str) -> int:
+    return int(size[:-1]) << {"k": 10, "m": 20, "g": 30}[size[-1]]

@@ -129,6 +129,14 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class Schedule:
+    """How often a site is tested by itself, and the hours in which that begins."""
+
+    every: timedelta = timedelta(days=7)
+    nights: tuple[Window, ...] = (Window((0, 1, 2, 3), time(1), time(6), "UTC", "Mon-Thu 01:00-06:00 UTC"),)
+
+
+@dataclass(frozen=True, slots=True)
 class Freeze:
     """Days, the last one included, on which nothing is deployed."""
 
@@ -290,6 +298,7 @@ class Site:
     clone: CloneSettings = field(default_factory=CloneSettings)
     stack: StackSettings = field(default_factory=StackSettings)
     policy: Policy = field(default_factory=Policy)
+    schedule: Schedule = field(default_factory=Schedule)
     promote: PromoteSettings = field(default_factory=PromoteSettings)
     backup: BackupSettings | None = None
     notify: tuple[str, ...] = field(default=(), repr=False)

@@ -33,6 +33,8 @@ COMMANDS = [
     "ack",
     "runs",
     "report",
+    "fleet",
+    "schedule",
     "clean",
     "demo",
 ]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import socket
+import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -40,6 +43,15 @@ def remove_all(client: docker.DockerClient, run: str | None, progress: Progress)
 
     StagingFailed names what Docker would not remove.
     """
+    if run is not None:
+        return _remove(client, run, progress)
+    # Docker refuses to remove what another is removing: sites that run side by side would fail by each other's tidying.
+    with (Path(tempfile.gettempdir()) / f"updater-{os.getuid()}-clean.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return _remove(client, None, progress)
+
+
+def _remove(client: docker.DockerClient, run: str | None, progress: Progress) -> list[str]:
     filters: dict[str, Any] = {"label": f"{RUN_LABEL}={run}" if run is not None else _OWNER_LABEL}
     removed: list[str] = []
     stuck: list[str] = []

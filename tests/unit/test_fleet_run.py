@@ -1,0 +1,214 @@
+"""A night over many sites: as many at once as the machine takes, none stops another, one digest, one page."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+import waiting_run
+
+from updater import cli, config, fleet
+from updater.errors import ExitCode, SiteLocked
+from updater.journal import now, site_lock
+from updater.report.fleet_page import Line, ordered
+
+NIGHT = "schedule: {nights: ['Mon-Sun 00:00-24:00 UTC']}\n"
+
+
+@pytest.fixture
+def clients(tmp_path: Path) -> Path:
+    for name in ("books", "pets", "tea"):
+        waiting_run.a_site(tmp_path / name, name, NIGHT)
+    return tmp_path
+
+
+def told(site: Path, code: int, state: str, reasons: tuple[str, ...] = ()) -> tuple[int, str, str]:
+    """What `updater run --json` of this site prints."""
+    update = {"name": "Shop", "from": "1.0", "to": "1.1", "outcome": "tested"}
+    answer = {"site": site.parent.name, "state": state, "updates": [update], "reasons": reasons, "error": "",
+              "report": str(site.parent / "report.html")}  # fmt: skip
+    return code, json.dumps(answer), ""
+
+
+def by_name(answers: dict[str, tuple[int, str, str] | Exception]) -> Callable[[Path], tuple[int, str, str]]:
+    def start(site: Path) -> tuple[int, str, str]:
+        answer = answers[site.parent.name]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return start
+
+
+def test_one_site_that_fails_stops_no_other_and_what_needs_somebody_stands_first(clients: Path) -> None:
+    sites = fleet.sites_below(clients)
+    start = by_name(
+        {
+            "books": told(sites[0], 3, "awaiting approval"),
+            "pets": told(sites[1], 1, "rejected", ("the checkout broke",)),
+            "tea": (70, "", "bug: Traceback …"),
+        }
+    )
+    said: list[str] = []
+    night = fleet.run_all(clients, sites, [], start, 2, said.append)
+    assert [(line.site, line.state, line.exit_code) for line in night.lines] == [
+        ("pets", "rejected", 1),
+        ("tea", "not run", 70),
+        ("books", "awaiting approval", 3),
+    ]
+    assert [line.detail for line in night.lines] == ["the checkout broke", "bug: Traceback …", "Shop 1.0 → 1.1: tested"]
+    assert sorted(line.partition(":")[0] for line in said) == ["books", "pets", "tea"]
+    assert night.exit_code == ExitCode.BUG, "the worst of them"
+    assert night.page is not None
+    page = night.page.read_text()
+    assert page.index("pets") < page.index("tea") < page.index("books")
+    assert "the checkout broke" in page
+    assert (clients / ".updater" / "fleet" / "newest.html").read_text() == page
+
+
+def test_a_site_whose_site_yml_is_broken_is_a_line_and_the_others_run(clients: Path) -> None:
+    (clients / "tea" / "site.yml").write_text("site: tea\n")
+    sites, troubles = fleet.due_below(clients, now())
+    assert [path.parent.name for path in sites] == ["books", "pets"]
+    start = by_name({name: told(clients / name / "site.yml", 0, "nothing to do") for name in ("books", "pets")})
+    night = fleet.run_all(clients, sites, troubles, start, 1, lambda _line: None)
+    assert [(line.site, line.exit_code) for line in night.lines] == [("tea", 2), ("books", 0), ("pets", 0)]
+    assert "server: missing" in night.lines[0].detail
+    assert night.exit_code == ExitCode.USAGE
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3])
+def test_as_many_runs_at_once_as_there_is_room_for_and_no_more(clients: Path, at_once: int) -> None:
+    lock, full, under_way, most = threading.Lock(), threading.Event(), 0, 0
+
+    def start(site: Path) -> tuple[int, str, str]:
+        nonlocal under_way, most
+        with lock:
+            under_way += 1
+            most = max(most, under_way)
+            if under_way == at_once:
+                full.set()
+        assert full.wait(10), "the first waits until the room is full"
+        with lock:
+            under_way -= 1
+        return told(site, 0, "nothing to do")
+
+    fleet.run_all(clients, fleet.sites_below(clients), [], start, at_once, lambda _line: None)
+    assert most == at_once
+
+
+def test_room_is_bounded_by_memory_and_by_cpus(clients: Path) -> None:
+    sites, gib = fleet.sites_below(clients), 1 << 30
+    assert fleet.room(sites, 24 * gib, 2) == 2, "CPUs"
+    assert fleet.room(sites, 7 * gib, 8) == 2, "a stack of 1 GiB and 2 GiB beside it"
+    assert fleet.room(sites, 1 * gib, 8) == 1, "one is always tried"
+    waiting_run.a_site(clients / "tea", "tea", "stack: {memory: 4g}\n")
+    assert fleet.room(sites, 12 * gib, 8) == 2, "the largest of them counts"
+    assert fleet.free_memory() > 100 << 20
+
+
+def test_a_night_that_goes_on_when_the_next_begins_is_left_alone(
+    clients: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def never(_site: Path) -> tuple[int, str, str]:
+        raise AssertionError("a second night must not start a run")
+
+    with site_lock(clients / ".updater" / "fleet", "over 60 sites"):
+        with pytest.raises(SiteLocked):
+            fleet.run_all(clients, fleet.sites_below(clients), [], never, 1, lambda _line: None)
+        assert typed("fleet", "run", "--due", str(clients)) == ExitCode.DONE, "a timer's unit does not fail for that"
+        assert "still at work" in capsys.readouterr().err
+        assert typed("fleet", "run", str(clients)) == ExitCode.LOCKED
+
+
+def typed(*words: str) -> int:
+    try:
+        cli.main(list(words))
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def test_a_site_at_work_or_tested_this_week_is_not_due(clients: Path) -> None:
+    for name, age in (("books", timedelta(days=1)), ("pets", timedelta(days=20))):
+        with fleet.opened(config.load(clients / name / "site.yml")) as journal:
+            run = waiting_run.leave(journal, name, age=age).run
+            started = (now() - age).isoformat()
+            with journal._engine.begin() as connection:
+                connection.exec_driver_sql("UPDATE runs SET started = ? WHERE run = ?", (started, run))
+    assert [path.parent.name for path in fleet.due_below(clients, now())[0]] == ["tea", "pets"], "never tested: first"
+    with site_lock(clients / "tea" / ".updater", "20261125-000000-abcd"):
+        assert [path.parent.name for path in fleet.due_below(clients, now())[0]] == ["pets"]
+
+
+@pytest.fixture
+def channel() -> Iterator[tuple[str, list[str]]]:
+    """A webhook's address, and the titles that it got."""
+    titles: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            titles.append(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["title"])
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    yield f"json://127.0.0.1:{server.server_port}/", titles
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_the_runs_of_a_night_are_processes_of_their_own_and_people_get_one_message(
+    clients: Path, channel: tuple[str, list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The real thing: two sites whose servers cannot be reached, and one that is broken."""
+    (clients / "agency.yml").write_text(f"notify: ['{channel[0]}']\n")
+    (clients / "tea" / "site.yml").write_text("site: tea\n")
+    code = typed("fleet", "run", str(clients), "--json", "--at-once", "2")
+    shown = json.loads(capsys.readouterr().out)
+    ended = {it["site"]: (it["state"], it["exit_code"], it["detail"]) for it in shown["sites"]}
+    assert ended["tea"][:2] == ("not run", ExitCode.USAGE)
+    assert "server: missing" in ended["tea"][2]
+    for name in ("books", "pets"):  # where no Docker is, that is what they say
+        assert ended[name][0] in ("failed", "inconclusive"), ended
+        assert "port 1" in ended[name][2] or "Docker" in ended[name][2]
+    assert code == max(it[1] for it in ended.values())
+    assert Path(shown["page"]).is_file()
+    assert channel[1] == ["2 sites: 2 messages"]
+
+
+def test_nothing_due_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert typed("fleet", "run", "--due", str(tmp_path)) == ExitCode.DONE
+    assert "no site is due" in capsys.readouterr().err
+    assert typed("fleet", "run", str(tmp_path)) == ExitCode.USAGE
+
+
+def test_the_calendar_shows_every_site(clients: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (clients / "tea" / "site.yml").write_text("site: tea\n")
+    rows = fleet.calendar(clients, datetime(2026, 11, 24, tzinfo=UTC))
+    assert rows[0] == {"site": "books", "tested": "never", "due": "Tue 2026-11-24 00:00 UTC"}
+    assert "server: missing" in rows[2]["due"]
+    assert typed("schedule", "show", str(clients)) == ExitCode.DONE
+    shown = capsys.readouterr().out
+    assert "books" in shown
+    assert "updater schedule install" in shown
+
+
+def test_names_from_a_site_cannot_become_markup_of_the_page(tmp_path: Path) -> None:
+    from updater.report.fleet_page import render
+
+    line = Line("<script>alert(1)</script>", "rejected", 1, 3.0, "<img src=x>")
+    page = render(ordered([line, replace(line, exit_code=0)]), now(), now())
+    assert "<script>" not in page
+    assert "<img" not in page
