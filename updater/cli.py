@@ -25,7 +25,7 @@ from updater import __version__, approving, backups, config, export, fleet, noti
 from updater.errors import ExitCode, SiteLocked, UpdaterError
 from updater.journal import Journal, now
 from updater.model import Site
-from updater.report import RunRecord, run_json
+from updater.report import RunRecord, observed, run_json
 from updater.report.record import callbacks_refused
 from updater.secrets import redact
 
@@ -843,6 +843,33 @@ def _report_month(sites: list[Path], first: date, as_json: bool) -> int:
         for files in written.values():
             click.echo("\n".join(files))
     return code
+
+
+@cli.command(short_help="What an observed site would have got.")
+@SITE
+@click.option("--false-alarm", "false_alarm", metavar="RUN", help="say that this run's alarm was a false one")
+@click.option("--reason", default="", help="with --false-alarm: what it took for a fault")
+@click.option("--person", help="with --false-alarm: who says so; default: your login")
+@JSON
+def observe(site: Path, false_alarm: str | None, reason: str, person: str | None, as_json: bool) -> None:
+    """What would have happened to a site that is only observed (`policy: {approve: never, observe: 4 weeks}`).
+
+    Prints a summary and where the page lies: what would have been deployed, what was held back, and the alarms that a person
+    called false. When the time is over the next run sends it.
+    """
+    loaded = _load(site)
+    with _journal(loaded) as journal:
+        if false_alarm:
+            if not reason:
+                raise UpdaterError("--false-alarm needs --reason", hint="--reason 'the banner turns every minute'")
+            run_id = journal.find(false_alarm).run
+            pipeline.call_false(loaded, journal, run_id, person=person or getpass.getuser(), reason=reason)
+        seen, page = pipeline.observe(loaded, journal)
+    if as_json:
+        _print_json({"page": str(page), "over": seen.over, "until": seen.until.isoformat(),
+                     "runs": [{"run": it.run, "kind": it.kind, "false_alarm": it.false_alarm} for it in seen.runs]})  # fmt: skip
+    else:
+        out.print("\n".join([*observed.lines(seen), str(page)]), markup=False, soft_wrap=True)
 
 
 @cli.group("fleet", short_help="Test many sites, or those that are due.")

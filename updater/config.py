@@ -145,6 +145,7 @@ def _describe_policy(policy: model.Policy) -> list[tuple[str, str]]:
         age += f", {_duration_text(policy.critical_age)} for {', '.join(policy.critical)}"
     return [
         ("approval", f"{policy.approve}, expires after {_duration_text(policy.expires)}"),
+        ("observed", f"for {_duration_text(policy.observe)}, nothing is deployed" if policy.observe else ""),
         ("deployed", "; ".join(window.text for window in policy.windows) or "any time but Friday evening"),
         ("frozen", ", ".join(f"{it.first} – {it.last} ({it.reason})" for it in policy.freezes)),
         ("a version waits", age),
@@ -657,6 +658,15 @@ def _duration(value: Any) -> timedelta:
     return span
 
 
+def _weeks(value: Any) -> timedelta:
+    """As `_duration`, and as people say it: `4 weeks`."""
+    match = re.fullmatch(r"([0-9]{1,3}) ?(?:weeks?|w)", value.strip()) if isinstance(value, str) else None
+    span = timedelta(weeks=int(match[1])) if match else _span(value)
+    if not timedelta(days=1) <= span <= timedelta(days=365):
+        raise _wrong("must be between 1d and 365d, like 4 weeks")
+    return span
+
+
 def _turn(value: Any) -> timedelta:
     span = _span(value)
     if not timedelta(days=1) <= span <= timedelta(days=90):
@@ -973,6 +983,13 @@ class _Policy(_Section):
     allow: dict[_Text, Annotated[_Allowed, _as("version")]] = _LEFT_OUT
     advisories: Annotated[_Text, AfterValidator(_feed)] = _LEFT_OUT
     accept_nearest_stack: bool = _LEFT_OUT
+    observe: Annotated[timedelta, PlainValidator(_weeks)] = _LEFT_OUT
+
+    @model_validator(mode="after")
+    def _observing_deploys_nothing(self) -> _Policy:
+        if self.observe is not _LEFT_OUT and self.approve is not model.Approve.NEVER:
+            raise _wrong("observe goes with `approve: never`: nothing is deployed meanwhile")
+        return self
 
 
 def _with_crons_minute(seconds: int, info: ValidationInfo) -> int:
@@ -1283,6 +1300,8 @@ policy:
   approve: ask
   # How long a run may wait for its approval.
   expires: 7d
+  # With `approve: never`: after that time a page says what would have been deployed, what held, and which alarms were false.
+  #observe: 4 weeks
   # Who may approve. Left out: anybody who can reach the server.
   #approvers: [anna]
   # When it may be deployed. Left out: any time but Friday evening. A person can say otherwise, with a reason.

@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 from updater import config, export, notify, pipeline, schedule
 from updater.errors import ApprovalRefused, ExitCode, SiteLocked, UpdaterError
 from updater.journal import Journal, now, site_lock, write_atomically
-from updater.model import Site
+from updater.model import Approve, Site
 from updater.report.fleet_page import Line, ordered, render
 from updater.secrets import redact
 
@@ -146,6 +146,8 @@ def opened(site: Site) -> Iterator[Journal]:
 def _waiting(site: Site, journal: Journal) -> tuple[list[WaitingRun], list[Trouble]]:
     found: list[WaitingRun] = []
     troubles: list[Trouble] = []
+    if site.policy.approve is Approve.NEVER:  # its runs are only reported on, and none of them waits for anybody
+        return found, troubles
     for row in journal.runs(limit=1_000):  # newest first
         if row.state != pipeline.AWAITING:
             continue

@@ -211,6 +211,8 @@ class Policy:
     advisories: str | None = None
     """A file or address with known vulnerabilities: what mends one is not held for its age."""
     accept_nearest_stack: bool = False
+    observe: timedelta | None = None
+    """With `approve: never`: after this time a page says what would have happened."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -771,6 +773,25 @@ class Message:
     def settled(self) -> bool:
         """Nothing more is expected of anybody."""
         return self.urgency != "urgent" or bool(self.acknowledged or self.closed)
+
+
+@dataclass(frozen=True, slots=True)
+class FalseAlarm:
+    """A run that found a fault, or could not know, where a person saw none."""
+
+    run: str
+    person: str
+    at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observing:
+    """Since when a site is only observed, and what a person said of its runs. `told`: its closing page was sent."""
+
+    since: datetime
+    false_alarms: tuple[FalseAlarm, ...] = ()
+    told: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ When the updates fail together, the culprit is found, held back, and the rest is
 
 from __future__ import annotations
 
+import json
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,16 +34,28 @@ from updater.errors import (
     StateUnknown,
     UpdaterError,
 )
-from updater.journal import Journal, digest, new_run_id, now, release_digest, site_lock, write_atomically
+from updater.journal import (
+    Journal,
+    converter,
+    digest,
+    dump,
+    new_run_id,
+    now,
+    release_digest,
+    site_lock,
+    write_atomically,
+)
 from updater.log import Logged, Progress, timed
 from updater.model import (
     Check,
     Evidence,
     Failed,
+    FalseAlarm,
     Held,
     Installation,
     Judgement,
     Layout,
+    Observing,
     Outcome,
     Plan,
     Release,
@@ -56,7 +69,7 @@ from updater.model import (
     Verdict,
 )
 from updater.production import clone, host, probe, transaction, web
-from updater.report import month, month_page
+from updater.report import month, month_page, observed
 from updater.report.record import RunRecord, UpdateResult, shortened
 from updater.staging import rehearse, stack
 
@@ -147,6 +160,7 @@ def run(site: Site, journal: Journal, progress: Progress, *, retry: bool = False
     """
     run_id = new_run_id()
     with site_lock(site.state, run_id), _new_record(site, journal, progress, run_id) as this:
+        _begin_observing(site, this.record.started)
         stack.clean(progress)  # what a killed run of this site left behind
         snapshot, layout = _clone(this)
         driver = cms.driver(snapshot.installation.cms)
@@ -179,6 +193,7 @@ def run(site: Site, journal: Journal, progress: Progress, *, retry: bool = False
             ):
                 _save(this)
                 _promote_by_policy(this, proven.release, proven.judgement, proven.evidence)
+    _end_observing(site, journal, progress)
     return this.record
 
 
@@ -854,6 +869,67 @@ def clean(site: Site | None, progress: Progress) -> list[str]:
                 shutil.rmtree(folder)
                 removed.append(str(folder))
         return removed
+
+
+# ------------------------------------------------------------------------------------------------- updater observe
+
+
+def observe(site: Site, journal: Journal) -> tuple[observed.Observed, Path]:
+    """What would have happened since observing began, and the page that says so (`.updater/observed.html`)."""
+    since, length = _observing(site), site.policy.observe
+    if since is None or length is None:
+        raise UpdaterError(
+            "this site is not observed" if length is None else "no run was made since observing began",
+            where=str(site.config),
+            hint="updater run" if length else "write `policy: {approve: never, observe: 4 weeks}` into site.yml",
+        )
+    rows = [row for row in journal.runs(limit=100_000) if row.started >= since.since]
+    records = [journal.output(row.run, "record", RunRecord) for row in rows if journal.has(row.run, "record")]
+    seen = observed.summarise(site, since, length, records, now())
+    page = site.state / "observed.html"
+    write_atomically(page, observed.render(seen).encode())
+    return seen, page
+
+
+def call_false(site: Site, journal: Journal, run_id: str, *, person: str, reason: str) -> None:
+    """Keep a person's word that this run's alarm was a false one. UpdaterError for a run that raised none."""
+    record = journal.output(run_id, "record", RunRecord)
+    since = _observing(site)
+    if since is None:
+        raise UpdaterError("this site is not observed", where=str(site.config), hint="see docs/agency.md, “Observing”")
+    if record.state in (AWAITING, PROMOTED, NOTHING) and not record.held_here:
+        raise UpdaterError(f"run {run_id} raised no alarm", cause=f"it is {record.state}", hint="updater runs")
+    others = tuple(it for it in since.false_alarms if it.run != run_id)
+    _keep_observing(site, replace(since, false_alarms=(*others, FalseAlarm(run_id, person, now(), reason))))
+
+
+def _observing(site: Site) -> Observing | None:
+    path = site.state / "observing.json"
+    return converter.structure(json.loads(path.read_bytes()), Observing) if path.exists() else None
+
+
+def _keep_observing(site: Site, observing: Observing) -> None:
+    write_atomically(site.state / "observing.json", dump(observing))
+
+
+def _begin_observing(site: Site, at: datetime) -> None:
+    """With the first run under `observe`; a site that is no longer observed begins anew the next time."""
+    if site.policy.observe is None:
+        (site.state / "observing.json").unlink(missing_ok=True)
+    elif _observing(site) is None:
+        _keep_observing(site, Observing(at))
+
+
+def _end_observing(site: Site, journal: Journal, progress: Progress) -> None:
+    """The closing page, told once."""
+    since = _observing(site)
+    if since is None or site.policy.observe is None or since.told or now() < since.since + site.policy.observe:
+        return
+    seen, page = observe(site, journal)
+    body = "\n".join([*observed.lines(seen), "", str(page)])
+    notify.put(site.state, "work", f"{site.name}: observing ended", body, attachments=(page,))
+    _keep_observing(site, replace(since, told=True))
+    progress.say(f"observing ended: {page}")
 
 
 # ------------------------------------------------------------------------------------------- updater report --month

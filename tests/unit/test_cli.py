@@ -33,6 +33,7 @@ COMMANDS = [
     "ack",
     "runs",
     "report",
+    "observe",
     "fleet",
     "schedule",
     "clean",
