@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from updater import __version__, approving, backups, config, export, fleet, notify, pipeline, schedule
+from updater import __version__, approving, backups, config, doctor, export, fleet, notify, pipeline, schedule
 from updater.errors import ExitCode, SiteLocked, UpdaterError
 from updater.journal import Journal, now
 from updater.model import Site
@@ -978,6 +978,29 @@ def schedule_remove(folder: Path) -> None:
     """Take the timer or the line in your crontab away. A run that is under way goes on."""
     said = schedule.remove(schedule.timer_of(folder), schedule.ThisMachine())
     out.print("\n".join(said) or "nothing was installed for this folder", markup=False, soft_wrap=True)
+
+
+@cli.command("doctor", short_help="Is this machine, and what runs on it, well?")
+@click.argument("folder", default=".", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@JSON
+def doctor_command(folder: Path, as_json: bool) -> None:
+    """Look whether a run on this machine would work, and what was left lying: Docker, browser, programs, memory, disk, timer, and
+    of each site below FOLDER its settings, journal, runs that were cut off or wait, and messages that were not told. Asks no shop.
+
+    Exit code 2 when something is ill (✗); ~ deserves a look.
+    """
+    rows = doctor.look(folder, schedule.ThisMachine())
+    ill = any(row.health == "ill" for row in rows)
+    if as_json:
+        _print_json([{"name": it.name, "health": it.health, "detail": it.detail, "hint": it.hint} for it in rows])
+        sys.exit(ExitCode.USAGE if ill else ExitCode.DONE)
+    marks = {"good": "[green]✓[/]", "attention": "[yellow]~[/]", "ill": "[red]✗[/]"}
+    table = Table(show_header=False, box=None, padding=(0, 1))
+    for row in rows:
+        detail = escape(redact(row.detail)) + (f"\n[dim]{escape(redact(row.hint))}[/]" if row.hint else "")
+        table.add_row(marks[row.health], escape(row.name), detail)
+    out.print(table)
+    sys.exit(ExitCode.USAGE if ill else ExitCode.DONE)
 
 
 @cli.command(short_help="Remove what killed runs left behind.")

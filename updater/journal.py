@@ -182,6 +182,17 @@ class Journal:
     def close(self) -> None:
         self._engine.dispose()
 
+    def damage(self) -> str:
+        """What is wrong with the file, by the database's own check; '' when nothing is."""
+        if self._engine.dialect.name != "sqlite":
+            return ""
+        try:
+            with self._engine.connect() as connection:
+                said = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
+        except sa.exc.DatabaseError as error:
+            return str(error.orig)
+        return "" if said == "ok" else str(said)
+
     # ---------------------------------------------------------------------------------------------------- runs
 
     def folder(self, run: str) -> Path:

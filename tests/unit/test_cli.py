@@ -36,6 +36,7 @@ COMMANDS = [
     "observe",
     "fleet",
     "schedule",
+    "doctor",
     "clean",
     "demo",
 ]

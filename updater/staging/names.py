@@ -87,6 +87,12 @@ def _remove(client: docker.DockerClient, run: str | None, progress: Progress) ->
     return removed
 
 
+def left_behind(client: docker.DockerClient) -> list[str]:
+    """Names of containers whose process is gone: what the next clean removes."""
+    found = client.containers.list(all=True, filters={"label": _OWNER_LABEL}, ignore_removed=True)
+    return sorted(str(it.name) for it in found if not _alive(it.labels.get(_OWNER_LABEL, "")))
+
+
 def _alive(owner: str) -> bool:
     """Whether the process that made it still runs on this machine. Of another machine we cannot know: yes."""
     machine, _, pid = owner.rpartition(":")
