@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -21,10 +22,23 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from updater import __version__, approving, backups, config, doctor, export, fleet, notify, pipeline, schedule
+from updater import (
+    __version__,
+    approving,
+    backups,
+    client,
+    config,
+    doctor,
+    export,
+    fleet,
+    notify,
+    pipeline,
+    repository,
+    schedule,
+)
 from updater.errors import ExitCode, SiteLocked, UpdaterError
 from updater.journal import Journal, now
-from updater.model import Site
+from updater.model import Server, Site
 from updater.report import RunRecord, observed, run_json
 from updater.report.record import callbacks_refused
 from updater.secrets import redact
@@ -136,9 +150,9 @@ def cli() -> None:
     """Rehearses a shop's updates on a Docker copy and deploys them only when the shop still sells.
 
     \b
-    First time:   updater init site.yml --host shop.example --user deploy --docroot /var/www/shop
-                  updater check site.yml --connect
-    Every week:   updater run site.yml      (clone, stage, update, test; ends awaiting approval)
+    First time:   updater init clients/tea --host tea.example --user deploy
+                  updater check clients/tea --connect
+    Every week:   updater run clients/tea   (clone, stage, update, test; ends awaiting approval)
                   updater approve           (shows what changed, asks, deploys)
 
     \b
@@ -150,21 +164,74 @@ def cli() -> None:
     """
 
 
-@cli.command(short_help="Write a commented site.yml to fill in.")
+@cli.command(short_help="A new client: look at its server, write its git repository.")
 @click.argument("path", default="site.yml", type=click.Path(path_type=Path))
-@click.option("--name", help="the site's name in reports")
-@click.option("--url", help="its public address, https://shop.example")
+@click.option("--name", help="the site's name in reports; a repository takes it from the address")
+@click.option("--url", help="its public address, https://shop.example; a repository asks the shop")
 @click.option("--host", help="the ssh server")
 @click.option("--user", help="the ssh user")
-@click.option("--docroot", help="the folder that holds index.php, on the server")
-def init(path: Path, **found: str | None) -> None:
-    """Write a commented site.yml to fill in."""
-    path = path / "site.yml" if path.is_dir() else path
+@click.option("--port", type=click.IntRange(1, 65_535), default=22, show_default=True, help="the ssh port")
+@click.option(
+    "--key", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="the private key to look with"
+)
+@click.option("--host-key", help="the server's own key; left out: ~/.ssh/known_hosts must know the server")
+@click.option("--docroot", help="the folder that holds index.php, on the server; a repository looks for it")
+def init(
+    path: Path,
+    name: str | None,
+    url: str | None,
+    host: str | None,
+    user: str | None,
+    port: int,
+    key: Path | None,
+    host_key: str | None,
+    docroot: str | None,
+) -> None:
+    """A new client: look at its server and write a git repository for it, or only a commented site.yml.
+
+    \b
+    updater init clients/tea --host tea.example --user deploy
+        connects, finds the shop and its CMS, and writes and commits site.yml, a smoke test to start from, inventory.yml,
+        folders for packages and pictures, and the weekly job for GitLab and GitHub. Nothing on the server is changed.
+    updater init site.yml
+        writes a commented site.yml to fill in, and connects nowhere.
+    """
+    if path.suffix not in (".yml", ".yaml"):
+        if not host or not user:
+            raise UpdaterError(
+                "which server?",
+                where=str(path),
+                hint=f"updater init {path} --host tea.example --user deploy, or `updater init site.yml` for a file to fill in",
+            )
+        server = Server(host, user, port, key.absolute() if key else None, host_key=host_key)
+        _init_repository(path, server, docroot or "", name or "", url or "")
+        return
     if path.exists():
         raise UpdaterError("there is a file already", where=str(path), hint="name another: `updater init other.yml`")
+    known = {"name": name, "url": url, "host": host, "user": user, "docroot": docroot, "host_key": host_key}
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(config.template(**{key: value for key, value in found.items() if value}), encoding="utf-8")
+    path.write_text(
+        config.template(port=port, **{key: value for key, value in known.items() if value}), encoding="utf-8"
+    )
     out.print(f"wrote {path}\nnext: fill it in, then `updater check {path} --connect`", markup=False)
+
+
+def _init_repository(folder: Path, server: Server, docroot: str, name: str, url: str) -> None:
+    client.refuse_occupied(folder)
+    with _progress() as progress:
+        found = pipeline.discover(server, docroot, progress)
+    written = client.create(
+        folder, replace(server, host_key=found.host_key), found.installation, found.inventory, name=name, url=url
+    )
+    count, shop = len(found.inventory.components), found.installation
+    out.print(
+        f"found {shop.cms} {shop.version} in {shop.docroot}, {count} components\n"
+        f"wrote and committed {folder}\n"
+        f"next: read {written}, then `updater check {folder} --connect`\n"
+        f"      git -C {folder} remote add origin …, git push; what the CI machines need: docs/agency.md",
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 @cli.command(short_help="Validate site.yml; --connect shows the server.")
@@ -329,7 +396,7 @@ def approve(
     """Show what changed and ask; on yes, compare with production once more and deploy.
 
     Without RUN, everything that waits in this folder and below it, oldest first. With --import, a run that was tested on
-    another machine, like a CI runner that may only read production: this machine holds the key that deploys.
+    another machine, like a CI runner: this machine holds the key that deploys.
     """
     if yes and not person:
         raise UpdaterError(
@@ -388,7 +455,7 @@ def _taken_in(file: Path, sha256: str, folder: Path, run: str | None, yes: bool)
     path = fleet.site_of_export(folder, file)
     loaded = _load(path)
     with _journal(loaded) as journal:
-        taken, own = export.take_in(loaded, journal, file, sha256)
+        taken, own = export.take_in(loaded, journal, file, sha256, lambda run: repository.release_of(loaded, run))
     err.print(f"{file}: run {taken} of {loaded.name}", markup=False, soft_wrap=True)
     compared = "as given" if sha256 else "compare it with the line in the log of the job that wrote the file"
     err.print(f"sha256 {own} ({compared})\n", markup=False, soft_wrap=True)

@@ -1269,7 +1269,7 @@ discover: true
 #orders: {{table: shop_orders, id: id, total: total, email: email, created: created_at}}
 
 # Your own pytest tests, run beside ours.
-#smoke_tests: smoke_tests
+{smoke_tests}
 
 # Window sizes to look at.
 viewports: {{desktop: 1366x768, mobile: 375x812}}
@@ -1381,6 +1381,7 @@ def template(
     cms: str = "auto",
     php: str | None = None,
     folders: Sequence[str] = (),
+    smoke_tests: str | None = None,
 ) -> str:
     """A commented site.yml with what is known filled in; the rest stays an example in a comment."""
     return _TEMPLATE.format(
@@ -1396,6 +1397,7 @@ def template(
         hosts=f"hosts: {_list(hosts)}" if hosts else "#hosts: [www.shop.example]",
         php=f"php: {_scalar(php)}" if php else "#php: /usr/bin/php8.2",
         folders=f"folders: {_list(folders)}" if folders else "#folders: [packages]",
+        smoke_tests=f"{'' if smoke_tests else '#'}smoke_tests: {_scalar(smoke_tests or 'smoke_tests')}",
     )
 
 

@@ -14,7 +14,7 @@ import json
 import re
 import shutil
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -137,10 +137,13 @@ def opened(file: Path, sha256: str = "") -> Iterator[tuple[About, str, BinaryIO]
         yield about, own, stream
 
 
-def take_in(site: Site, journal: Journal, file: Path, sha256: str = "") -> tuple[str, str]:
+def take_in(
+    site: Site, journal: Journal, file: Path, sha256: str = "", vouched: Callable[[str], str] = lambda _run: ""
+) -> tuple[str, str]:
     """Verify the export and make its run one of this site, waiting for approval here. Returns the run and the file's sha256.
 
-    Taken in twice is once. Raises ExportRefused, and ApprovalRefused for a run that waited too long; nothing was taken in then.
+    `vouched` knows a run's release by another way than the file (its sha256, '' when it does not). Taken in twice is once.
+    Raises ExportRefused, and ApprovalRefused for a run that waited too long; nothing was taken in then.
     """
     with opened(file, sha256) as (about, own, stream):
         if (about.site, about.url) != (site.name, site.url):
@@ -158,6 +161,8 @@ def take_in(site: Site, journal: Journal, file: Path, sha256: str = "") -> tuple
             try:
                 _unpack(file, about, stream, aside)
                 row, release = _verified(file, about, aside, site)
+                if vouched(about.run) not in ("", release.sha256):
+                    raise _altered(file, "its release is not the one that the run committed to its branch")
                 if known:
                     _refuse_another(file, journal.output(about.run, "release", Release), release)
                 else:

@@ -18,7 +18,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from updater import cms, culprit, edits, failed, notify, orders, policy, report, resources, samples, sources
+from updater import cms, culprit, edits, failed, notify, orders, policy, report, repository, resources, samples, sources
 from updater.checks import baseline, browser, detector, evidence, live, logs, smoke, verdict
 from updater.checks.observation import Observation, Target
 from updater.cms.base import Driver, ShopState
@@ -32,6 +32,7 @@ from updater.errors import (
     NotNow,
     PromotionRefused,
     StateUnknown,
+    UnsupportedSite,
     UpdaterError,
 )
 from updater.journal import (
@@ -53,6 +54,7 @@ from updater.model import (
     FalseAlarm,
     Held,
     Installation,
+    Inventory,
     Judgement,
     Layout,
     Observing,
@@ -60,6 +62,7 @@ from updater.model import (
     Plan,
     Release,
     Search,
+    Server,
     Site,
     Snapshot,
     Stack,
@@ -699,7 +702,8 @@ def _tell_outcome(this: Run, outcome: Outcome) -> None:
     if outcome.state == "promoted":
         this.end(PROMOTED, ExitCode.DONE)
         assert this.record.approval is not None
-        baseline.keep(smoke.load(this.folder / evidence.AFTER), this.record.approval, _baselines(this.site))
+        given, tested = this.record.approval, smoke.load(this.folder / evidence.AFTER)
+        baseline.keep(tested, _baselines(this.site), run=this.id, person=given.person, at=given.at)
     else:
         this.end(ROLLED_BACK, ExitCode.ROLLED_BACK)
 
@@ -828,6 +832,52 @@ def open_shop(site: Site, progress: Progress) -> list[str]:
     """Take the gate away now, whatever else is wrong. `recover` afterwards."""
     with host.connect(site.server) as server:
         return transaction.open_shop(server, site, progress)
+
+
+# ----------------------------------------------------------------------------------------------------- updater init
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a server holds, for a new site.yml. `host_key`: the server's own, as `server.host_key` takes it."""
+
+    installation: Installation
+    inventory: Inventory
+    host_key: str
+
+
+def discover(server: Server, docroot: str, progress: Progress) -> Found:
+    """The CMS on this server, found by looking; leaves nothing there. `docroot` '' looks for it below the home folder and /var/www.
+
+    UnsupportedSite when there is no shop, more than one, or one that is refused.
+    """
+    with host.connect(server) as connected:
+        site = Site("new", server, docroot or "/", f"https://{server.host}", Path("site.yml"))
+        php = probe.find_php(connected, site)
+        progress.say("looking for the shop")
+        installation = cms.detect(connected, docroot, php) if docroot else _only_shop(connected, php)
+        driver = cms.driver(installation.cms)
+        return Found(installation, driver.inventory(connected, installation), connected.host_key)
+
+
+def _only_shop(server: host.Host, php: str) -> Installation:
+    found, refused = [], []
+    for docroot in probe.docroots(server):
+        try:
+            found.append(cms.detect(server, docroot, php))
+        except UnsupportedSite as error:
+            refused.append(error)
+    if len(found) == 1:
+        return found[0]
+    if not found and len(refused) == 1:
+        raise refused[0]
+    places = ", ".join(it.docroot for it in found)
+    raise UnsupportedSite(
+        "more than one shop was found" if found else "no shop was found",
+        where=server.where,
+        cause=f"in {places}" if found else "below the user's home folder and /var/www",
+        hint=f"say which: --docroot {found[0].docroot if found else '/path/on/the/server'}",
+    )
 
 
 # ----------------------------------------------------------------------------------------------------- updater plan
@@ -1027,10 +1077,30 @@ def _save(this: Run) -> None:
     outcome = outcomes.get(this.record.state, "not decided")
     updates = (it if it.outcome == HELD else replace(it, outcome=outcome) for it in this.record.updates)
     this.tell(timings=dict(this.timings), updates=tuple(updates))
+    _keep_history(this)
     this.keep("record", this.record)
     this.journal.finish(this.id, this.record.state, this.record.exit_code)
     report.write(this.record, this.folder)
     _tell_people(this)
+
+
+def _keep_history(this: Run) -> None:
+    """The client's git repository follows: a branch for what waits, merged when it was deployed, gone when it was not."""
+    if not this.journal.has(this.id, "release"):
+        return
+    release = this.journal.output(this.id, "release", Release)
+    try:
+        if this.record.state == AWAITING:
+            branch = repository.propose(this.site, this.record, this.folder, release.sha256)
+            if branch:
+                this.progress.say(f"waits on branch {branch}")
+        elif this.record.state == PROMOTED:
+            repository.accept(this.site, this.record, this.folder, release.sha256)
+        elif this.record.state in (REJECTED, ROLLED_BACK):
+            repository.discard(this.site, this.id)
+    except (OSError, UpdaterError) as error:
+        this.progress.say(str(error))
+        this.note(str(error))
 
 
 def _tell_people(this: Run) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -13,10 +14,10 @@ import pytest
 from updater.checks import baseline
 from updater.checks.observation import Observation, Shot
 from updater.errors import UpdaterError
-from updater.model import Approval, Status, Thresholds
+from updater.model import Status, Thresholds
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
-APPROVAL = Approval("20261122-000000-aaaa", "Анна", NOW, NOW + timedelta(days=7), "e" * 64, "r" * 64)
+APPROVED: Any = {"run": "20261122-000000-aaaa", "person": "Анна", "at": NOW}
 
 
 def photographed(folder: Path, grey: int, pages: tuple[str, ...] = ("home", "/shop/", "/../climb/")) -> Observation:
@@ -44,7 +45,7 @@ def test_before_anything_was_approved_there_is_nothing_to_tell(tmp_path: Path) -
 
 
 def test_the_same_look_passes_and_another_is_told_without_deciding(tmp_path: Path) -> None:
-    baseline.keep(photographed(tmp_path / "then", 200), APPROVAL, tmp_path / "baselines" / "shop")
+    baseline.keep(photographed(tmp_path / "then", 200), tmp_path / "baselines" / "shop", **APPROVED)
     same = told(tmp_path, photographed(tmp_path / "same", 200))
     other = told(tmp_path, photographed(tmp_path / "other", 20))
     assert same == (Status.PASSED, False, "production looks as approved on 2026-11-22")
@@ -54,8 +55,8 @@ def test_the_same_look_passes_and_another_is_told_without_deciding(tmp_path: Pat
 
 def test_a_new_approval_replaces_the_old_one_whole(tmp_path: Path) -> None:
     folder = tmp_path / "baselines" / "shop"
-    baseline.keep(photographed(tmp_path / "then", 200), APPROVAL, folder)
-    baseline.keep(photographed(tmp_path / "now", 20, pages=("home",)), APPROVAL, folder)
+    baseline.keep(photographed(tmp_path / "then", 200), folder, **APPROVED)
+    baseline.keep(photographed(tmp_path / "now", 20, pages=("home",)), folder, **APPROVED)
     assert [path.name for path in folder.iterdir() if path.is_dir()] == ["home"]
     assert told(tmp_path, photographed(tmp_path / "again", 20, pages=("home",)))[0] is Status.PASSED
     assert [path.name for path in folder.parent.iterdir()] == ["shop"]
@@ -63,7 +64,7 @@ def test_a_new_approval_replaces_the_old_one_whole(tmp_path: Path) -> None:
 
 def test_no_page_name_leaves_the_folder(tmp_path: Path) -> None:
     folder = tmp_path / "baselines" / "shop"
-    baseline.keep(photographed(tmp_path / "then", 200), APPROVAL, folder)
+    baseline.keep(photographed(tmp_path / "then", 200), folder, **APPROVED)
     assert all(folder in path.resolve().parents for path in folder.rglob("*.png"))
     assert not (tmp_path / "climb").exists()
 

@@ -15,12 +15,12 @@ import yaml
 from updater.checks import visual
 from updater.checks.observation import Observation, Shot
 from updater.errors import UpdaterError
-from updater.model import Approval, Check, Finding, Status, Thresholds
+from updater.model import Check, Finding, Status, Thresholds
 
 _FILE = "baseline.yml"
 
 
-def keep(approved: Observation, approval: Approval, folder: Path) -> None:
+def keep(approved: Observation, folder: Path, *, run: str, person: str, at: datetime) -> None:
     """Make these pictures the approved look. Written beside the old one and put in its place by rename."""
     fresh = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)
@@ -39,7 +39,7 @@ def keep(approved: Observation, approval: Approval, folder: Path) -> None:
                 "masks": [list(mask) for mask in shot.masks],
             }
         )
-    head = {"run": approval.run, "approved_by": approval.person, "at": approval.at.isoformat()}
+    head = {"run": run, "approved_by": person, "at": at.isoformat()}
     (fresh / _FILE).write_text(yaml.safe_dump({**head, "pictures": shots}, allow_unicode=True, sort_keys=False))
     if folder.exists():
         old = folder.with_name(f".{folder.name}.old")

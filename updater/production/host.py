@@ -111,6 +111,11 @@ class Host:
             self._private.cleanup()
             self._private = None
 
+    @property
+    def host_key(self) -> str:
+        """The server's own key, which was verified when connecting: `ssh-ed25519 AAAA…`."""
+        return _line(self._connection.transport.get_remote_server_key())
+
     # ------------------------------------------------------------------------------------------------ commands
 
     def run(

@@ -78,6 +78,24 @@ def find_php(host: Host, site: Site) -> str:
     return next(iter(found))
 
 
+_LIST_DOCROOTS = r"""
+for top in "$HOME" /var/www /srv/www; do
+    [ ! -d "$top" ] || find "$top" -maxdepth 5 -name index.php -type f ! -path '*/.*' 2>/dev/null
+done
+"""
+
+
+def docroots(host: Host, most: int = 20) -> list[str]:
+    """Folders that may be a shop's docroot: the outermost ones that hold an index.php. No more than `most`."""
+    listed = host.run(["sh", "-c", _LIST_DOCROOTS], check=False).text.splitlines()
+    folders = sorted({line.rpartition("/")[0] for line in listed}, key=lambda folder: (folder.count("/"), folder))
+    outermost: list[str] = []
+    for folder in folders:
+        if not any(folder.startswith(f"{known}/") for known in outermost):
+            outermost.append(folder)
+    return outermost[:most]
+
+
 def read_platform(host: Host, site: Site, installation: Installation) -> Platform:
     """The web's PHP by a one-time file over HTTP, and the database by the shop's own credentials. CommandFailed says which failed."""
     web = read_web_php(host, site)
