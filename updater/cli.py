@@ -407,7 +407,7 @@ def approve(
     waiting, troubles = _what_waits(run, site)
     _read_out(approving.troubles(troubles))
     if not waiting:
-        err.print("nothing waits for an approval", markup=False)
+        err.print("nothing waits for an approval on this machine", markup=False)
         return
     if yes or no_input or not sys.stdin.isatty():
         decision = _decided_by_flags(waiting, yes, comment, anyway, max_closed)
@@ -466,7 +466,7 @@ def _what_waits(run: str | None, folder: Path) -> tuple[list[fleet.WaitingRun], 
     """The run that is named, or all that wait. A single site with nothing to approve is an error that says why."""
     if run is None:
         waiting, troubles = fleet.waiting_below(folder)
-        if waiting or len(fleet.sites_below(folder)) > 1:
+        if waiting or any(it.elsewhere for it in troubles) or len(fleet.sites_below(folder)) > 1:
             return waiting, troubles
     elif not folder.is_file() and not (folder / "site.yml").exists() and fleet.sites_below(folder):
         return [fleet.find_waiting(folder, run)], []

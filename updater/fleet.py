@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from updater import config, export, notify, pipeline, schedule
+from updater import config, export, notify, pipeline, repository, schedule
 from updater.errors import ApprovalRefused, ExitCode, SiteLocked, UpdaterError
 from updater.journal import Journal, now, site_lock, write_atomically
 from updater.model import Approve, Site
@@ -51,6 +51,8 @@ class Trouble:
 
     where: Path
     message: str
+    elsewhere: bool = False
+    """Nothing is wrong: a run waits, but not on this machine."""
 
 
 def sites_below(folder: Path) -> list[Path]:
@@ -74,12 +76,27 @@ def waiting_below(folder: Path) -> tuple[list[WaitingRun], list[Trouble]]:
             site = config.load(path)
             with opened(site) as journal:
                 runs, expired = _waiting(site, journal)
+                troubles += _tested_elsewhere(site, journal)
         except UpdaterError as error:
             troubles.append(Trouble(path, str(error)))
         else:
             found += runs
             troubles += expired
     return sorted(found, key=lambda it: it.since), troubles
+
+
+def _tested_elsewhere(site: Site, journal: Journal) -> list[Trouble]:
+    """Runs of the CI that wait on a branch of the client's repository, as last fetched: they can be approved once imported."""
+    known = {row.run for row in journal.runs(limit=10_000)}
+    return [
+        Trouble(
+            site.config,
+            f"run {run} waits in CI (branch {branch}): download its export, then approve --import FILE",
+            elsewhere=True,
+        )
+        for run, branch in repository.waiting(site).items()
+        if run not in known
+    ]
 
 
 def waiting_run(site: Site, run: str) -> WaitingRun:

@@ -130,6 +130,14 @@ def release_of(site: Site, run: str) -> str:
         return _trailer(repository, _tip(repository, branch), _RELEASE) if branch else ""
 
 
+def waiting(site: Site) -> dict[str, str]:
+    """Run → branch, of every run that waits on one, here or on the remote as last fetched."""
+    with _opened(site) as repository:
+        if repository is None:
+            return {}
+        return {_trailer(repository, _tip(repository, name), _RUN): name for name in _names(repository)}
+
+
 # --------------------------------------------------------------------------------------------------------- the content
 
 

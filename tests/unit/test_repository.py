@@ -325,6 +325,20 @@ def test_rejecting_a_run_deletes_its_branch_and_a_dead_remote_is_a_note_in_its_r
     assert any("the client repository could not be brought up to date" in note for note in told["notes"])
 
 
+def test_what_waits_in_ci_is_in_the_list_of_what_waits_until_it_is_taken_in(
+    laptop: Clone, runner: Clone, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = runner.leave_run()
+    branch = runner.propose(record)
+    laptop.git("fetch", "--quiet")
+    clients = laptop.folder.parent
+    assert typed("approve", "--site", str(clients)) == ExitCode.DONE
+    assert f"run {record.run} waits in CI (branch {branch})" in capsys.readouterr().err
+    imported(runner, laptop, record)
+    _, troubles = fleet.waiting_below(clients)
+    assert [it for it in troubles if "waits in CI" in it.message] == []
+
+
 def test_an_export_whose_release_is_not_the_one_on_its_branch_is_refused(
     laptop: Clone, runner: Clone, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
