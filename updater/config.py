@@ -127,6 +127,7 @@ def describe(site: model.Site) -> list[tuple[str, str]]:
         *_describe_policy(site.policy),
         ("tested", f"every {_duration_text(site.schedule.every)}, {'; '.join(it.text for it in site.schedule.nights)}"),
         ("closed for", f"at most {_duration_text(timedelta(seconds=promote.max_closed))}, else a person is asked"),
+        ("watched after", _duration_text(promote.bake) if promote.bake else "not at all: promote.bake is 0"),
         ("tables kept", f"for {_duration_text(promote.keep_tables)} after a migration" if promote.keep_tables else ""),
         ("caches in front", f"{len(promote.purge)} command(s) empty them" if promote.purge else ""),
         ("restarter", "not waited for: nothing may start the watchdog again" if promote.without_restarter else ""),
@@ -992,6 +993,13 @@ class _Policy(_Section):
         return self
 
 
+def _bake(value: Any) -> timedelta:
+    span = _age(value)
+    if span > timedelta(hours=2):
+        raise _wrong("must be at most 2h")
+    return span
+
+
 def _with_crons_minute(seconds: int, info: ValidationInfo) -> int:
     if seconds < 90 and info.data.get("without_restarter") is not True:
         raise _wrong("must be 90s or longer: a minute of it is cron's, which looks once a minute for what died")
@@ -1008,6 +1016,7 @@ class _Promote(_Section):
     drain: _Seconds = _LEFT_OUT
     without_restarter: bool = _LEFT_OUT
     deadline: Annotated[_Seconds, AfterValidator(_with_crons_minute)] = _LEFT_OUT
+    bake: Annotated[timedelta, PlainValidator(_bake)] = _LEFT_OUT
     purge: list[_Entries] = _LEFT_OUT
     keep_tables: Annotated[timedelta, PlainValidator(_duration)] = _LEFT_OUT
 
@@ -1342,6 +1351,8 @@ promote:
   #deadline: 10m
   # Close the shop also where cron was not seen to start the watchdog again, should the server kill it.
   #without_restarter: true
+  # How long the open shop is watched after a deploy (pages, error log, orders); 0 for not at all.
+  bake: 5m
   # Keep copies of the tables that a migration changes, until the next promotion and at most this long: they take their
   # size in the database again, and `updater rollback --discard-orders-since` can restore them.
   #keep_tables: 3d

@@ -291,6 +291,8 @@ sources:
   online: false
 policy:
   windows: ["Mon-Sun 00:00-24:00 UTC"]
+promote:
+  bake: 4s
 {self.kind.site}"""
 
     def how_to_look(self) -> str:

@@ -226,6 +226,8 @@ class PromoteSettings:
     """None: twice the rehearsed dump + migrate + restore and at least 120 s, and a minute for cron to start what died."""
     without_restarter: bool = False
     """Close the shop also where cron was not seen to restart the watchdog."""
+    bake: timedelta = timedelta(minutes=5)
+    """How long the open shop is watched after a promotion. Nothing: it is not."""
     keep_tables: timedelta | None = None
     """How long copies of migrated tables stay after a promotion, for `rollback --discard-orders-since`. None: not kept."""
     purge: tuple[str, ...] = field(default=(), repr=False)
@@ -585,7 +587,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check and what it found. `phase`: before, after, compare, production."""
+    """One check and what it found. `phase`: before, after, compare, production, open (production after it opened)."""
 
     name: str
     phase: str

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from updater import cms, culprit, edits, failed, notify, orders, policy, report, repository, resources, samples, sources
-from updater.checks import baseline, browser, detector, evidence, live, logs, smoke, verdict
-from updater.checks.observation import Observation, Target
+from updater.checks import bake, baseline, browser, detector, evidence, live, logs, smoke, verdict
+from updater.checks.observation import LogLine, Observation, Target
 from updater.cms.base import Driver, ShopState
 from updater.config import revision
 from updater.errors import (
@@ -665,7 +665,8 @@ def _approve_and_promote(this: Run, release: Release, judgement: Judgement, pers
             lasts=this.site.policy.expires,
         )
         this.tell(approval=approved.approval)
-        _remember_orders(this, server, driver, installation)
+        before = _remember_orders(this, server, driver, installation)
+        log = _remember_errors(server, driver, installation)
         try:
             with this.step("promote", run=this.id):
                 outcome = transaction.promote(
@@ -685,6 +686,14 @@ def _approve_and_promote(this: Run, release: Release, judgement: Judgement, pers
             this.journal.withdraw(this.id)  # production is as it was: the approval was not used
             raise
     _tell_outcome(this, outcome)
+    if outcome.state == "promoted" and this.site.promote.bake:
+        _name_outcomes(this)
+        _keep_record(this)  # whatever dies while it is watched, this run is promoted
+        _watch_the_open_shop(this, driver, installation, release, before, log)
+    if this.record.state == PROMOTED:
+        assert this.record.approval is not None
+        given, tested = this.record.approval, smoke.load(this.folder / evidence.AFTER)
+        baseline.keep(tested, _baselines(this.site), run=this.id, person=given.person, at=given.at)
 
 
 def _check_production(this: Run, layout: Layout, cookie: tuple[str, str]) -> tuple[Check, ...]:
@@ -701,11 +710,127 @@ def _tell_outcome(this: Run, outcome: Outcome) -> None:
     this.tell(outcome=replace(outcome, refused=tuple(map(shortened, outcome.refused))))
     if outcome.state == "promoted":
         this.end(PROMOTED, ExitCode.DONE)
-        assert this.record.approval is not None
-        given, tested = this.record.approval, smoke.load(this.folder / evidence.AFTER)
-        baseline.keep(tested, _baselines(this.site), run=this.id, person=given.person, at=given.at)
     else:
         this.end(ROLLED_BACK, ExitCode.ROLLED_BACK)
+
+
+# ------------------------------------------------------------------------------------------------- the open shop
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorLog:
+    """Production's error logs before it was closed: their sizes, and what they held. `known` is None when none can be read."""
+
+    offsets: Mapping[str, int]
+    known: tuple[LogLine, ...] | None
+
+
+def _remember_errors(server: host.Host, driver: Driver, installation: Installation) -> ErrorLog:
+    try:
+        paths = [path for path in driver.error_logs(server, installation) if logs.readable(server, path)]
+        offsets = logs.mark(server, paths)
+        return ErrorLog(offsets, logs.read_errors(server, paths, {}) if paths else None)
+    except CommandFailed:
+        return ErrorLog({}, None)
+
+
+def _watch_the_open_shop(
+    this: Run, driver: Driver, installation: Installation, release: Release, before: ShopState | None, log: ErrorLog
+) -> None:
+    """The bake time. A sick shop goes back by itself only when nothing migrated; else orders may be in what would be lost."""
+    site, seconds = this.site, this.site.promote.bake.total_seconds()
+    wanted = bake.pages(smoke.load(this.folder / evidence.AFTER))
+    usual = _usual_orders(this, before)
+    with this.step("watch the open shop"):
+        this.progress.say(f"watching the open shop for {seconds:.0f} s; Ctrl-C ends that and leaves it as it is")
+        seen = bake.watch(
+            lambda: _look_at_the_open_shop(site, driver, installation, wanted, log), wanted, log.known, usual, seconds
+        )
+    _add_to_outcome(this, checks=seen.checks)
+    if not seen.sick:
+        return
+    this.progress.say(f"the open shop is not well: {seen.sick}")
+    if release.migration.needed:
+        came = _orders_since(this, driver, installation)
+        _leave_it_to_a_person(this, seen.sick, f"the database migrated, so that going back may lose orders ({came})")
+        return
+    try:
+        _go_back(this, installation, driver, release, seen.sick)
+    except StateUnknown:
+        raise
+    except KeyboardInterrupt:
+        raise StateUnknown(
+            "interrupted on the way back to the old code",
+            where=site.server.host,
+            cause="the server goes on by itself",
+            hint=f"updater recover {site.config.name}",
+        ) from None
+    except UpdaterError as refused:
+        _leave_it_to_a_person(this, seen.sick, f"the old code could not be brought back: {refused.what}")
+
+
+def _look_at_the_open_shop(
+    site: Site, driver: Driver, installation: Installation, wanted: Mapping[str, int], log: ErrorLog
+) -> bake.Look:
+    answers = {url: bake.Answer(*answer) for url, answer in web.answers(site, list(wanted)).items()}
+    errors, count = None, None
+    try:
+        with host.connect(site.server) as server:
+            errors = logs.read_errors(server, list(log.offsets), log.offsets)
+            count = driver.orders(server, installation, site.orders).order_count
+    except UpdaterError:  # told as a look that saw less
+        pass
+    return bake.Look(answers, errors, count)
+
+
+def _usual_orders(this: Run, before: ShopState | None) -> bake.Rate | None:
+    """What came between the clone and the approval."""
+    if before is None:
+        return None
+    cloned = smoke.load(this.folder / evidence.BEFORE).state_before
+    return bake.rate(before.order_count, now(), cloned.order_count, this.record.started)
+
+
+def _go_back(this: Run, installation: Installation, driver: Driver, release: Release, sick: str) -> None:
+    site = this.site
+    with this.step("go back", run=this.id), host.connect(site.server) as server:
+        gate, purge = driver.gate(installation), driver.purge(installation)
+        back = transaction.rollback(server, site, installation, this.id, this.progress, gate=gate, purge=purge)
+    for update in release.updates:
+        this.journal.broke(site.name, update.id, update.to_version, f"after opening: {sick}", this.id)
+    outcome = this.record.outcome
+    assert outcome is not None
+    _add_to_outcome(
+        this,
+        state=back.state,
+        reason=f"the open shop was not well, so the old code was brought back: {sick}",
+        closed_seconds=outcome.closed_seconds + back.closed_seconds,
+        refused=(*outcome.refused, *map(shortened, back.refused)),
+        recover=back.recover,
+    )
+    this.end(ROLLED_BACK, ExitCode.ROLLED_BACK)
+
+
+def _orders_since(this: Run, driver: Driver, installation: Installation) -> str:
+    try:
+        with host.connect(this.site.server) as server:
+            return _export_orders(this, server, driver, installation)
+    except UpdaterError as lost:
+        return f"the orders that came since cannot be read: {lost.what}"
+
+
+def _leave_it_to_a_person(this: Run, sick: str, why: str) -> None:
+    this.tell(
+        error=f"the open shop is not well: {sick}; nothing was undone by itself: {why}",
+        hint=f"updater rollback {this.site.config.name}   # says what going back would lose, before anything is lost",
+    )
+    this.end(PROMOTED, ExitCode.UNKNOWN_STATE)
+
+
+def _add_to_outcome(this: Run, *, checks: tuple[Check, ...] = (), **changes: Any) -> None:
+    outcome = this.record.outcome
+    assert outcome is not None
+    this.tell(outcome=replace(outcome, checks=(*outcome.checks, *checks), **changes))
 
 
 def _refuse_cached_pages(site: Site) -> None:
@@ -793,12 +918,15 @@ def rollback(site: Site, journal: Journal, progress: Progress, *, discard_since:
 ORDERS_BEFORE, ORDERS_SINCE = "orders-before", "orders-since.csv"
 
 
-def _remember_orders(this: Run, server: host.Host, driver: Driver, installation: Installation) -> None:
+def _remember_orders(this: Run, server: host.Host, driver: Driver, installation: Installation) -> ShopState | None:
     """The shop's orders before it is closed: what is not among them came since."""
     try:
-        this.keep(ORDERS_BEFORE, driver.orders(server, installation, this.site.orders))
+        before = driver.orders(server, installation, this.site.orders)
     except CommandFailed as unknown:
         this.note(f"orders could not be read before the deploy: {unknown.what}")
+        return None
+    this.keep(ORDERS_BEFORE, before)
+    return before
 
 
 def _export_orders(this: Run, server: host.Host, driver: Driver, installation: Installation) -> str:
@@ -1054,8 +1182,11 @@ def _known_record(site: Site, journal: Journal, progress: Progress, run_id: str)
         raise
     except (UpdaterError, KeyboardInterrupt) as error:
         log.failed(error)
-        this.record = record
-        this.note(f"{now():%Y-%m-%d %H:%M} UTC: not deployed: {error}" if str(error) else "interrupted, not deployed")
+        if this.record.outcome is record.outcome:
+            this.record = record
+            this.note(
+                f"{now():%Y-%m-%d %H:%M} UTC: not deployed: {error}" if str(error) else "interrupted, not deployed"
+            )
         _save(this)
         raise
     finally:
@@ -1073,15 +1204,23 @@ _STATES = {
 
 def _save(this: Run) -> None:
     """The record, the journal's line, the report, and word to whoever should know (which never changes a verdict)."""
+    _name_outcomes(this)
+    _keep_history(this)
+    _keep_record(this)
+    _tell_people(this)
+
+
+def _name_outcomes(this: Run) -> None:
     outcomes = {PROMOTED: "promoted", AWAITING: "passed", REJECTED: "rejected", ROLLED_BACK: "rolled back"}
     outcome = outcomes.get(this.record.state, "not decided")
     updates = (it if it.outcome == HELD else replace(it, outcome=outcome) for it in this.record.updates)
     this.tell(timings=dict(this.timings), updates=tuple(updates))
-    _keep_history(this)
+
+
+def _keep_record(this: Run) -> None:
     this.keep("record", this.record)
     this.journal.finish(this.id, this.record.state, this.record.exit_code)
     report.write(this.record, this.folder)
-    _tell_people(this)
 
 
 def _keep_history(this: Run) -> None:

@@ -54,6 +54,12 @@ def read_errors(shell: Shell, paths: Sequence[str], offsets: Mapping[str, int]) 
     return tuple(LogLine(level, message, count) for (level, message), count in merged.items())
 
 
+def readable(shell: Shell, path: str) -> bool:
+    """Whether it can be read, or would be when it is first written: a log that holds nothing yet need not exist."""
+    script = 'test -r "$1" || { test ! -e "$1" && test -x "$(dirname -- "$1")"; }'
+    return shell.run(["sh", "-c", script, "sh", path], check=False).exit_code == 0
+
+
 def _size(shell: Shell, path: str) -> int:
     if shell.run(["test", "-e", path], check=False).exit_code != 0:
         return 0

@@ -8,7 +8,7 @@ import re
 import secrets
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -109,6 +109,22 @@ def cache_in_front(site: Site) -> str:
         if re.search(says, headers.get(name, ""), re.IGNORECASE):
             return f"{name}: {headers[name]}"
     return ""
+
+
+def answers(site: Site, urls: Sequence[str], *, timeout: float = 30.0) -> dict[str, tuple[int, int, str]]:
+    """Address → (status, size in bytes, why none came) of pages as the public gets them; status 0 where none came.
+
+    Each is asked with a query of its own, which a cache of pages does not know: what it kept says nothing of the code.
+    """
+    found = {}
+    with client(site, timeout=timeout) as http:
+        for url in urls:
+            try:
+                answer = http.get(httpx.URL(url).copy_merge_params({"updater": secrets.token_hex(8)}))
+                found[url] = (answer.status_code, len(answer.content), "")
+            except httpx.HTTPError as failure:
+                found[url] = (0, 0, str(failure) or type(failure).__name__)
+    return found
 
 
 @contextmanager

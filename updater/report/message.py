@@ -6,7 +6,7 @@ from pathlib import Path
 
 from updater.errors import ExitCode
 from updater.language import speak
-from updater.model import Status, Urgency
+from updater.model import Check, Status, Urgency
 from updater.report.record import RunRecord, callbacks_refused, public, tell
 from updater.report.terms import check_name
 
@@ -36,6 +36,7 @@ def message(record: RunRecord) -> tuple[Urgency, str, str]:
         lines += [f"{check_name(check.name, words)}: {check.detail}" for check in failed[:_TOLD]]
     if record.outcome is not None and record.outcome.reason:
         lines += ["", record.outcome.reason]
+    lines += [f"{check_name(it.name, words)}: {it.detail}" for it in record.checks if _odd_since(it)]
     if record.outcome is not None and record.outcome.refused:
         lines += [
             "",
@@ -62,9 +63,16 @@ def attachments(record: RunRecord, folder: Path) -> tuple[Path, ...]:
     return (folder / "report.html", *((shown,) if shown else ()))
 
 
+def _odd_since(check: Check) -> bool:
+    """Seen in the open shop after a deploy, and not bad enough to go back by itself."""
+    return check.phase == "open" and check.status is Status.FAILED
+
+
 def _urgency(record: RunRecord) -> Urgency:
     if record.exit_code in (ExitCode.UNKNOWN_STATE, ExitCode.ROLLED_BACK):
         return "urgent"
     if record.exit_code == ExitCode.DONE:
+        if any(map(_odd_since, record.checks)):
+            return "work"
         return "work" if record.held_here or (record.held and not record.updates) else "info"
     return "work"

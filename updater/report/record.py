@@ -34,6 +34,7 @@ PHASES: Mapping[str, str] = {
     "after": mark("After the update"),
     "compare": mark("Before compared with after"),
     "production": mark("On production"),
+    "open": mark("On production, after it opened"),
 }
 
 
@@ -198,7 +199,13 @@ def tell(record: RunRecord) -> Told:
         ),
         "running": Told("calm", _("The run is under way."), "", ((_("Look again"), "updater status site.yml"),)),
     }.get(record.kind_of_state)
-    if record.exit_code == ExitCode.UNKNOWN_STATE:
+    if record.exit_code == ExitCode.UNKNOWN_STATE and record.kind_of_state == "promoted":
+        told = Told(
+            "bad",
+            _("The updates are live, and the shop has shown faults since. Someone must look now."),
+            _("Production is open with the new versions. Nothing was undone by itself: that is a person's decision."),
+        )
+    elif record.exit_code == ExitCode.UNKNOWN_STATE:
         told = unknown
     elif record.kind_of_state == "rolled back" and record.exit_code == ExitCode.DONE:
         told = Told(
