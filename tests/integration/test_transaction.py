@@ -59,15 +59,19 @@ from updater.shell import Completed
 IMAGE = "updater-test-transaction"
 DOCKERFILE = r"""
 FROM debian:bookworm-slim
-RUN apt-get update && apt-get install -y --no-install-recommends apache2 libapache2-mod-php8.2 php8.2-cli php8.2-mysql \
+RUN apt-get update && apt-get install -y --no-install-recommends apache2 libapache2-mod-php8.2 php8.2-fpm php8.2-cli php8.2-mysql \
     mariadb-server mariadb-client cron busybox procps curl && rm -rf /var/lib/apt/lists/* \
  && useradd -m -s /bin/sh deploy \
  && sed -i 's/APACHE_RUN_USER=.*/APACHE_RUN_USER=deploy/; s/APACHE_RUN_GROUP=.*/APACHE_RUN_GROUP=deploy/' /etc/apache2/envvars \
  && sed -i 's#DocumentRoot .*#DocumentRoot /srv/shop#' /etc/apache2/sites-available/000-default.conf \
  && printf '<Directory /srv/shop>\nRequire all granted\nDirectoryIndex index.php\n</Directory>\nServerName shop.test\n' >> /etc/apache2/apache2.conf \
  && printf 'opcache.validate_timestamps=0\nopcache.enable=1\n' > /etc/php/8.2/apache2/conf.d/99-opcache.ini \
+ && cp /etc/php/8.2/apache2/conf.d/99-opcache.ini /etc/php/8.2/fpm/conf.d/ && a2enmod proxy_fcgi \
+ && sed -i 's/^\(user\|group\|listen.owner\|listen.group\) = .*/\1 = deploy/' /etc/php/8.2/fpm/pool.d/www.conf \
+ && printf '%s\n' 'Listen 8080' '<VirtualHost *:8080>' 'DocumentRoot /srv/shop' '<FilesMatch "[.]php$">' \
+    'SetHandler "proxy:unix:/run/php/php8.2-fpm.sock|fcgi://localhost"' '</FilesMatch>' '</VirtualHost>' > /etc/apache2/sites-enabled/fpm.conf \
  && install -d -o deploy -g deploy /srv/shop /home/deploy/bin
-RUN printf '%s\n' '#!/bin/sh' 'mariadbd-safe --skip-networking >/dev/null 2>&1 &' 'cron' \
+RUN printf '%s\n' '#!/bin/sh' 'mariadbd-safe --skip-networking >/dev/null 2>&1 &' 'cron' 'php-fpm8.2' \
     'until mariadb -e "SELECT 1" >/dev/null 2>&1; do sleep 0.2; done' \
     "mariadb -e \"CREATE DATABASE shop; CREATE USER shop@localhost IDENTIFIED BY 'pa''ss\\\\\\\\word#1'; GRANT ALL ON shop.* TO shop@localhost\"" \
     'touch /ready' 'exec apachectl -D FOREGROUND' > /start && chmod +x /start
@@ -112,8 +116,10 @@ INDEX = (
 )
 SHOP = (
     "<?php function version() {{ return '{v}'; }} function rows() {{ "
+    "if (isset($_GET['pays'])) {{ sleep((int) $_GET['pays']); }}"
     "$d = new mysqli('localhost', 'shop', \"pa'ss\\\\word#1\", 'shop');"
     "if (isset($_GET['slow'])) {{ $d->query('SELECT SLEEP(' . (int) $_GET['slow'] . ')'); }}"
+    "if (isset($_GET['pays'])) {{ $d->query(\"INSERT INTO shop_options (v) VALUES ('paid')\"); }}"
     "return $d->query('SELECT COUNT(*) FROM shop_options')->fetch_row()[0]; }}\n"
 )
 BEFORE = {
@@ -780,6 +786,46 @@ def test_a_visitor_who_is_not_done_in_time_opens_the_shop_again(shop: Shop) -> N
     assert typed_by_hand(outcome.recover)
     assert visitor.communicate(timeout=30)[0] == b"shop 1.0 rows 2"
     shop.assert_old(tables)
+
+
+SEEN_IN = {"the web server's status page": 80, "php-fpm's connections": 8080}
+
+
+@pytest.mark.parametrize("seen_in", SEEN_IN)
+def test_an_order_that_waits_for_its_payment_without_the_database_is_waited_for(dash_shop: Shop, seen_in: str) -> None:
+    box, port = dash_shop.box, SEEN_IN[seen_in]
+    promoting = PromoteSettings(drain=20, deadline=80)
+    dash_shop.site = replace(dash_shop.site, url=f"http://shop.test:{port}/", promote=promoting)
+    pays = f"curl -s -m 30 -H 'Host: shop.test' 'http://127.0.0.1:{port}/?pays=5' </dev/null >/home/deploy/answer 2>&1 & sleep 0.5"
+    if port == 8080:
+        box.root("a2dismod -q status && apachectl graceful")
+    try:
+        dash_shop.trap("dd", "'begin closed'", pays)
+        outcome = dash_shop.promote(
+            dash_shop.release(), lambda _: (Check("home", "production", Status.FAILED, "no price"),)
+        )
+    finally:
+        box.root("a2enmod -q status && apachectl graceful")
+    # It migrated, so the tables were put back: as they were copied, after the order.
+    journal = box.root("cat /home/deploy/.updater/runs/*/journal")
+    assert f"note requests under way are seen in {seen_in}\n" in journal
+    assert "done restored" in journal
+    assert "no price" in outcome.reason
+    assert box.root("cat /home/deploy/answer") == "shop 1.0 rows 3"
+    assert box.root("mariadb -N shop -e \"SELECT COUNT(*) FROM shop_options WHERE v = 'paid'\"").strip() == "1"
+    dash_shop.assert_clean()
+
+
+def test_an_order_that_nothing_saw_coming_stops_the_migration_and_stays(dash_shop: Shop) -> None:
+    late = "<?php $d = new mysqli('localhost', 'shop', \"pa'ss\\\\word#1\", 'shop'); $d->query(\"INSERT INTO shop_options (v) VALUES ('paid')\");"
+    dash_shop.box.root("cat > /home/deploy/late.php", late.encode())
+    dash_shop.trap("php", "' carry'", "/usr/bin/php /home/deploy/late.php")
+    outcome = dash_shop.promote(dash_shop.release())
+    assert outcome.state == "rolled_back"
+    assert "the table shop_options changed after it was copied" in outcome.reason
+    assert dash_shop.tree() == {path: digest(text) for path, text in (BEFORE | CARRIED).items()}
+    assert dash_shop.box.get() == (200, "shop 1.0 rows 3")
+    dash_shop.assert_clean()
 
 
 def test_whom_the_gate_refused_is_told_callbacks_first_and_nothing_of_it_is_served(dash_shop: Shop) -> None:

@@ -161,6 +161,7 @@ function preflight() {
     if ($free !== false && $free < $need) { fail(sprintf('refused: %d MB free on the server, %d MB needed', $free >> 20, ($need >> 20) + 1)); }
     keep('need-inodes', (string) ($files + count($plan['changed']) + 1000));
     opcache();
+    remember_status();
 }
 
 /**
@@ -335,20 +336,114 @@ function threads() {
 }
 
 /**
- * Until no connection is older than the gate. A request that passed the gate opens its connection within the first
- * second; thread ids grow, so everything below ours is older.
+ * Until nobody who passed the gate is still at it: no database connection is older than the gate (thread ids grow, so everything
+ * below ours is older), and no request is, where that can be seen. One that waits for a payment service may hold no connection
+ * and open it when it comes back.
  */
 function drain($seconds) {
+    global $RUN;
+    $gate = (float) file_get_contents("$RUN/gate-at");
     $until = microtime(true) + (float) $seconds;
     sleep(1);
     list($boundary) = threads();
     keep('boundary', (string) $boundary);
+    $sockets = php_connections();
+    if ($sockets !== null) { $sockets = array_diff($sockets, json_decode((string) @file_get_contents("$RUN/lasting"), true) ?: array()); }
+    $status = status_page($gate);
+    $seen = array_filter(array($status === null ? '' : "the web server's status page", $sockets === null ? '' : "php-fpm's connections"));
+    keep('seen-in', $seen ? implode(' and ', $seen) : 'their database connections only');
     while (true) {
         list(, $ids) = threads();
-        $older = array_filter($ids, function ($id) use ($boundary) { return $id < $boundary; });
-        if (!$older) { return; }
-        if (microtime(true) >= $until) { fail(sprintf('not drained: %d database connections of visitors are still open after %d s', count($older), $seconds)); }
+        $older = count(array_filter($ids, function ($id) use ($boundary) { return $id < $boundary; }));
+        $running = max($status === null ? 0 : count(status_page($gate) ?: array()), $sockets === null ? 0 : count(array_intersect($sockets, php_connections() ?: array())));
+        if (!$older && !$running) { return; }
+        if (microtime(true) >= $until) {
+            fail($older ? sprintf('not drained: %d database connections of visitors are still open after %d s', $older, $seconds)
+                : sprintf('not drained: %d requests that began before the shop was closed are still under way after %d s', $running, $seconds));
+        }
         usleep(200000);
+    }
+}
+
+/** Before closing: under which of its names this machine is shown Apache's status page. Asked later, the gate would count us. */
+function remember_status() {
+    foreach (array('site', 'localhost') as $name) {
+        if (status_rows($name) !== null) { keep('status', $name); return; }
+    }
+}
+
+/** Requests of this site that Apache began before `$since`, as its mod_status shows them to this machine; null where it does not. */
+function status_page($since) {
+    global $RUN;
+    $name = (string) @file_get_contents("$RUN/status");
+    $rows = $name === '' ? null : status_rows($name);
+    if ($rows === null) { return null; }
+    // Whole seconds are rounded so that nothing which is older is missed.
+    $elapsed = (int) floor(microtime(true) - $since);
+    return array_filter($rows, function ($it) use ($elapsed) { return (int) $it['SS'] >= $elapsed; });
+}
+
+/** What is being answered (W) for this site. The row of our own question tells under which name Apache keeps it. */
+function status_rows($name) {
+    global $plan;
+    $nonce = bin2hex(random_bytes(8));
+    $why = '';
+    if ($name === 'site') { $page = get("server-status?$nonce", '127.0.0.1', '', $why); }
+    else { $page = @file_get_contents("http://127.0.0.1/server-status?$nonce", false, stream_context_create(array('http' => array('timeout' => 5, 'header' => "Host: localhost\r\nConnection: close")))); }
+    if (strpos((string) $page, $nonce) === false || !preg_match('~<th>Srv</th>.*?</tr>~s', $page, $head)) { return null; }
+    preg_match_all('~<th>([^<]*)</th>~', $head[0], $names);
+    $names = array_flip(array_map('trim', $names[1]));
+    foreach (array('M', 'SS', 'VHost', 'Request') as $needed) { if (!isset($names[$needed])) { return null; } }
+    $ours = array(parse_url($plan['url'], PHP_URL_HOST));
+    $rows = array();
+    preg_match_all('~<tr>(<td.*?)</tr>~s', $page, $found);
+    foreach ($found[1] as $row) {
+        preg_match_all('~<td[^>]*>(.*?)</td>~s', $row, $cells);
+        $cells = array_map(function ($cell) { return trim(html_entity_decode(strip_tags($cell))); }, $cells[1]);
+        if (count($cells) < count($names)) { continue; }
+        $it = array();
+        foreach (array('M', 'SS', 'VHost', 'Request') as $column) { $it[$column] = $cells[$names[$column]]; }
+        $it['VHost'] = preg_replace('~:[0-9]+$~', '', $it['VHost']);
+        if (strpos($it['Request'], $nonce) !== false) { if ($name === 'site') { $ours[] = $it['VHost']; } continue; }
+        if ($it['M'] === 'W') { $rows[] = $it; }
+    }
+    return array_values(array_filter($rows, function ($it) use ($ours) { return in_array($it['VHost'], $ours, true); }));
+}
+
+/** Each open connection of the web server to our php-fpm, by its inode: one is one request. null where PHP runs otherwise, or /proc is hidden. */
+function php_connections() {
+    global $RUN;
+    $listens = trim((string) @file_get_contents("$RUN/fpm"));
+    if ($listens === '') { return null; }
+    $unix = @file('/proc/net/unix', FILE_IGNORE_NEW_LINES);
+    $inodes = array();
+    $path = null;
+    foreach ($unix ?: array() as $line) {
+        $it = preg_split('~ +~', trim($line), 8);
+        // 00010000: it takes connections.
+        if (isset($it[7]) && $it[6] === $listens && $it[3] === '00010000') { $path = $it[7]; }
+    }
+    foreach ($path === null ? array() : $unix as $line) {
+        $it = preg_split('~ +~', trim($line), 8);
+        if (isset($it[7]) && $it[7] === $path && $it[6] !== $listens && $it[6] !== '0') { $inodes[] = $it[6]; }
+    }
+    if ($path !== null) { return $inodes; }
+    $tcp = array();
+    foreach (array('/proc/net/tcp', '/proc/net/tcp6') as $file) {
+        foreach (array_slice(@file($file) ?: array(), 1) as $line) { $tcp[] = preg_split('~ +~', trim($line)); }
+    }
+    $port = null;
+    foreach ($tcp as $it) { if ($it[9] === $listens && $it[3] === '0A') { $port = substr(strrchr($it[1], ':'), 1); } }
+    if ($port === null) { return null; }
+    // 01 is established, 08 one whose visitor went away while it is still being answered.
+    foreach ($tcp as $it) { if (substr(strrchr($it[1], ':'), 1) === $port && in_array($it[3], array('01', '08'), true) && $it[9] !== '0') { $inodes[] = $it[9]; } }
+    return $inodes;
+}
+
+/** Tables that move between their copy and the migration hold an order that nothing saw coming: it must not be what a rollback loses. */
+function unmoved() {
+    foreach (tables() as $it) {
+        if (checksum($it['table']) !== $it['checksum']) { fail("a visitor was still at work after the gate closed: the table {$it['table']} changed after it was copied"); }
     }
 }
 
@@ -555,7 +650,9 @@ function opcache() {
     file_put_contents($file, "<?php header('Cache-Control: no-store');\n"
         . 'if (!isset($_SERVER["HTTP_X_UPDATER_TOKEN"]) || !hash_equals(' . var_export(hash('sha256', $token), true) . ', hash("sha256", $_SERVER["HTTP_X_UPDATER_TOKEN"]))) { http_response_code(404); exit; }' . "\n"
         . 'clearstatcache(true); $on = function_exists("opcache_get_status") && @opcache_get_status(false) !== false;' . "\n"
-        . 'echo function_exists("opcache_reset") && @opcache_reset() ? "reset" : ($on ? "refused" : "off");');
+        . 'echo function_exists("opcache_reset") && @opcache_reset() ? "reset" : ($on ? "refused" : "off");' . "\n"
+        // One of its sockets is what php-fpm listens on: by it the connections of visitors are known.
+        . 'if (PHP_SAPI === "fpm-fcgi") { foreach (@scandir("/proc/self/fd") ?: array() as $fd) { if (preg_match("~^socket:.([0-9]+)~", (string) @readlink("/proc/self/fd/$fd"), $it)) { echo " ", $it[1]; } } }');
     chmod($file, 0644);
     $first = 'one-' . hash('sha256', "one$token");
     $second = 'two-' . hash('sha256', "two$token");
@@ -568,12 +665,24 @@ function opcache() {
         for ($i = 0; $i < 25; $i++) {
             $said = get(basename($file), $address, $token, $why);
             $now = get(basename($probe), $address, '', $why);
-            if ($now === $second) { return; }
+            if ($now === $second) { remember_fpm((string) $said); return; }
             usleep(200000);
         }
         fail('refused: opcache cannot be reset over HTTP (the server said ' . json_encode($said) . '), new code would not be run');
     }
     fail('refused: the server does not reach its own site over HTTP: ' . ($why ?: 'another docroot answers'));
+}
+
+/** Before closing: what php-fpm listens on, and connections that the web server keeps for later requests, which would never drain. */
+function remember_fpm($said) {
+    global $RUN;
+    if (is_file("$RUN/closed-at") || !preg_match_all('~ ([0-9]+)~', $said, $found)) { return; }
+    foreach ($found[1] as $inode) {
+        keep('fpm', $inode);
+        $open = php_connections();
+        if ($open !== null) { keep('lasting', json_encode($open)); return; }
+    }
+    unlink("$RUN/fpm");
 }
 
 /** Where to reach the site from itself: as site.yml says, this machine, what DNS says. */
@@ -605,6 +714,6 @@ function get($name, $address, $token, &$why) {
 $verbs = array('preflight' => 'preflight', 'stage' => 'stage', 'carry' => 'carry', 'verify' => 'verify', 'drain' => 'drain',
     'kill-threads' => 'kill_threads', 'copy' => 'copy_tables', 'restore' => 'restore', 'verify-tables' => 'verify_tables',
     'drop-copies' => 'drop_copies', 'answer' => 'read_answer', 'purged' => 'read_purge',
-    'forget' => 'forget', 'copies' => 'copies', 'since' => 'since', 'opcache' => 'opcache');
+    'unmoved' => 'unmoved', 'forget' => 'forget', 'copies' => 'copies', 'since' => 'since', 'opcache' => 'opcache');
 if (!isset($verbs[$argv[2]])) { fail("no such verb: {$argv[2]}"); }
 call_user_func_array($verbs[$argv[2]], array_slice($argv, 3));

@@ -351,7 +351,7 @@ close_shop() {
     echo $(($(now) + $(text deadline))) >deadline.tmp && mv deadline.tmp deadline && flush deadline
     stamp >closed-at
     exists crontab.unusable || crontab_install held || { because 'the crontab cannot be held'; return 1; }
-    gate_put
+    gate_put && stamp >gate-at
 }
 
 drain() { helper drain "$(text drain)"; }
@@ -388,7 +388,9 @@ swap() {
         fi
     done
     sync
-    helper verify new && helper opcache
+    helper verify new && helper opcache || return 1
+    # From the migration's beginning on, going back puts the copies back.
+    [ ! -e plan/migration ] || helper unmoved
 }
 
 swap_back() {
@@ -567,6 +569,7 @@ main() {
 
 forward() {
     step staged stage && step closed close_shop && step drained drain || return 1
+    [ ! -s seen-in ] || journal "note requests under way are seen in $(cat seen-in)" || return 1
     if [ -e plan/migration ]; then step dumped dump || return 1; fi
     step swapped swap || return 1
     if [ -e plan/migration ]; then step migrated migrate || return 1; fi
@@ -727,7 +730,7 @@ go_back() {
     flock -n 9 || exit 1
     printf %s "$$" >actor.pid
     crontab_install held
-    gate_put && sleep 1
+    gate_put && stamp >gate-at && sleep 1
     if [ -e discard ]; then
         helper drain "$(text drain)" || journal 'note visitors were still connected: they are cut off'
         helper since || journal 'note what came since could not be exported: it stays in tables named updater_…b'
