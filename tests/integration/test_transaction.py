@@ -9,7 +9,7 @@ import subprocess
 import tarfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -1202,6 +1202,29 @@ def test_all_killed_at_the_last_moment_the_shop_is_open_by_its_deadline(dash_sho
     assert outcome.state == "rolled_back"
     assert last < outcome.closed_seconds < limit
     dash_shop.assert_old(tables)
+
+
+@contextmanager
+def without_flock(box: Container) -> Iterator[None]:
+    box.root("mv /usr/bin/flock /root/")
+    try:
+        yield
+    finally:
+        box.root("mv /root/flock /usr/bin/")
+
+
+def test_without_the_program_flock_phps_locks_keep_the_watchdog_off_and_let_it_in(shop: Shop) -> None:
+    tables = shop.tables()
+    with without_flock(shop.box):
+        # Had the process not held its lock, the watchdog would have undone this.
+        assert shop.promote(shop.release()).state == "promoted"
+        shop.assert_new()
+        shop = fresh(shop.box, shop.folder, shop.sh)
+        # Had its death not freed it, nobody would.
+        shop.trap("dd", "'done swapped'", KILL_MAIN)
+        outcome = shop.promote(shop.release())
+        assert (outcome.state, outcome.reason) == ("rolled_back", "the process on the server was gone")
+        shop.assert_old(tables)
 
 
 @pytest.mark.faults

@@ -230,7 +230,7 @@ def _dump(tried: _Tried) -> tuple[Status, str]:
 
 
 # What transaction.sh and its PHP half call without another way to do the same.
-_MISSING = """for tool in flock setsid nohup tar mv cp cmp sed grep find awk dd df; do command -v "$tool" >/dev/null || echo "$tool"; done
+_MISSING = """for tool in setsid nohup tar mv cp cmp sed grep find awk dd df; do command -v "$tool" >/dev/null || echo "$tool"; done
 command -v mariadb >/dev/null || command -v mysql >/dev/null || echo 'mariadb or mysql (the client)'
 [ "$("$1" -r 'echo extension_loaded("mysqli") ? "yes" : "no";' 2>/dev/null)" = yes ] || echo "mysqli in $1"
 """
@@ -423,6 +423,12 @@ def _cron(tried: _Tried) -> tuple[Status, str]:
     return "refused", f"clone only: {why}; to promote all the same: promote: {{without_restarter: true}} in site.yml"
 
 
+# As transaction.sh does it where there is no flock: PHP locks what the shell has open, and the shell goes on holding it.
+_PHP_LOCK = """f="$1/lock-try"; exec 5>>"$f" || exit 7
+try() { "$2" -n -r 'exit(flock(fopen("php://fd/" . $argv[1], "a"), LOCK_EX | LOCK_NB) ? 0 : 1);' "$1"; }
+if ! try 5 "$2"; then c=8; elif (exec 6>>"$f"; try 6 "$2"); then c=9; else c=0; fi; rm -f -- "$f"; exit $c"""
+
+
 def _lock(tried: _Tried) -> tuple[Status, str]:
     code, text = tried.sh(
         "command -v flock >/dev/null || exit 8; "
@@ -432,7 +438,9 @@ def _lock(tried: _Tried) -> tuple[Status, str]:
     if code == 0:
         return "proven", "flock held a lock against a second process"
     if code == 8:
-        return "refused", "clone only: the server has no flock, which keeps two promotions apart"
+        code, text = tried.sh(_PHP_LOCK, tried.work, tried.installation.php)
+        if code == 0:
+            return "fallback", "the server has no flock; PHP's held a lock against a second process"
     return "refused", f"clone only: flock does not lock in {tried.work}{f': {text[-200:]}' if code != 9 else ''}"
 
 

@@ -15,7 +15,8 @@
 #   forget    drop the copies of tables that were kept for that
 #   report    the run's state, for the other half
 #
-# Who may act holds flock on actor.lock: a free lock means that the actor is gone (a pid or boot id proves nothing).
+# Who may act holds flock on actor.lock: a free lock means that the actor is gone (a pid or boot id proves nothing). A server
+# without the program flock has PHP's: the lock belongs to the open file, which the shell goes on holding when PHP has ended.
 # File descriptors: 9 actor.lock, 8 watch.lock, 7 job.lock. What runs long must not inherit 9 and 8.
 set -u
 umask 077
@@ -108,10 +109,30 @@ helper() {
 # Run in a process group of its own, holding job.lock: while it is locked, job.pid is true.
 job() {
     # shellcheck disable=SC2016  # the inner shell expands
-    setsid sh -c 'flock 7 && printf %s "$$" >job.pid && exec "$@"' sh "$@" 7>>job.lock 8>&- 9>&-
+    setsid sh -c 'if [ -n "$1" ]; then flock 7; else "$2" -n -r "$3" 7; fi && shift 3 && printf %s "$$" >job.pid && exec "$@"' \
+        sh "$FLOCK" "$PHP" "$PHP_FLOCK" "$@" 7>>job.lock 8>&- 9>&-
 }
 
-free() { flock -n "$1" true 8>&- 9>&-; }
+FLOCK=$(command -v flock)
+# -n: no php.ini, which could forbid it. A number is a file that this shell has open; -n after it does not wait.
+# shellcheck disable=SC2016  # PHP's variables
+PHP_FLOCK='exit(flock(fopen("php://fd/" . $argv[1], "a"), LOCK_EX | (isset($argv[2]) ? LOCK_NB : 0)) ? 0 : 1);'
+
+# lock_now FD: take the lock on what is open there, or fail at once.
+lock_now() {
+    if [ -n "$FLOCK" ]; then flock -n "$1"; else "$PHP" -n -r "$PHP_FLOCK" "$1" now; fi
+}
+
+# In a shell of its own: the lock goes with it.
+free() { (exec 6>>"$1" && lock_now 6) 8>&- 9>&-; }
+
+# By doing, once: a second open file must be kept out while the first is held, and let in afterwards.
+locks_hold() {
+    (exec 5>>locks.try && lock_now 5 && ! free locks.try) && free locks.try
+    locks_code=$?
+    rm -f locks.try
+    return "$locks_code"
+}
 
 kill_group() { kill -9 "-$1" 2>/dev/null || kill -9 "$1" 2>/dev/null; }
 
@@ -127,7 +148,7 @@ stop_jobs() {
 
 become_actor() {
     exec 9>>actor.lock
-    flock -n 9 || { exec 9>&-; return 1; }
+    lock_now 9 || { exec 9>&-; return 1; }
     printf %s "$$" >actor.pid
 }
 
@@ -305,7 +326,7 @@ gate_remove() {
 # ------------------------------------------------------------------------------------------------- the states
 
 stage() {
-    for tool in flock setsid tar mv cp cmp sed grep find; do
+    for tool in setsid tar mv cp cmp sed grep find; do
         command -v "$tool" >/dev/null || { because "refused: the server has no $tool"; return 1; }
     done
     helper preflight || return 1
@@ -562,7 +583,7 @@ settle() {
 main() {
     trap '' HUP
     # The lock came with the descriptor from `start`; taking it again is a no-op.
-    flock -n 9 || exit 1
+    lock_now 9 || exit 1
     printf %s "$$" >actor.pid
     if forward; then finish promoted; else settle; fi
 }
@@ -583,7 +604,7 @@ watch() {
     exec 8>>watch.lock
     # What cron starts stands by until the next is due: a watchdog that dies alone is missed for a second, not for a minute.
     stood=0
-    until flock -n 8; do
+    until lock_now 8; do
         [ -n "${CRON:-}" ] && [ ! -e finished ] && [ "$stood" -lt 58 ] || exit 0
         stood=$((stood + 1))
         sleep 1
@@ -623,6 +644,7 @@ detached() {
 
 start() {
     [ ! -e journal ] || { echo 'started already'; return 0; }
+    locks_hold || { echo 'refused: neither flock nor PHP locks a file of the work folder'; exit 1; }
     lock || { echo locked; cat "$WORK/lock/owner" 2>/dev/null; exit 6; }
     become_actor || exit 1
     echo old >decision.old && echo new >decision.new || exit 1
@@ -727,7 +749,7 @@ rollback() {
 
 go_back() {
     trap '' HUP
-    flock -n 9 || exit 1
+    lock_now 9 || exit 1
     printf %s "$$" >actor.pid
     crontab_install held
     gate_put && stamp >gate-at && sleep 1
