@@ -145,6 +145,7 @@ def summary(what: pipeline.Waiting, later: str) -> list[str]:
         f"after {what.deadline} s at most it opens again, undone by itself if not finished"
     ]
     lines += _way_back(what)
+    lines += [f"  the shop is quietest {record.quiet.text}"] if record.quiet else []
     lines += [f"  NOT NOW: {later}"] if later else []
     return [redact(line) for line in [*lines, f"  evidence {record.evidence_sha256[:16]}…", ""]]
 

@@ -71,7 +71,7 @@ from updater.model import (
     Update,
     Verdict,
 )
-from updater.production import clone, host, probe, transaction, web
+from updater.production import clone, host, probe, traffic, transaction, web
 from updater.report import month, month_page, observed
 from updater.report.record import RunRecord, UpdateResult, shortened
 from updater.staging import rehearse, stack
@@ -191,7 +191,7 @@ def run(site: Site, journal: Journal, progress: Progress, *, retry: bool = False
             this.end(AWAITING, ExitCode.AWAITING_APPROVAL)
             if (
                 policy.approves(site.policy, plan.updates)
-                and _may_deploy_now(this)
+                and _may_deploy_now(this, now())
                 and _short_enough(this, proven.release)
             ):
                 _save(this)
@@ -211,6 +211,9 @@ def _clone(this: Run) -> tuple[Snapshot, Layout]:
         transaction.forget_copies(server, site, installation)
         layout = driver.layout(server, installation)
         platform = probe.read_platform(server, site, installation)
+        quiet, unknown = traffic.quiet_hour(server, site, installation)
+        this.progress.say(f"quietest hour: {quiet.text if quiet else unknown}")
+        this.tell(quiet=quiet)
         mirror, into = site.state / "mirror", this.folder / "snapshot"
         return clone.clone(server, site, installation, layout, platform, this.id, mirror, into, this.progress), layout
 
@@ -518,16 +521,16 @@ def _tell_the_other_sites(this: Run, broke: Update, reason: str) -> None:
         failed.remember(this.site.shared, failure)
 
 
-def _may_deploy_now(this: Run) -> bool:
-    closed = deploys_later(this.site)
-    if closed:
-        this.note(f"policy approves it, but it is not deployed now: {closed}")
-    return not closed
+def _may_deploy_now(this: Run, at: datetime) -> bool:
+    why = deploys_later(this.site, at) or policy.not_quiet(this.site.policy, this.record.quiet, at)
+    if why:
+        this.note(f"policy approves it, but it is not deployed now: {why}")
+    return not why
 
 
-def deploys_later(site: Site) -> str:
+def deploys_later(site: Site, at: datetime | None = None) -> str:
     """Why policy lets nothing be deployed at this moment, and when it will; '' when it may be."""
-    at = now().astimezone()
+    at = (at or now()).astimezone()
     closed = policy.closed(site.policy, at)
     if not closed:
         return ""

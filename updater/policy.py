@@ -6,11 +6,11 @@ Every question is answered with a reason, '' meaning that nothing stands in the 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta, timezone
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from updater.model import Approve, Failed, Freeze, Policy, Update, Window
+from updater.model import Approve, Failed, Freeze, Policy, QuietHour, Update, Window
 from updater.versions import compare_versions, is_patch
 
 T = TypeVar("T")
@@ -126,6 +126,18 @@ def closed(policy: Policy, at: datetime) -> str:
     if not places and at.weekday() == FRIDAY and at.time() >= EVENING:
         return "it is Friday evening; `policy.windows` can say otherwise"
     return ""
+
+
+def not_quiet(policy: Policy, quiet: QuietHour | None, at: datetime) -> str:
+    """Why policy does not deploy at this moment by itself, although it may: without windows it waits for the shop's quiet hours.
+
+    A person may deploy all the same: they see what is shown of it and decide.
+    """
+    if policy.windows or quiet is None:
+        return ""
+    if at.astimezone(timezone(timedelta(minutes=quiet.offset))).hour in quiet.hours:
+        return ""
+    return f"the shop is quietest {quiet.text}; `policy.windows` can say otherwise"
 
 
 def opens(policy: Policy, at: datetime) -> datetime | None:

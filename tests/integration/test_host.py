@@ -17,6 +17,7 @@ from live_server import LiveServer, running
 
 from updater.errors import CommandFailed, ConfigError, ConnectionFailed, UnsupportedSite
 from updater.model import Server
+from updater.production import traffic
 from updater.production.host import Host, connect
 from updater.production.probe import capabilities, find_php
 
@@ -293,3 +294,23 @@ def test_php_is_found_by_running_it(live: LiveServer, host: Host) -> None:
     assert find_php(host, live.site).endswith("php")
     with pytest.raises(UnsupportedSite, match="no command line PHP"):
         find_php(host, replace(live.site, php="/usr/bin/env"))
+
+
+def test_the_quiet_hour_is_read_from_the_log_in_which_our_own_request_appears(live: LiveServer, host: Host) -> None:
+    log, logs = "/var/log/apache2/access.log", "/home/deploy/logs"
+    assert traffic.quiet_hour(host, live.site, live.installation) == (None, "no access log of this site can be read")
+    # Another site's log lies where ours could: our request is not in it.
+    line = '10.0.0.1 - - [$(date -d "$1 hours ago" +%d/%b/%Y:%H:%M:%S) +0000] \\"GET / HTTP/1.1\\" 200 5 \\"-\\" \\"Mozilla\\"'
+    live.root(
+        f"mkdir -p {logs}; touch {logs}/access.log; chmod 755 /var/log/apache2; chmod 644 {log}; "
+        f'visit() {{ echo "{line}"; }}; export TZ=UTC; '
+        f'for n in $(seq 0 71); do [ "$(date -d "$n hours ago" +%H)" = 04 ] || {{ visit $n; visit $n; visit $n; }}; done'
+        f" | tee {log} | gzip > {log}.2.gz"
+    )
+    try:
+        found, why = traffic.quiet_hour(host, live.site, live.installation)
+        assert found is not None, why
+        assert (found.hour, found.requests, found.log) == (4, 0, log)
+        assert found.busiest == 6
+    finally:
+        live.root(f"chmod 750 /var/log/apache2; rm -r {logs} {log}.2.gz")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from updater import pipeline
 from updater.errors import ApprovalRefused, ConnectionFailed
 from updater.journal import Journal
 from updater.log import Silent
-from updater.model import Release, Server, Site
+from updater.model import QuietHour, Release, Server, Site
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 LONG = 200.0
@@ -49,6 +51,21 @@ def test_a_deadline_above_max_closed_needs_a_persons_word_for_it(site: Site, jou
         approve(site, journal, LONG, max_closed=459)
     with pytest.raises(ConnectionFailed):
         approve(site, journal, LONG, max_closed=460)
+
+
+@pytest.mark.parametrize(("hour", "quiet"), [(10, True), (4, False)])
+def test_what_policy_approves_waits_for_the_quiet_hour_and_says_why_and_a_person_does_not(
+    site: Site, journal: Journal, hour: int, quiet: bool
+) -> None:
+    record = leave(journal, "shop")
+    night = QuietHour(hour, (hour,), 0, 12, 830, 9, "/var/log/apache2/access.log")
+    this = pipeline.Run(site, journal, Silent(), record.run, journal.folder(record.run), replace(record, quiet=night))
+    assert pipeline._may_deploy_now(this, datetime(2026, 11, 25, 10, 30, tzinfo=UTC)) is quiet
+    assert [night.text in note for note in this.record.notes] == ([] if quiet else [True])
+    with pytest.raises(ConnectionFailed):
+        pipeline.approve(
+            site, journal, Silent(), record.run, person="ann", shown_sha256=record.evidence_sha256, anyway="a test"
+        )
 
 
 def test_a_deadline_that_site_yml_allows_needs_no_word_for_it(site: Site, journal: Journal) -> None:

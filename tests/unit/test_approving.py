@@ -17,6 +17,7 @@ import waiting_run
 
 from updater import approving, config, fleet
 from updater.errors import ApprovalRefused, ExitCode, UpdaterError
+from updater.model import QuietHour
 from updater.report.record import RunRecord
 
 ALWAYS = "policy: {windows: ['Mon-Sun 00:00-24:00 UTC']}\n"
@@ -97,6 +98,8 @@ def test_a_run_is_found_by_its_beginning_on_whichever_site_it_is(clients: Path) 
 
 def test_a_decision_shows_versions_what_they_mend_how_long_it_closes_and_the_way_back(clients: Path) -> None:
     what = fleet.waiting_below(clients)[0][0].what
+    night = QuietHour(4, (4,), 180, 12, 830, 9, "/var/log/apache2/access.log")
+    what = replace(what, record=replace(what.record, quiet=night))
     text = "\n".join(approving.summary(what, "outside the deploy windows"))
     for told in (
         "Shop: 1.0 → 1.1  (packages/shop.zip, released 9 days ago)",
@@ -105,6 +108,7 @@ def test_a_decision_shows_versions_what_they_mend_how_long_it_closes_and_the_way
         f"the shop is closed for about 3 s; after {what.deadline} s at most it opens again",
         "`updater rollback` can bring the old code back",
         "NOT NOW: outside the deploy windows",
+        "the shop is quietest 04:00-05:00 (UTC+03:00)",
     ):
         assert told in text
 

@@ -21,6 +21,7 @@ from updater.model import (
     Language,
     Migration,
     Outcome,
+    QuietHour,
     Refused,
     Search,
     Verdict,
@@ -95,6 +96,8 @@ class RunRecord:
     """How it was found which updates break the shop; each search held back what it found."""
     config: str | None = None
     """The git commit of the repository that holds site.yml, when it is in one"""
+    quiet: QuietHour | None = None
+    """When the shop has the fewest visitors, where its access log could be read"""
     language: Language = Language.EN
     """What the report and the messages are written in; what checks found stays English, for the engineer"""
 
