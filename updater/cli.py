@@ -946,7 +946,11 @@ def fleet_group() -> None:
 
 @fleet_group.command("run", short_help="Run the sites below a folder.")
 @click.argument("folder", default=".", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--due", is_flag=True, help="only the sites whose schedule says so, as the timer asks every ten minutes")
+@click.option(
+    "--due",
+    is_flag=True,
+    help="only the sites whose schedule says so; also says urgent messages again. What the timer does every ten minutes",
+)
 @click.option("--at-once", type=click.IntRange(min=1), help="runs at the same time; default: as memory and CPUs allow")
 @JSON
 def fleet_run(folder: Path, due: bool, at_once: int | None, as_json: bool) -> None:
@@ -955,6 +959,8 @@ def fleet_run(folder: Path, due: bool, at_once: int | None, as_json: bool) -> No
     What waits for an approval then is listed by `updater approve`. One digest is sent for all, urgent things at once.
     Exit code: the worst of the sites' own.
     """
+    for line in fleet.say_again(folder) if due else ():
+        err.print(f"could not be told, and is tried again: {line}", markup=False, soft_wrap=True)
     sites, troubles = fleet.due_below(folder, now()) if due else (fleet.sites_below(folder), [])
     if not sites and not troubles:
         err.print("no site is due" if due else f"there is no site.yml in {folder} and below", markup=False)

@@ -255,6 +255,11 @@ def calendar(folder: Path, at: datetime) -> list[dict[str, str]]:
     return rows
 
 
+def say_again(folder: Path) -> tuple[str, ...]:
+    """Urgent messages of all sites that are due again, or could not be sent before. One line for each channel that failed."""
+    return notify.deliver([site for site in map(_loaded, sites_below(folder)) if site], only_urgent=True)
+
+
 def run_all(
     folder: Path,
     sites: Sequence[Path],

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import waiting_run
 
-from updater import cli, config, fleet
+from updater import cli, config, fleet, notify
 from updater.errors import ExitCode, SiteLocked
 from updater.journal import now, site_lock
 from updater.report.fleet_page import Line, ordered
@@ -186,6 +186,21 @@ def test_the_runs_of_a_night_are_processes_of_their_own_and_people_get_one_messa
     assert code == max(it[1] for it in ended.values())
     assert Path(shown["page"]).is_file()
     assert channel[1] == ["2 sites: 2 messages"]
+
+
+def test_the_look_every_ten_minutes_says_again_what_is_urgent_and_not_what_is_not(
+    clients: Path, channel: tuple[str, list[str]]
+) -> None:
+    (clients / "agency.yml").write_text(f"notify: ['{channel[0]}']\nschedule: {{nights: ['Mon 00:00-00:01 UTC']}}\n")
+    for name in ("books", "tea"):
+        (clients / name / "site.yml").write_text((clients / name / "site.yml").read_text().replace(NIGHT, ""))
+        state = config.load(clients / name / "site.yml").state
+        notify.put(state, "urgent", f"{name}: rolled back", "body")
+        notify.put(state, "work", f"{name}: waits", "body")
+    (clients / "pets" / "site.yml").write_text("site: pets\n")
+    for _ in range(2):
+        typed("fleet", "run", "--due", str(clients))
+    assert channel[1] == ["books: rolled back", "tea: rolled back"], "each once: it is not yet time to say it again"
 
 
 def test_nothing_due_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -506,8 +506,8 @@ def _explained(failure: Exception, server: Server, where: str) -> Exception:
                 "the server's host key is not known yet",
                 where=where,
                 cause=f"it offers {fingerprint(failure.key)} ({failure.key.get_name()})",
-                hint="compare this with what the hosting publishes, then put into site.yml under server: "
-                f"host_key: {_line(failure.key)}",
+                hint="compare this with what the hosting publishes, then put into site.yml under server (or give to "
+                f"`updater init --host-key`): host_key: {_line(failure.key)}",
             )
         case BadAuthenticationType():
             return ConnectionFailed(
