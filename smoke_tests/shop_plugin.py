@@ -221,7 +221,8 @@ class Shop:
     def _notices(self) -> list[str]:
         try:
             found = self.page.locator(
-                ".woocommerce-error, .wc-block-components-notice-banner.is-error, .wp-die-message"
+                ".woocommerce-error, .wc-block-components-notice-banner.is-error, .wp-die-message, "
+                ".alert-danger:visible, .text-danger:visible, .invalid-feedback:visible"
             )
             return [tidy(text)[:300] for text in found.all_inner_texts()][:3]
         except PlaywrightError:

@@ -63,7 +63,7 @@ def respect(
             updates.append(update)
             continue
         release = known[update.id]
-        edits = compare(root / component.path, release.files, whole=component.kind != "core")
+        edits = compare(root / component.path, release.files, whole=component.path != "")
         if len(edits.changed) > max(1, _TOO_MUCH * len(release.files)):
             notes.append(
                 f"{update.name} {update.from_version} is not the one released under that name: edits in it cannot be told"

@@ -190,7 +190,7 @@ def run(site: Site, journal: Journal, progress: Progress, *, retry: bool = False
             _note_losses(this, plan, proven.release)
             this.end(AWAITING, ExitCode.AWAITING_APPROVAL)
             if (
-                policy.approves(site.policy, plan.updates)
+                policy.approves(site.policy, plan.updates, _leaps(driver, plan))
                 and _may_deploy_now(this, now())
                 and _short_enough(this, proven.release)
             ):
@@ -249,9 +249,17 @@ def _plan(this: Run, driver: Driver, shop: stack.StackHandle, snapshot: Snapshot
         plan = edits.respect(offered, root, known, site.policy.overwrite, this.folder / "edits")
         if not retry:
             plan = _without_broken(site, this.journal, plan)
-    this.tell(inventory=inventory, updates=_results(plan), held=plan.held, notes=(*this.record.notes, *plan.notes))
+    notes = (*this.record.notes, *plan.notes, *_leaps(driver, plan))
+    this.tell(inventory=inventory, updates=_results(plan), held=plan.held, notes=notes)
     this.keep("plan", plan)
     return plan
+
+
+def _leaps(driver: Driver, plan: Plan) -> tuple[str, ...]:
+    """Which of the updates only a person may approve, and why."""
+    components = {f"{part.kind}:{part.slug}": part for part in plan.inventory.components}
+    reasons = (driver.leap(components[update.id], update.to_version) for update in plan.updates)
+    return tuple(reason for reason in reasons if reason)
 
 
 def _know_the_ground(

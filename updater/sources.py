@@ -112,7 +112,7 @@ def plan(
     notes: list[str] = []
     known = _advisories(site.policy.advisories, _reachable(fetch), notes) if newer else {}
     rules = _Rules(site.name, site.policy, known, failed.known(site.shared), at or now())
-    updates = _choose(newer, installed, inventory, platform, rules, held, silences, notes)
+    updates = _choose(newer, installed, inventory, platform, driver, rules, held, silences, notes)
     if silences and not updates:
         raise silences[0]
     missing = [name for name in only if not any(name in (u.id, u.slug) for u in updates)]
@@ -204,12 +204,14 @@ def _choose(
     installed: Mapping[str, Component],
     inventory: Inventory,
     platform: Platform,
+    driver: Driver,
     rules: _Rules,
     held: list[Held],
     silences: list[SourceUnreachable],
     notes: list[str],
 ) -> list[Update]:
-    """The newest version of each component that fits. Core comes first, so that its new version counts for the rest.
+    """The newest version of each component that fits. Core comes first, so that its new version counts for the rest; a leap is
+    taken only where no ordinary version is left.
 
     A package that is refused or does not come is put into `held`; why it did not come, into `silences` as well.
     """
@@ -221,8 +223,12 @@ def _choose(
         if reason:
             held.append(_held(component, candidates[0].info, reason))
             continue
-        for candidate in candidates:
-            problem = rules.against(component, candidate) or _incompatible(candidate.info, platform.php, core)
+        ordinary = sorted(candidates, key=lambda it: bool(driver.leap(component, it.info.version)))
+        for candidate in ordinary:
+            refused = driver.refuses(component, candidate.info.version)
+            problem = (
+                refused or rules.against(component, candidate) or _incompatible(candidate.info, platform.php, core)
+            )
             if problem:
                 held.append(_held(component, candidate.info, problem))
                 continue

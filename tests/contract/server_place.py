@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,9 +17,14 @@ from updater.production import host, probe
 
 
 @contextmanager
-def place_of(shop: DemoShop, folder: Path, offered: Sequence[str], doors: Sequence[str]) -> Iterator[Place]:
-    """The shop with everything planned that `offered` holds."""
-    site = config.load(shop.write_site(folder / "site", offered))
+def place_of(
+    shop: DemoShop, folder: Path, offered: Sequence[str], doors: Sequence[str], more: Sequence[Path] = ()
+) -> Iterator[Place]:
+    """The shop with everything planned that `offered` (names of the image's packages) and `more` (zips) hold."""
+    written = shop.write_site(folder / "site", offered)
+    for path in more:
+        shutil.copy(path, written.parent / "packages")
+    site = config.load(written)
     with host.connect(site.server) as server:
         installation = cms.detect(server, site.docroot, probe.find_php(server, site))
         driver = cms.driver(installation.cms)

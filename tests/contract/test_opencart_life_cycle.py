@@ -11,6 +11,7 @@ from life_cycle import Place, drive, run_steps
 from server_place import place_of
 
 from updater.demo_shop import DOCROOT, DemoShop
+from updater.errors import CommandFailed
 from updater.log import Silent
 from updater.model import Installation
 
@@ -23,6 +24,12 @@ DOORS = (
     "/cron.php",
 )
 OLD_CSS = f"{DOCROOT}/catalog/view/old.css"
+
+
+@pytest.fixture
+def three(shop_image: str, tmp_path: Path) -> Iterator[DemoShop]:
+    with DemoShop.start(tmp_path / "shop", Silent(), kind="opencart-3") as started:
+        yield started
 
 
 @pytest.fixture
@@ -94,3 +101,51 @@ def test_staging_pays_cash_mails_nobody_and_runs_no_cron(four: DemoShop, tmp_pat
     assert four.sql(setting.format("config_mail_engine")) == "mail"
     assert four.sql(setting.format("config_mail_smtp_password")) == ""
     assert four.sql("SELECT COUNT(*) FROM ocx_cron WHERE status <> 0") == "0"
+
+
+# ------------------------------------------------------------------------------------------------------- OpenCart 3
+
+COMPILED = f"{DOCROOT}/store-7f3a/modification/catalog/shop.php"
+STATUS = "SELECT CONCAT(code, ' ', version, ' ', status) FROM ocx_modification ORDER BY modification_id"
+
+
+def test_opencart_3_lives_through_an_update(three: DemoShop, tmp_path: Path) -> None:
+    with place_of(three, tmp_path, ("opencart-3.0.5.1", "ribbon-1.1"), DOORS) as place:
+        assert [update.id for update in place.updates] == ["core:opencart", "plugin:ribbon"]
+        drive(with_bases(place, three, tmp_path / "old", opencart="opencart-3.0.4.1", ribbon="ribbon-1.0"))
+
+
+def test_modifications_are_as_they_were_and_compiled_from_the_new_code(three: DemoShop, tmp_path: Path) -> None:
+    """Patch 1006 switches all of them off; copies that stay compiled from the old release end every page."""
+    assert three.sql(STATUS).splitlines() == ["ribbon 1.0 1", "idle 2.0 0", "old-banner 0.9 1"]
+    with place_of(three, tmp_path, ("opencart-3.0.5.1", "ribbon-1.1"), ()) as place:
+        place = with_bases(place, three, tmp_path / "old", opencart="opencart-3.0.4.1", ribbon="ribbon-1.0")
+        configuration = [place.shell.read(f"{DOCROOT}/{name}config.php") for name in ("", "manage/")]
+        apply_and_migrate(place)
+        assert [place.shell.read(f"{DOCROOT}/{name}config.php") for name in ("", "manage/")] == configuration
+        compiled = place.shell.read(COMPILED).decode()
+        assert place.shell.read(f"{DOCROOT}/catalog/ribbon.css").startswith(b"/* ribbon 1.1")
+    assert three.sql(STATUS).splitlines() == ["ribbon 1.1 1", "idle 2.0 0", "old-banner 0.9 1"]
+    assert three.sql("SHOW TABLES LIKE '%updater%'") == ""
+    assert "OF = '3.0.5.1'" in compiled
+    assert "With a ribbon" in compiled
+    assert "With a ribbon" in three.get("/index.php?route=product/product&product_id=1").text
+    assert three.sql("SELECT value FROM ocx_setting WHERE `key` = 'config_maintenance'") == "0"
+
+
+def test_a_modification_that_finds_its_place_no_more_stops_the_update_and_one_that_never_did_does_not(
+    three: DemoShop, tmp_path: Path
+) -> None:
+    with place_of(three, tmp_path, ("ribbon-1.2",), ()) as place, pytest.raises(CommandFailed) as caught:
+        apply_and_migrate(place)
+    assert caught.value.what == "a modification finds nothing to change any more"
+    assert caught.value.cause == "Ribbon: catalog/shop.php: <!-- no such place -->"
+
+
+def test_without_a_log_nobody_knows_what_modifications_found_before(three: DemoShop, tmp_path: Path) -> None:
+    with place_of(three, tmp_path, ("ribbon-1.1",), ()) as place:
+        place.shell.run(["rm", f"{DOCROOT}/store-7f3a/logs/ocmod.log"])
+        with pytest.raises(CommandFailed) as caught:
+            apply_and_migrate(place)
+    assert "does not say whether it did before" in caught.value.what
+    assert "press Refresh" in caught.value.hint

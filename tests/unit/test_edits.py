@@ -154,6 +154,21 @@ def test_core_shares_its_folder_so_other_files_there_are_not_foreign(root: Path)
     assert plan.updates == (replace(CORE_UPDATE, carry=()),)
 
 
+def test_an_extension_without_a_folder_of_its_own_carries_nothing(root: Path, tmp_path: Path) -> None:
+    put(root, "catalog/ribbon.css", "red")
+    put(root, "catalog/of-the-core.php", "<?php")
+    package = tmp_path / "ribbon.zip"
+    with zipfile.ZipFile(package, "w") as archive:
+        archive.writestr("upload/catalog/ribbon.css", "red")
+    known = edits.of_package(package, {"catalog/ribbon.css": "upload/catalog/ribbon.css"})
+    ribbon = Component("plugin", "ribbon", "Ribbon", "1.0", True, "")
+    update = replace(UPDATE, slug="ribbon")
+    plan = Plan(Inventory("fake", "6.1", "8.2", (ribbon,)), (update,))
+    respected = edits.respect(plan, root, {update.id: known}, {}, tmp_path / "edits")
+    assert respected.updates == (replace(update, carry=(), base=package),)
+    assert respected.notes == ()
+
+
 def test_one_edited_core_file_is_named(root: Path) -> None:
     put(root, "wp-load.php", "<?php // hacked")
     put(root, "wp-blog.php", "<?php // blog")

@@ -139,8 +139,8 @@ def test_no_placed_order_fails_and_unreadable_records_are_inconclusive():
     assert facts.order_check(bought(state_after=ShopState()), "after").status is Status.INCONCLUSIVE
 
 
-def letter(step, text="Order #101", body="") -> CaughtMail:
-    return CaughtMail(datetime(2026, 1, 1, tzinfo=UTC), ("owner@shop.example",), text, body, step)
+def letter(step, text="Order #101", body="", to="owner@shop.example") -> CaughtMail:
+    return CaughtMail(datetime(2026, 1, 1, tzinfo=UTC), (to,), text, body, step)
 
 
 @pytest.mark.parametrize(
@@ -207,3 +207,15 @@ def test_of_a_list_what_is_gone_and_what_is_new_is_named(new, said):
     check, _pages = facts.compare(seen(old), seen({key: new}), seen(old))
     assert check.status is Status.FAILED
     assert check.findings[0].message == f"{key}: {said}"
+
+
+def test_the_mail_of_an_order_without_a_shown_number_is_known_by_the_customers_address():
+    seen = bought(facts={key: "" if key.startswith("order.number") else value for key, value in bought().facts.items()})
+    before, after = order_letter("before", subject="Order 101"), order_letter("after", subject="Order 104")
+    noise = order_letter("noise", subject="Order 101")
+    check = facts.mail_check(seen, seen, seen, (before, noise, after))
+    assert check.status is Status.PASSED, check
+    assert facts.mail_check(seen, seen, seen, (before, noise, letter("after"))).status is Status.FAILED
+    told = facts.mail_check(seen, seen, seen, (before, noise))
+    assert told.status is Status.FAILED
+    assert "smoke-test@example.com" in told.findings[0].message.lower()

@@ -102,6 +102,7 @@ def test_an_extension_of_3_is_known_by_its_install_xml(tmp_path: Path) -> None:
         ({"install.json": "{"}, "no JSON"),
         ({"install.json": '{"version": "1"}', "image/catalog/x.png": ""}, "outside its own folder"),
         ({"install.json": '{"version": "1"}', "../x.php": ""}, "climbs out"),
+        ({"install.json": '{"version": "1"}', "ocmod/x.ocmod.xml": ""}, "brings a modification"),
         ({"install.xml": "<modification><code>x</code></modification>"}, "no code or no version"),
         ({"install.xml": "<modification>"}, "cannot be read"),
         ({"install.xml": INSTALL_XML, "install.sql": "DROP TABLE oc_order"}, "runs SQL or PHP of its own"),
@@ -136,8 +137,25 @@ def test_a_release_lands_in_the_sites_own_folders_and_leaves_what_is_the_sites(t
     }
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "refused", "leaps"),
+    [
+        ("4.1.0.3", "4.1.0.4", False, False),
+        ("4.0.2.3", "4.1.0.4", False, True),
+        ("3.0.4.1", "3.0.5.1", False, False),
+        ("3.0.5.1", "4.1.0.4", True, True),
+    ],
+)
+def test_a_major_jump_is_told_from_a_point_release(old: str, new: str, refused: bool, leaps: bool) -> None:
+    core = replace(CORE, version=old)
+    assert bool(opencart.refuses(core, new)) is refused
+    assert bool(opencart.leap(core, new)) is leaps
+    assert not opencart.refuses(GIFT, "2.0")
+    assert not opencart.leap(GIFT, "2.0")
+
+
 def test_an_extension_of_4_lands_in_its_folder_and_one_of_3_all_over(tmp_path: Path) -> None:
-    four = package(tmp_path / "gift.ocmod.zip", {"install.json": "{}", "catalog/a.php": "", "ocmod/x.xml": ""})
+    four = package(tmp_path / "gift.ocmod.zip", {"install.json": "{}", "catalog/a.php": ""})
     assert opencart.members(four, GIFT, PLACES) == {"install.json": "install.json", "catalog/a.php": "catalog/a.php"}
     three = package(
         tmp_path / "ribbon.ocmod.zip", {"install.xml": "", "upload/admin/a.php": "", "upload/catalog/b": ""}
@@ -159,6 +177,7 @@ def test_patches_run_in_numeric_order_and_the_last_step_verifies(tmp_path: Path)
         "patch 2",
         "patch 10",
         "restore modifications",
+        "caches",
         "front page again",
         "verify",
     ]
@@ -175,6 +194,7 @@ def test_modifications_of_3_are_compiled_after_their_status_is_back(tmp_path: Pa
         "restore modifications",
         "rows of ribbon",
         "refresh modifications",
+        "caches",
         "front page again",
         "verify",
     ]
@@ -184,6 +204,7 @@ def test_a_shop_without_updates_is_visited_and_nothing_is_compiled() -> None:
     for installation in (THREE, FOUR):
         assert [step.name for step in opencart.migration(installation, ())] == [
             "front page as a visitor",
+            "caches",
             "front page again",
             "verify",
         ]

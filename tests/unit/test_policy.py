@@ -125,6 +125,7 @@ def test_policy_approves_by_itself_only_what_it_was_told_to(
     approve: Approve, updates: list[tuple[str, str]], by_itself: bool
 ) -> None:
     assert policy.approves(Policy(approve=approve), [an_update(*pair) for pair in updates]) is by_itself
+    assert not policy.approves(Policy(approve=approve), [an_update(*pair) for pair in updates], ["a leap"])
 
 
 def test_a_release_from_the_future_counts_as_new_and_not_as_old() -> None:

@@ -34,11 +34,17 @@ INVENTORY = Inventory(
 
 @dataclass
 class FakeDriver:
-    """Packages are JSON. Anything but these three functions is an error."""
+    """Packages are JSON. Anything but these functions is an error."""
 
     online: Sequence[Offer] = ()
     verified: list[str] = field(default_factory=list)
     refuse: str = ""
+
+    def refuses(self, component: Component, version: str) -> str:
+        return "another program" if version.startswith("9.") else ""
+
+    def leap(self, component: Component, version: str) -> str:
+        return "a leap" if version.startswith("7.") else ""
 
     def read_package(self, path: Path, name: str = "") -> PackageInfo:
         try:
@@ -118,6 +124,21 @@ def test_a_version_that_needs_a_newer_php_is_held_and_the_next_one_taken(shelf: 
     assert versions(plan) == [("tea", "1.1")]
     assert plan.held[0].to_version == "2.0"
     assert plan.held[0].reason == "requires PHP 8.3, the server has 8.2.10"
+
+
+def test_a_leap_is_taken_only_where_no_ordinary_version_is_left(shelf: Shelf) -> None:
+    shelf.put("leap.zip", content("cms", "7.0", "core"))
+    assert versions(shelf.plan()) == [("cms", "7.0")]
+    shelf.put("ordinary.zip", content("cms", "6.8", "core"))
+    assert versions(shelf.plan()) == [("cms", "6.8")]
+
+
+def test_a_version_that_cannot_follow_is_held_and_the_next_one_taken(shelf: Shelf) -> None:
+    shelf.put("other.zip", content("cms", "9.0", "core"))
+    shelf.put("ordinary.zip", content("cms", "6.8", "core"))
+    plan = shelf.plan()
+    assert versions(plan) == [("cms", "6.8")]
+    assert (plan.held[0].to_version, plan.held[0].reason) == ("9.0", "another program")
 
 
 def test_a_plugin_may_ask_for_the_core_of_the_same_plan(shelf: Shelf) -> None:

@@ -110,6 +110,7 @@ class PlacedOrder:
     where: str
     """flow and viewport, for messages"""
     number: str
+    """'' where the shop shows the customer none"""
     total: str
     email: str
     product: str
@@ -164,9 +165,7 @@ def _rows(seen: Observation, placed: Sequence[PlacedOrder]) -> Iterator[Finding]
             rows.remove(match)
             continue
         stored = "; ".join(f"{row.id}: {row.total}, {row.email}" for row in rows) or "no new row"
-        message = (
-            f"the order {order.number} that the shop confirmed ({order.total}, {order.email}) is not in the database so"
-        )
+        message = f"the order {order.number or 'without a number'} that the shop confirmed ({order.total}, {order.email}) is not in the database so"
         yield Finding("order", order.where, message, f"{order.total}, {order.email}", stored)
 
 
@@ -235,7 +234,13 @@ def mail_check(before: Observation, noise: Observation, after: Observation, mail
         )
     if untold_after and not untold_before:
         findings = tuple(
-            Finding("mail", order.where, f"no mail tells of order {order.number} ({order.total})", "sent", "not sent")
+            Finding(
+                "mail",
+                order.where,
+                f"no mail tells of order {order.number or order.email} ({order.total})",
+                "sent",
+                "not sent",
+            )
             for order in untold_after
         )
         return Check(
@@ -255,9 +260,10 @@ def _letters(seen: Observation, mail: Sequence[CaughtMail], step: str) -> dict[s
     """What the mail of each order says: `mail.subjects [checkout, mobile]` and so on. Who else it goes to is told as a number."""
     said = {}
     for order in placed_orders(seen):
-        letters = [it for it in mail if it.step == step and _tells(f"{it.subject}\n{_plain(it.body)}", order)]
+        letters = [it for it in mail if it.step == step and _tells(it, order)]
         to = [address.lower() == order.email.lower() for it in letters for address in it.recipients]
-        subjects = sorted(it.subject.replace(order.number.lstrip("#№ "), "…") for it in letters)
+        number = re.escape(order.number.lstrip("#№ ")) or r"\d+"
+        subjects = sorted(re.sub(number, "…", it.subject) for it in letters)
         totals = sum(1 for it in letters if _names_total(_plain(it.body), order))
         said[f"mail.recipients [{order.where}]"] = f"{to.count(True)} to the customer, {to.count(False)} to others"
         said[f"mail.subjects [{order.where}]"] = BETWEEN.join(subjects)
@@ -271,15 +277,18 @@ def _names_total(text: str, order: PlacedOrder) -> bool:
 
 
 def _told(seen: Observation, mail: Sequence[CaughtMail], step: str) -> tuple[list[PlacedOrder], list[PlacedOrder]]:
-    texts = [f"{letter.subject}\n{_plain(letter.body)}" for letter in mail if letter.step == step]
+    letters = [letter for letter in mail if letter.step == step]
     orders = placed_orders(seen)
-    told = [order for order in orders if any(_tells(text, order) for text in texts)]
+    told = [order for order in orders if any(_tells(letter, order) for letter in letters)]
     return told, [order for order in orders if order not in told]
 
 
-def _tells(text: str, order: PlacedOrder) -> bool:
+def _tells(letter: CaughtMail, order: PlacedOrder) -> bool:
+    """By the order's number; where the customer was shown none, by the customer's own address."""
     number = re.escape(order.number.lstrip("#№ "))
-    return bool(number) and re.search(rf"(?<![\w]){number}(?![\w])", text) is not None
+    if not number:
+        return order.email.strip().lower() in {recipient.strip().lower() for recipient in letter.recipients}
+    return re.search(rf"(?<![\w]){number}(?![\w])", f"{letter.subject}\n{_plain(letter.body)}") is not None
 
 
 def _plain(body: str) -> str:

@@ -132,6 +132,12 @@ class Driver(Protocol):
     def verify_download(self, package: Path, offer: Offer, fetch: Fetch) -> None:
         """PackageRefused unless every file in the archive has the checksum that the API publishes for it."""
 
+    def refuses(self, component: Component, version: str) -> str:
+        """Why this version cannot follow the installed one in place, '' when it can."""
+
+    def leap(self, component: Component, version: str) -> str:
+        """Why this version is more than an update, so that only a person may approve it; '' for an ordinary one."""
+
     def published(
         self, component: Component, root: Path, fetch: Fetch, api: str | None, downloads: str | None
     ) -> Published | None:

@@ -107,6 +107,20 @@ function columns($link, $table) {
     return has_table($link, $table) ? array_map(function ($row) { return $row['Field']; }, query($link, "SHOW COLUMNS FROM `#$table`")) : array();
 }
 
+// What the last refresh in an ocmod.log found no place for, each as `modification: file: code`.
+function not_found($log) {
+    $runs = preg_split('/^\d{4}-\d\d-\d\d \d+:\d\d:\d\d - (?=MOD: )/m', $log);
+    $found = array();
+    $mod = $file = $code = '';
+    foreach (explode("\n", (string) end($runs)) as $line) {
+        if (preg_match('/^MOD: (.*)/', $line, $match)) { $mod = trim($match[1]); }
+        if (preg_match('/^FILE: (?:\(sub modification\) )?(.*)/', $line, $match)) { $file = trim($match[1]); }
+        if (preg_match('/^(?:CODE|REGEX): (.*)/', $line, $match)) { $code = trim($match[1]); }
+        if (strpos($line, 'NOT FOUND') === 0) { $found[] = "$mod: $file: $code"; }
+    }
+    return array_values(array_unique($found));
+}
+
 function quoted($name) { return '`' . str_replace('`', '``', $name) . '`'; }
 
 // ------------------------------------------------------------------------------------------------- OpenCart's own code
@@ -177,6 +191,11 @@ case 'config':
     $constants = read_config($folder);
     $real = isset($constants['DIR_STORAGE']) ? realpath($constants['DIR_STORAGE']) : false;
     done(array('constants' => (object) $constants, 'storage' => $real === false ? '' : $real, 'root' => realpath($docroot), 'error_log' => (string) ini_get('error_log')));
+
+case 'not-found':
+    // Production's own log: what a modification has not found for years is no fault of the update.
+    $log = $REQUEST['log'];
+    done(array('known' => is_file($log) && filesize($log) ? array_map('sha1', not_found((string) file_get_contents($log))) : null));
 
 case 'inventory':
     $link = connect();
@@ -290,6 +309,12 @@ case 'patch':
 case 'note-modifications':
     // Ids and status before the patches, kept in a table that the last step drops: a step is a process of its own, and may run twice.
     $link = connect();
+    if (!$REQUEST['three']) {
+        // 4.1 compiles them into extension/ocmod/, by rules that were read and never tried.
+        $on = has_table($link, 'modification') ? query($link, 'SELECT name FROM `#modification` WHERE status = 1') : array();
+        if ($on) { stop('OpenCart 4 with modifications (OCMOD) switched on is not supported yet', implode(', ', array_map(function ($row) { return $row['name']; }, $on)), 'update the core by hand, or switch them off first'); }
+        done(array('ok' => true));
+    }
     if (has_table($link, 'modification') && !has_table($link, 'updater_modification')) {
         query($link, 'CREATE TABLE `#updater_modification` AS SELECT modification_id, status FROM `#modification`');
     }
@@ -335,13 +360,18 @@ case 'refresh':
         $size = @filesize(DIR_LOGS . 'ocmod.log') ?: 0;
         $log = (string) @file_get_contents(DIR_LOGS . 'ocmod.log', false, null, $size < $UPDATER['log'] ? 0 : $UPDATER['log']);
         foreach ($maintenance as $row) { query($link, "UPDATE `#setting` SET `value` = :value WHERE setting_id = {$row['setting_id']}", array('value' => $row['value'])); }
-        if (preg_match_all('/^.*NOT FOUND.*$/m', $log, $match)) {
-            $new = array_diff(array_unique(array_map('trim', $match[0])), $REQUEST['known']);
-            if ($new) { stop('a modification finds nothing to change any more', implode('; ', array_slice($new, 0, 5)) . ' in: ' . trim(substr($log, 0, 300)), 'ask its maker for a version that fits this OpenCart'); }
+        $lost = array();
+        foreach ($REQUEST['known'] === array('*') ? array() : not_found($log) as $each) {
+            if (!in_array(sha1($each), (array) $REQUEST['known'], true)) { $lost[] = $each; }
         }
+        if ($lost && $REQUEST['known'] === null) {
+            stop('a modification finds nothing to change, and ocmod.log on production does not say whether it did before', implode('; ', array_slice($lost, 0, 5)),
+                'press Refresh on the Modifications page of the admin once, then run again');
+        }
+        if ($lost) { stop('a modification finds nothing to change any more', implode('; ', array_slice($lost, 0, 5)), 'ask its maker for a version that fits this OpenCart'); }
         $enabled = query($link, 'SELECT COUNT(*) AS n FROM `#modification` WHERE status = 1');
         $made = is_dir(DIR_MODIFICATION) ? count(array_diff(entries(DIR_MODIFICATION), array('index.html'))) : 0;
-        if ($enabled[0]['n'] > 0 && !$made) { stop('modifications were not compiled', trim(substr(strip_tags($text), -500)) ?: "nothing lies in " . DIR_MODIFICATION); }
+        if ($enabled[0]['n'] > 0 && !$made && !not_found($log)) { stop('modifications were not compiled', trim(substr(strip_tags($text), -500)) ?: "nothing lies in " . DIR_MODIFICATION); }
         done(array('ok' => true, 'enabled' => (int) $enabled[0]['n'], 'log' => substr($log, 0, 2000)));
     };
     ob_start();
@@ -412,7 +442,8 @@ case 'orders':
         $count = query($link, "SELECT COUNT(*) AS n FROM $name");
     } else {
         // Status 0 is a checkout that somebody left: no order yet.
-        $orders = query($link, 'SELECT order_id AS id, total, email FROM `#order` WHERE order_status_id > 0 ORDER BY order_id DESC LIMIT 20');
+        // What the customer saw is in the currency of the order.
+        $orders = query($link, 'SELECT order_id AS id, total * currency_value AS total, email FROM `#order` WHERE order_status_id > 0 ORDER BY order_id DESC LIMIT 20');
         $count = query($link, 'SELECT COUNT(*) AS n FROM `#order` WHERE order_status_id > 0');
     }
     $stock = array();

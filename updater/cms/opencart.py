@@ -50,6 +50,9 @@ TOKEN_FILE = ".updater-gate-token"  # noqa: S105 - the name of a file
 COOKIE = "updater_bypass"
 REFUSED_FILE = ".updater-gate-refused.php"
 KEPT = "config.updater-kept.php"
+NOT_FOUND = "not found"
+"""Among the places of 3.x: hashes of what its modifications found no place for already, by production's ocmod.log. Absent without
+a log; `*` for whatever they find no place for."""
 
 _STORAGE_CACHES = ("cache", "logs", "session", "backup")
 _STORAGE_MEDIA = ("download", "upload")
@@ -153,6 +156,10 @@ def detect(shell: Shell, docroot: str, php: str) -> Installation | None:
         )
     database = _database(where, constants)
     places = {"admin": admin, "storage": storage}
+    if _three(version):
+        log = f"{constants.get('DIR_LOGS') or f'{docroot}/{storage}/logs/'}ocmod.log"
+        known = _ask(shell, php, "not-found", docroot, log=log)["known"]
+        places |= {} if known is None else {NOT_FOUND: " ".join(known)}
     return Installation(NAME, version, docroot.rstrip("/") or "/", php, url, database, places)
 
 
@@ -314,6 +321,11 @@ def _extension_of_4(path: Path, package: zipfile.ZipFile, name: str) -> PackageI
     outside = [entry for entry in package.namelist() if entry.startswith(("image/", "system/storage/"))]
     if outside:
         raise archive.refused(path, "puts files outside its own folder", outside[0])
+    compiled = [entry for entry in package.namelist() if entry.startswith("ocmod/") and entry.endswith(".xml")]
+    if compiled:
+        raise archive.refused(
+            path, "brings a modification (OCMOD), which is not compiled for OpenCart 4 yet", compiled[0]
+        )
     code = re.sub(r"(\.ocmod)?\.zip$", "", name)
     code = re.sub(r"[-_.]?v?\d+(\.\d+)+$", "", code)
     if not _CODE.fullmatch(code):
@@ -348,7 +360,7 @@ def members(package: Path, component: Component, places: Mapping[str, str]) -> M
             if not any(fnmatch.fnmatchcase(path, pattern) for pattern in _NOT_INSTALLED)
         }
     if component.path:
-        return {name: name for name in names if not name.startswith("ocmod/")}
+        return {name: name for name in names}
     uploads = [name for name in names if name.startswith("upload/")]
     return {_placed(name.removeprefix("upload/"), places): name for name in uploads}
 
@@ -407,6 +419,25 @@ def verify_download(package: Path, offer: Offer, fetch: Fetch) -> None:
         found = f"sha256:{archive.sha256(package)}"
         if found != offer.checksum:
             raise archive.refused(package, "wrong checksum", f"{found}, published is {offer.checksum}")
+
+
+def refuses(component: Component, version: str) -> str:
+    """Between 2, 3 and 4 lies a new shop: no extension, no theme and not every table goes along."""
+    old, new = component.version.split(".")[0], version.split(".")[0]
+    if component.kind != "core" or old == new:
+        return ""
+    return f"OpenCart {old} becomes OpenCart {new} by a migration to a new shop, not by an update"
+
+
+def leap(component: Component, version: str) -> str:
+    """The second number of OpenCart counts its incompatible releases: 4.0.2.3 → 4.1.0.4 restyled 23 to 46 % of each page."""
+    old, new = component.version.split(".")[:2], version.split(".")[:2]
+    if component.kind != "core" or old == new:
+        return ""
+    return (
+        f"OpenCart {component.version} → {version} is a major jump: themes and extensions for {'.'.join(old)} may not go along, "
+        f"and pages look different; a person decides"
+    )
 
 
 def published(
@@ -500,44 +531,52 @@ def _marketplace(update: Update, installation: Installation) -> str:
 
 
 def migration(installation: Installation, updates: Sequence[Update]) -> Sequence[MigrationStep]:
-    """The patches of the release in numeric order, the rows of extensions, modifications restored and refreshed (3.x), a visit.
+    """The patches of the release in numeric order, the rows of extensions, modifications restored and refreshed (3.x), caches, a visit.
 
     Patch 1006 of 3.x switches every modification off: their status is noted first and put back after the last patch.
     """
     three = _three(installation.version)
     core = next((update for update in updates if update.kind == "core"), None)
     versions = [(update.kind, update.slug, update.to_version) for update in updates]
-
-    def step(name: str, action: str, **request: Any) -> MigrationStep:
-        payload = {
-            "action": action,
-            "docroot": installation.docroot,
-            "kept": KEPT,
-            "url": installation.url,
-            "admin": installation.places["admin"],
-            "database": _credentials(installation.database),
-            "three": three,
-            **request,
-        }
-        return MigrationStep(name, compose(_source(), payload))
-
-    steps = [step("front page as a visitor", "visit", route="common/home")] if core is None else []
+    steps = [_step(installation, "front page as a visitor", "visit", route="common/home")] if core is None else []
     if core is not None:
-        steps.append(step("note modifications", "note-modifications"))
-        steps += [step(name, "patch", **request) for name, request in _patches(core, installation)]
-        steps.append(step("restore modifications", "restore-modifications"))
+        steps.append(_step(installation, "note modifications", "note-modifications"))
+        steps += [_step(installation, name, "patch", **request) for name, request in _patches(core, installation)]
+        steps.append(_step(installation, "restore modifications", "restore-modifications"))
     steps += [
-        step(f"rows of {update.slug}", "extension", extension=_rows(update))
+        _step(installation, f"rows of {update.slug}", "extension", extension=_rows(update))
         for update in updates
         if update.kind != "core"
     ]
     if three and updates:
-        steps.append(step("refresh modifications", "refresh", known=[]))
+        steps.append(refresh_step(installation))
+    # Answers of the old code, kept for an hour, would be shown by the new one.
     steps += [
-        step("front page again", "visit", route="common/home"),
-        step("verify", "verify", versions=versions),
+        _step(installation, "caches", "purge", folders=[f"{installation.places['storage']}/cache"]),
+        _step(installation, "front page again", "visit", route="common/home"),
+        _step(installation, "verify", "verify", versions=versions),
     ]
     return tuple(steps)
+
+
+def refresh_step(installation: Installation) -> MigrationStep:
+    """3.x compiles its modifications, as its admin's Refresh button does."""
+    known = installation.places.get(NOT_FOUND)
+    return _step(installation, "refresh modifications", "refresh", known=None if known is None else known.split())
+
+
+def _step(installation: Installation, name: str, action: str, **request: Any) -> MigrationStep:
+    payload = {
+        "action": action,
+        "docroot": installation.docroot,
+        "kept": KEPT,
+        "url": installation.url,
+        "admin": installation.places["admin"],
+        "database": _credentials(installation.database),
+        "three": _three(installation.version),
+        **request,
+    }
+    return MigrationStep(name, compose(_source(), payload))
 
 
 def _patches(update: Update, installation: Installation) -> Iterable[tuple[str, dict[str, Any]]]:

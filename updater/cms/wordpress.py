@@ -640,6 +640,15 @@ def _accepted(published: Any) -> tuple[str, ...]:
     return tuple(f"{algorithm}:{each}" for each in ([accepted] if isinstance(accepted, str) else accepted))
 
 
+def refuses(component: Component, version: str) -> str:
+    """WordPress updates from any version to any newer one."""
+    return ""
+
+
+def leap(component: Component, version: str) -> str:
+    return ""
+
+
 def published(
     component: Component, root: Path, fetch: Fetch, api: str | None, downloads: str | None
 ) -> Published | None:

@@ -2,6 +2,8 @@
 // The storefront. Selectors, routes and the order of the checkout are those of docs/opencart.md; everything else is as small as can be.
 class TwinShop
 {
+    const OF = '%VERSION%';
+
     private $db;
     private $request;
     private $settings = array();
@@ -23,6 +25,8 @@ class TwinShop
 
     public function serve($route)
     {
+        // A compiled copy of the old release under the new one: anything may happen in OpenCart, this does here.
+        if (VERSION !== self::OF) { TwinLog::write('PHP Fatal error: code of ' . self::OF . ' under ' . VERSION); http_response_code(500); exit; }
         if (!empty($this->settings['config_maintenance'])) {
             http_response_code(503);
             header('Retry-After: 3600');
@@ -33,7 +37,7 @@ class TwinShop
             'checkout/checkout' => 'checkout', 'checkout/success' => 'success', 'information/contact' => 'contact',
             'checkout/cart.add' => 'add', 'checkout/cart/add' => 'add', 'localisation/country' => 'zones', 'checkout/register.save' => 'register',
             'checkout/guest/save' => 'register', 'checkout/shipping_method.quote' => 'shipping', 'checkout/payment_method.getMethods' => 'payment',
-            'checkout/confirm.order' => 'order',
+            'checkout/confirm.confirm' => 'confirm', 'checkout/confirm' => 'confirm', 'checkout/confirm.order' => 'order',
         );
         if (!isset($routes[$route])) {
             http_response_code(404);
@@ -63,7 +67,7 @@ class TwinShop
         }
         $head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><link rel="icon" href="data:,"><title>' . $title . '</title>';
         echo "<!DOCTYPE html><html lang=\"en\"><head>$head<link rel=\"stylesheet\" href=\"" . HTTP_SERVER . 'catalog/view/shop.css"></head><body>'
-            . "<header><a href=\"" . $this->url('common/home') . "\">$name</a> <nav>$menu<a href=\"" . $this->url('checkout/cart') . '">Shopping Cart</a> '
+            . "<header><a href=\"" . $this->url('common/home') . "\">$name</a> <nav id=\"menu\">$menu<a href=\"" . $this->url('checkout/cart') . '">Shopping Cart</a> '
             . '<a href="' . $this->url('information/contact') . "\">Contact Us</a></nav></header><div id=\"alert\"></div><main id=\"content\">$content</main>"
             . '<script src="' . HTTP_SERVER . "catalog/view/shop.js\"></script>$script</body></html>";
     }
@@ -107,14 +111,16 @@ class TwinShop
         return $totals;
     }
 
-    private function table($shipping)
+    private function table($shipping, $id)
     {
-        $html = '<table class="table">';
+        $html = '<table class="table table-bordered"><tbody>';
         foreach ($this->lines() as $line) {
             $html .= "<tr><td>{$line['product']['name']} {$line['option']}</td><td>$line[quantity]</td><td>" . $this->money($line['price']) . '</td></tr>';
         }
-        foreach ($this->totals($shipping) as $total) { $html .= "<tr class=\"$total[0]\"><td>$total[1]</td><td></td><td>" . $this->money($total[2]) . '</td></tr>'; }
-        return "$html</table>";
+        $totals = '';
+        foreach ($this->totals($shipping) as $total) { $totals .= "<tr><td><strong>$total[1]</strong></td><td></td><td>" . $this->money($total[2]) . '</td></tr>'; }
+        if ($id === 'cart' && !$this->four) { return "$html</tbody></table><div class=\"col-sm-4 col-sm-offset-8\"><table class=\"table table-bordered\">$totals</table></div>"; }
+        return "$html</tbody><tfoot" . ($id === 'cart' ? ' id="checkout-total"' : '') . ">$totals</tfoot></table>";
     }
 
     // --------------------------------------------------------------------------------------------------- pages
@@ -147,11 +153,11 @@ class TwinShop
         $this->page($row['name'], $html);
     }
 
-    private function cart() { $this->page('Shopping Cart', '<h1>Shopping Cart</h1>' . ($this->lines() ? $this->table(false) . '<a class="btn btn-primary" href="' . $this->url('checkout/checkout') . '">Checkout</a>' : '<p>Your shopping cart is empty!</p>')); }
+    private function cart() { $this->page('Shopping Cart', '<h1>Shopping Cart</h1>' . ($this->lines() ? $this->table(false, 'cart') . '<a class="btn btn-primary" href="' . $this->url('checkout/checkout') . '">Checkout</a>' : '<p>Your shopping cart is empty!</p>')); }
 
     private function contact() { $this->page('Contact Us', '<h1>Contact Us</h1><p>12 Market Street, every day from nine to six. We answer letters within a day.</p>'); }
 
-    private function success() { $this->page('Your order has been placed!', '<h1>Your order has been placed!</h1><p>Your order has been successfully processed.</p>'); }
+    private function success() { $this->page('Your order has been placed!', '<div id="common-success"><h1>Your order has been placed!</h1><p>Your order has been successfully processed.</p></div>'); }
 
     private function checkout()
     {
@@ -165,14 +171,14 @@ class TwinShop
                 . $field('firstname', 'First Name') . $field('lastname', 'Last Name') . $field('email', 'E-Mail') . $field('shipping_address_1', 'Address 1') . $field('shipping_city', 'City') . $field('shipping_postcode', 'Post Code')
                 . "<label>Country <select id=\"input-shipping-country\" name=\"shipping_country_id\">$countries</select></label><label>Region <select id=\"input-shipping-zone\" name=\"shipping_zone_id\"></select></label>"
                 . '<button type="button" id="button-register">Continue</button></form>'
-                . '<fieldset><input id="input-shipping-method" readonly><button type="button" id="button-shipping-methods">Choose</button></fieldset><fieldset><input id="input-payment-method" readonly><button type="button" id="button-payment-methods">Choose</button></fieldset>'
-                . '<div id="modal"></div><div id="checkout-confirm">' . $this->table(false) . '<button type="button" id="button-confirm" disabled>Confirm Order</button></div>';
+                . '<fieldset><input type="text" name="shipping_method" readonly id="input-shipping-method"><button type="button" id="button-shipping-methods">Choose</button></fieldset><fieldset><input type="text" name="payment_method" readonly id="input-payment-method"><button type="button" id="button-payment-methods">Choose</button></fieldset>'
+                . '<div id="checkout-confirm">' . $this->table(false, 'confirm') . '<button type="button" disabled>Confirm Order</button></div>';
         } else {
             $field = function ($name, $label) { return "<label>$label <input id=\"input-payment-" . str_replace('_', '-', $name) . "\" name=\"$name\"></label>"; };
             $html = '<h1>Checkout</h1><div id="collapse-checkout-option"><label><input type="radio" name="account" value="register" checked> Register Account</label><label><input type="radio" name="account" value="guest"> Guest Checkout</label><button type="button" id="button-account">Continue</button></div>'
                 . '<div id="collapse-payment-address" hidden>' . $field('firstname', 'First Name') . $field('lastname', 'Last Name') . $field('email', 'E-Mail') . $field('telephone', 'Telephone') . $field('address_1', 'Address 1') . $field('city', 'City') . $field('postcode', 'Post Code')
                 . "<label>Country <select id=\"input-payment-country\" name=\"country_id\">$countries</select></label><label>Region <select id=\"input-payment-zone\" name=\"zone_id\"></select></label><button type=\"button\" id=\"button-guest\">Continue</button></div>"
-                . '<div id="collapse-shipping-method" hidden></div><div id="collapse-payment-method" hidden></div><div id="collapse-checkout-confirm" hidden>' . $this->table(true) . '<button type="button" id="button-confirm">Confirm Order</button></div>';
+                . '<div id="collapse-shipping-method" hidden></div><div id="collapse-payment-method" hidden></div><div id="collapse-checkout-confirm" hidden></div>';
         }
         $this->page('Checkout', $html . '<template id="agree">' . ($this->four ? '' : $agree) . '</template>' . $this->extensions('checkout'), '<script>twinCheckout(' . ($this->four ? 4 : 3) . ')</script>');
     }
@@ -211,13 +217,15 @@ class TwinShop
         $this->json(array('methods' => $methods));
     }
 
+    private function confirm() { echo $this->table(true, 'confirm') . '<button type="button" id="button-confirm">Confirm Order</button>'; }
+
     private function order()
     {
         if (!$this->lines() || empty($this->session['guest'])) { http_response_code(400); return $this->json(array('error' => 'no order')); }
         $guest = array_map(array($this->db, 'escape'), $this->session['guest']);
         $totals = $this->totals(true);
         $total = end($totals)[2];
-        $this->db->query('INSERT INTO `' . DB_PREFIX . "order` SET store_id = 0, firstname = '$guest[firstname]', lastname = '$guest[lastname]', email = '$guest[email]', shipping_address_1 = '$guest[address_1]', total = $total, order_status_id = 1, date_added = NOW()");
+        $this->db->query('INSERT INTO `' . DB_PREFIX . "order` SET store_id = 0, firstname = '$guest[firstname]', lastname = '$guest[lastname]', email = '$guest[email]', shipping_address_1 = '$guest[address_1]', total = $total, currency_code = 'USD', currency_value = 1, order_status_id = 1, date_added = NOW()");
         $id = $this->db->getLastId();
         foreach ($totals as $line) { $this->db->query('INSERT INTO `' . DB_PREFIX . "order_total` SET order_id = $id, code = '$line[0]', title = '$line[1]', value = $line[2]"); }
         foreach ($this->lines() as $line) {

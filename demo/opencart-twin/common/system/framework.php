@@ -2,7 +2,7 @@
 // Boots what APPLICATION (4.x) or start() (3.x) names: the storefront, or one patch of the installer.
 $twin = isset($application_config) ? $application_config : strtolower(APPLICATION);
 $request = (object) array('get' => $_GET, 'post' => $_POST, 'server' => $_SERVER);
-$route = isset($_GET['route']) ? preg_replace('/[^a-z0-9_\/.]/', '', $_GET['route']) : '';
+$route = isset($_GET['route']) ? preg_replace('/[^a-zA-Z0-9_\/.]/', '', $_GET['route']) : '';
 if ($twin === 'install') {
     // As the installer: it reads config.php by its lines, never by including it. 3.x evaluates them, 4.x takes what stands in quotes.
     foreach (file(DIR_OPENCART . 'config.php') as $line) {

@@ -1,0 +1,2 @@
+<?php
+$_["error_filename"] = "error.log";
