@@ -31,7 +31,7 @@ OPENCART = Pages(
     },
     products=".product-thumb",
     prices="#content .price, #content .price-new",
-    masks=("#content h1 + ul li:last-child", ".carousel", ".swiper-container"),
+    masks=("#content h1 + ul li:last-child",),
     login="#account-login form",
 )
 
