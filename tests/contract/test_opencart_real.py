@@ -72,7 +72,7 @@ def test_the_whole_pipeline_judges_a_real_update(shop: DemoShop, tmp_path: Path)
         shutil.copy(path, written.parent / "packages")
     text = written.read_text().replace("/index.php?route=product/product&product_id=1", CANON)
     text = text.replace("path=1", "path=20")
-    written.write_text(f"{text}\npromote: {{without_restarter: true}}\n")
+    written.write_text(text.replace("promote:\n", "promote:\n  without_restarter: true\n"))
     site = config.load(written)
     with place_of(shop, tmp_path, (), (), zips) as place:
         refreshed(place)

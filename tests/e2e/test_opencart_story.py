@@ -50,8 +50,8 @@ def agency(shop_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     folder = tmp_path_factory.mktemp("site")
     with DemoShop.start(tmp_path_factory.mktemp("shop"), Silent(), kind="opencart") as shop:
         written = shop.write_site(folder, ("opencart-4.1.0.3", "opencart-4.1.0.4", "gift-1.0", "gift-1.1"))
-        with written.open("a") as file:
-            file.write("viewports: {desktop: 1366x768}\npromote: {without_restarter: true}\n")
+        text = written.read_text().replace("promote:\n", "promote:\n  without_restarter: true\n")
+        written.write_text(f"{text}viewports: {{desktop: 1366x768}}\n")
         site = config.load(written)
         journal = Journal(site.state)
         yield Agency(shop, site, journal)
