@@ -667,6 +667,7 @@ def _approve_and_promote(this: Run, release: Release, judgement: Judgement, pers
         with this.step("compare with production"):
             _refuse_drift(server, this.site, installation, driver, layout, release)
             _refuse_cached_pages(this.site)
+            transaction.refuse_served(server, this.site, installation)
         approved = this.journal.approve(
             release,
             judgement,
@@ -930,13 +931,13 @@ ORDERS_BEFORE, ORDERS_SINCE = "orders-before", "orders-since.csv"
 
 
 def _remember_orders(this: Run, server: host.Host, driver: Driver, installation: Installation) -> ShopState | None:
-    """The shop's orders before it is closed: what is not among them came since."""
+    """The shop's orders before it is closed, kept without whose they are: what is not among them came since."""
     try:
         before = driver.orders(server, installation, this.site.orders)
     except CommandFailed as unknown:
         this.note(f"orders could not be read before the deploy: {unknown.what}")
         return None
-    this.keep(ORDERS_BEFORE, before)
+    this.keep(ORDERS_BEFORE, replace(before, orders=tuple(replace(row, email="") for row in before.orders)))
     return before
 
 

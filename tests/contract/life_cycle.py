@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from updater.cms.base import REFUSED_HEAD, Driver, Gate
+from updater.cms.base import REFUSED_HEAD, Driver, Gate, runnable
 from updater.errors import UpdateFailed
 from updater.model import Installation, MigrationStep, Update
 from updater.shell import Shell, code_manifest, parse_answer
@@ -71,7 +71,7 @@ def drive(place: Place) -> None:
     for update in place.updates:
         assert known[update.id].version == update.from_version
         assert driver.apply(shell, installation, update, place.packages[update.id]) == update.to_version
-    run_steps(place, driver.migration(installation, place.updates))
+    run_steps(place, installation, driver.migration(installation, place.updates))
 
     after = driver.inventory(shell, installation)
     versions = {f"{component.kind}:{component.slug}": component.version for component in after.components}
@@ -102,10 +102,11 @@ def drive(place: Place) -> None:
     assert {path for path in before.keys() | restored.keys() if before.get(path) != restored.get(path)} == set()
 
 
-def run_steps(place: Place, steps: Sequence[MigrationStep]) -> None:
+def run_steps(place: Place, installation: Installation, steps: Sequence[MigrationStep]) -> None:
     """Each step in its own process, as a transaction runs it: PHP on stdin and UPDATER_RUN in the environment."""
     for step in steps:
-        done = place.shell.run([place.php], stdin=step.script.encode(), env={"UPDATER_RUN": "contract"}, check=False)
+        stdin = runnable(step, installation.database)
+        done = place.shell.run([place.php], stdin=stdin, env={"UPDATER_RUN": "contract"}, check=False)
         assert parse_answer(done, step.name).get("ok") is True, step.name
         assert done.exit_code == 0, step.name
 
@@ -131,7 +132,11 @@ def the_gate_closes_and_opens(place: Place, installation: Installation) -> None:
         assert place.visit("/", {gate.cookie: "first secret"})[0] == 503
         assert place.visit("/", {gate.cookie: "second secret"})[0] == 200
         # Again, as a promotion runs it: each step is safe to run twice, and passes the gate.
-        run_steps(place, (*place.driver.migration(installation, place.updates), *place.driver.purge(installation)))
+        run_steps(
+            place,
+            installation,
+            (*place.driver.migration(installation, place.updates), *place.driver.purge(installation)),
+        )
         place.shell.run(["rm", "-f", f"{place.docroot}/{gate.token_file}"])
         assert place.visit("/", {gate.cookie: ""})[0] == 503, "without a token file nobody passes"
         refused = place.shell.read(f"{place.docroot}/{gate.refused_file}").decode("ascii").removeprefix(REFUSED_HEAD)

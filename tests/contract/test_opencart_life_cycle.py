@@ -55,7 +55,7 @@ def apply_and_migrate(place: Place) -> None:
     place.driver.guard(place.shell, installation, ())
     for update in place.updates:
         place.driver.apply(place.shell, installation, update, place.packages[update.id])
-    run_steps(place, place.driver.migration(installation, place.updates))
+    run_steps(place, installation, place.driver.migration(installation, place.updates))
 
 
 def test_opencart_4_lives_through_an_update(four: DemoShop, tmp_path: Path) -> None:

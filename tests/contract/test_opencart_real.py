@@ -49,7 +49,7 @@ def refreshed(place: Place) -> None:
     assert installation is not None
     if installation.version.startswith("3."):
         step = opencart.refresh_step(replace(installation, places={**installation.places, opencart.NOT_FOUND: "*"}))
-        run_steps(place, (step,))
+        run_steps(place, installation, (step,))
 
 
 def test_a_real_opencart_lives_through_an_update(shop: DemoShop, tmp_path: Path) -> None:

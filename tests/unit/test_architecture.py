@@ -164,3 +164,14 @@ def test_every_script_can_be_run() -> None:
     scripts = [path for path in tracked() if path.parent in (ROOT / "scripts", ROOT / ".ci")]
     assert len(scripts) >= 3
     assert [path for path in scripts if not path.stat().st_mode & 0o100] == []
+
+
+@pytest.mark.parametrize("page", ["security.md", "hosts.md"])
+def test_each_test_that_a_page_of_promises_names_is_there(page: str) -> None:
+    tests = {path.name: path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
+    named = re.findall(r"`(test_\w+(?:\.py)?)`", (ROOT / "docs" / page).read_text())
+    assert len(named) > 10
+    missing = [
+        name for name in named if name not in tests and not any(f"def {name}(" in text for text in tests.values())
+    ]
+    assert missing == []

@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 import tarfile
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from updater.cms.base import Gate
+from updater.cms import opencart, wordpress
+from updater.cms.base import Driver, Gate
 from updater.errors import CommandFailed, PackageRefused
 from updater.model import Database, Installation, Migration, MigrationStep, PromoteSettings, Release, Server, Site
 from updater.production.transaction import (
@@ -171,3 +174,27 @@ def test_a_gates_account_is_read_callbacks_first_and_without_torn_lines() -> Non
         ("1970-01-01T00:00:08+00:00", "/b"),
         ("1970-01-01T00:00:09+00:00", "/a"),
     ]
+
+
+@pytest.mark.parametrize("driver", [wordpress, opencart])
+def test_a_driver_s_steps_hold_no_password_until_they_run(tmp_path: Path, driver: Driver) -> None:
+    """They are kept with the release and the run's record; the password is that of where they run."""
+    places = {"admin": "admin", "storage": "/srv/storage"}
+    here = replace(INSTALLATION, places=places, database=replace(INSTALLATION.database, password="rehearsed-with"))
+    steps = tuple(driver.migration(here, ()))
+    assert steps
+    assert not any("rehearsed-with" in decoded(step.script) for step in steps)
+    made = release(tmp_path, {"a": (None, SHA)}, ("a",), migration=Migration(steps=steps, changed_tables=("t",)))
+    scripts = [
+        content.decode()
+        for path, content in plan(made).items()
+        if path.startswith("migrate/") and path.endswith(".php")
+    ]
+    assert len(scripts) == len(steps)
+    assert all(INSTALLATION.database.password in decoded(script) for script in scripts)
+
+
+def decoded(script: str) -> str:
+    return "\n".join(
+        base64.b64decode(found).decode() for found in re.findall(r"base64_decode\('([A-Za-z0-9+/=]+)'\)", script)
+    )

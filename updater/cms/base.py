@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from updater.model import Component, Installation, Inventory, Layout, MigrationStep, OrderTable, Update
-from updater.shell import Shell
+from updater.model import Component, Database, Installation, Inventory, Layout, MigrationStep, OrderTable, Update
+from updater.shell import Shell, compose
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,23 @@ class ShopState:
     order_count: int = 0
     stock: Mapping[str, str] = field(default_factory=dict)
     products: int | None = None
+
+
+_WHERE_IT_RUNS = "'the password of the database where this runs'"
+
+
+def step(name: str, source: str, request: Mapping[str, Any]) -> MigrationStep:
+    """A migration step of a driver. It is kept with the release and the run's record, so it holds no password: `request`'s
+    `database` is given one by `runnable`, where and when it runs."""
+    database = {**request["database"], "password": None}
+    head, _, rest = compose(source, {**request, "database": database}).partition("\n")
+    return MigrationStep(name, f"{head}\n$REQUEST['database']['password'] = base64_decode({_WHERE_IT_RUNS});\n{rest}")
+
+
+def runnable(step: MigrationStep, database: Database) -> bytes:
+    """The step's script as PHP's stdin."""
+    password = base64.b64encode(database.password.encode("utf-8", "surrogateescape")).decode()
+    return step.script.replace(_WHERE_IT_RUNS, f"'{password}'").encode()
 
 
 Fetch = Any

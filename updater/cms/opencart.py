@@ -31,7 +31,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from xml.etree import ElementTree
 
-from updater.cms import archive
+from updater.cms import archive, base
 from updater.cms.base import Fetch, Gate, Offer, OrderRow, PackageInfo, Published, ShopState
 from updater.errors import CommandFailed, UnsupportedSite, UpdateFailed
 from updater.model import Component, Database, Installation, Inventory, Layout, MigrationStep, OrderTable, Update
@@ -576,7 +576,7 @@ def _step(installation: Installation, name: str, action: str, **request: Any) ->
         "three": _three(installation.version),
         **request,
     }
-    return MigrationStep(name, compose(_source(), payload))
+    return base.step(name, _source(), payload)
 
 
 def _patches(update: Update, installation: Installation) -> Iterable[tuple[str, dict[str, Any]]]:

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlencode
 
-from updater.cms import archive
+from updater.cms import archive, base
 from updater.cms.base import Fetch, Gate, Offer, OrderRow, PackageInfo, Published, ShopState
 from updater.errors import CommandFailed, UnsupportedSite, UpdateFailed, UpdaterError
 from updater.model import Component, Database, Installation, Inventory, Layout, MigrationStep, OrderTable, Update
@@ -744,7 +744,7 @@ def migration(installation: Installation, updates: Sequence[Update]) -> Sequence
 
     def step(name: str, action: str, **request: Any) -> MigrationStep:
         payload = {"action": action, "docroot": installation.docroot, **_site(installation), **request}
-        return MigrationStep(name, compose(_source(), payload))
+        return base.step(name, _source(), payload)
 
     return (
         step("core database", "migrate-core"),

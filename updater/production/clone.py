@@ -16,7 +16,7 @@ import threading
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
@@ -27,8 +27,9 @@ from updater.model import Installation, Layout, Platform, Site, Snapshot
 from updater.production.database import DatabaseFacts, defaults_file, own_tables, read_database, read_schema
 from updater.production.host import Host
 from updater.production.patterns import excluded, literal
+from updater.resources import package_text
 from updater.secrets import redact
-from updater.shell import code_manifest
+from updater.shell import code_manifest, compose
 
 _AGAIN = "run the same command again"
 _RSYNC_VANISHED = 24
@@ -254,6 +255,13 @@ def _by_tar(host: Host, site: Site, installation: Installation, layout: Layout, 
     if failure:
         if isinstance(failure[0], tarfile.TarError | EOFError):
             raise CloneFailed("the copy of the files was cut short", where=host.where, hint=_AGAIN) from failure[0]
+        if isinstance(failure[0], _Hostile):
+            raise CloneFailed(
+                "the server sent a file that would lie outside the copy",
+                where=host.where,
+                cause=repr(str(failure[0])),
+                hint="no honest tar does this: look at the server before you trust it with anything",
+            ) from failure[0]
         raise failure[0]
     fresh.chmod(0o700)
     if mirror.exists():
@@ -268,7 +276,10 @@ class _Count:
 
 
 def _unpack(stream: BinaryIO, root: Path, patterns: Sequence[str]) -> None:
-    """Only below `root`, no devices, no owners; hard links become copies of what was already unpacked."""
+    """Only below `root`, no devices, no owners; hard links become copies of what was already unpacked.
+
+    The server may be in strangers' hands: a name that climbs out, or leads through a link that came before it, ends the copy.
+    """
     out = excluded(patterns)
     ended = False
     with tarfile.open(fileobj=stream, mode="r|", encoding="utf-8", errors="surrogateescape") as archive:
@@ -277,21 +288,18 @@ def _unpack(stream: BinaryIO, root: Path, patterns: Sequence[str]) -> None:
             if path in ("", "."):
                 ended = True
                 continue
-            if (
-                path.startswith("..")
-                or "/../" in f"/{path}/"
-                or out(path + ("/x" if member.isdir() else ""))
-                or out(path)
-            ):
+            if out(path + ("/x" if member.isdir() else "")) or out(path):
                 continue
-            target = root / path
+            target = _below(root, path)
+            if target.is_symlink() or (target.exists() and not (member.isdir() and target.is_dir())):
+                raise _Hostile(path)
             if member.isdir():
                 target.mkdir(exist_ok=True)
                 target.chmod((member.mode | 0o700) & 0o777)
             elif member.issym():
                 target.symlink_to(member.linkname)
             elif member.islnk():
-                linked = root / str(PurePosixPath(member.linkname.removeprefix("./")))
+                linked = _below(root, member.linkname.removeprefix("./"))
                 if linked.is_file() and not linked.is_symlink():
                     target.write_bytes(linked.read_bytes())
             elif member.isreg():
@@ -305,6 +313,20 @@ def _unpack(stream: BinaryIO, root: Path, patterns: Sequence[str]) -> None:
                 os.utime(target, (member.mtime, member.mtime))
     if not ended:
         raise EOFError("an empty archive")
+
+
+class _Hostile(Exception):
+    """A name in the stream that no honest tar writes."""
+
+
+def _below(root: Path, path: str) -> Path:
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or ".." in parts:
+        raise _Hostile(path)
+    for depth in range(1, len(parts)):
+        if root.joinpath(*parts[:depth]).is_symlink():
+            raise _Hostile(path)
+    return root.joinpath(*parts)
 
 
 def _gently(host: Host, site: Site) -> list[str]:
@@ -439,16 +461,11 @@ def _dump(
     target: Path,
     progress: Progress,
 ) -> None:
-    """One consistent dump, streamed into `target` (gzip). Whole: every exit code 0 and the client's own last line seen."""
+    """One consistent dump, streamed into `target` (gzip). Whole: every exit code 0 and the last line seen.
+
+    By the server's own client, else by its PHP.
+    """
     database = installation.database
-    client = dump_client(host)
-    if client is None:
-        raise CloneFailed(
-            "the server has no client that dumps its database",
-            where=host.where,
-            cause="neither mariadb-dump nor mysqldump was found",
-            hint="ask the hosting to install it; then: updater check site.yml --connect",
-        )
     if not tables:
         raise CloneFailed(
             f"the database {database.name} holds no table with the prefix {database.prefix!r}",
@@ -461,49 +478,113 @@ def _dump(
             f"tables that are not InnoDB ({', '.join(sorted(filter(None, engines)))}) are not part of one snapshot"
         )
     volatile = {database.prefix + name for name in layout.volatile_tables}
-    progress.say(f"dumping {len(tables)} tables")
-    has_gzip = host.run(["sh", "-c", "command -v gzip"], check=False).exit_code == 0
-    script = dump_script(
-        [*_gently(host, site), client],
-        database.name,
-        _dump_options(host, client, database.charset, facts, progress),
-        [name for name in tables if name in volatile],
-        [name for name in tables if name not in volatile],
-        has_gzip,
+    wanted = _Wanted(
+        rows=tuple(name for name in tables if name not in volatile),
+        empty=tuple(name for name in tables if name in volatile),
+        routines=_readable_routines(facts, progress),
+        events=facts.events,
     )
+    client = dump_client(host)
+    progress.say(f"dumping {len(tables)} tables" + ("" if client else " by PHP: the server has no client for it"))
     part = target.with_name(target.name + ".part")
-    options = defaults_file(database, facts.socket).encode()
     try:
         with _private(part) as stream:
-            check = _DumpCheck(stream, packed=has_gzip)
-            said = _stream_dump(host, script, options, check)
-            check.finish()
+            if client:
+                _by_client(host, site, installation, facts, client, wanted, stream)
+            else:
+                _by_php(host, site, installation, facts, wanted, stream)
             stream.flush()
             os.fsync(stream.fileno())
-        codes = dict(_CODES.findall(said))
-        words = redact(_CODES.sub("", said).strip())[-2000:]
-        if codes.get("dump") != "0" or codes.get("compress") != "0":
-            raise CloneFailed(
-                "the database could not be dumped",
-                where=host.where,
-                cause=words or f"exit codes: dump {codes.get('dump', 'none')}, gzip {codes.get('compress', 'none')}",
-                hint="see what the database user may do: updater check site.yml --connect",
-            )
-        if not check.whole:
-            raise CloneFailed(
-                "the database dump was cut short",
-                where=host.where,
-                cause=f"it ends after {check.size} bytes without its last line" + (f"; {words}" if words else ""),
-                hint=_AGAIN,
-            )
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
 
 
-def _stream_dump(host: Host, script: str, options: bytes, check: _DumpCheck) -> str:
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a dump holds; `empty` are tables without their rows."""
+
+    rows: tuple[str, ...]
+    empty: tuple[str, ...]
+    routines: tuple[str, ...]
+    events: tuple[str, ...]
+
+
+def _readable_routines(facts: DatabaseFacts, progress: Progress) -> tuple[str, ...]:
+    if not all(facts.routines.values()):
+        progress.say("stored routines are left out: the database user may not read their bodies")
+        return ()
+    return tuple(facts.routines)
+
+
+def _by_client(
+    host: Host,
+    site: Site,
+    installation: Installation,
+    facts: DatabaseFacts,
+    client: str,
+    wanted: _Wanted,
+    stream: BinaryIO,
+) -> None:
+    database = installation.database
+    packed = host.run(["sh", "-c", "command -v gzip"], check=False).exit_code == 0
+    script = dump_script(
+        [*_gently(host, site), client],
+        database.name,
+        _dump_options(host, client, database.charset, wanted),
+        wanted.empty,
+        wanted.rows,
+        packed,
+    )
+    check = _DumpCheck(stream, packed=packed)
+    argv = ["sh", "-c", script, "updater-dump"]
+    said = _stream_dump(host, argv, defaults_file(database, facts.socket).encode(), check)
+    codes = dict(_CODES.findall(said))
+    words = redact(_CODES.sub("", said).strip())[-2000:]
+    if codes.get("dump") != "0" or codes.get("compress") != "0":
+        raise CloneFailed(
+            "the database could not be dumped",
+            where=host.where,
+            cause=words or f"exit codes: dump {codes.get('dump', 'none')}, gzip {codes.get('compress', 'none')}",
+            hint="see what the database user may do: updater check site.yml --connect",
+        )
+    _refuse_half(host, check, words)
+
+
+def _by_php(
+    host: Host, site: Site, installation: Installation, facts: DatabaseFacts, wanted: _Wanted, stream: BinaryIO
+) -> None:
+    """The same by the server's own PHP. Credentials go in its stdin, as with every script that it is fed."""
+    views = {name for name, table in facts.tables.items() if table.type == "VIEW"}
+    request = {
+        "database": asdict(installation.database),
+        "tables": [name for name in wanted.rows if name not in views],
+        "empty": [name for name in wanted.empty if name not in views],
+        "views": [name for name in (*wanted.rows, *wanted.empty) if name in views],
+        "routines": {name: facts.routine_kinds[name] for name in wanted.routines},
+        "events": list(wanted.events),
+    }
+    source = compose(package_text("updater.production", "dump.php"), request).encode()
+    packed = host.run([installation.php, "-r", "exit(function_exists('deflate_init') ? 0 : 1);"], check=False)
+    check = _DumpCheck(stream, packed=packed.exit_code == 0)
+    argv = [*_gently(host, site), installation.php, "-d", "display_errors=stderr", "-d", "memory_limit=-1"]
+    _refuse_half(host, check, redact(_stream_dump(host, argv, source, check).strip())[-2000:])
+
+
+def _refuse_half(host: Host, check: _DumpCheck, words: str) -> None:
+    check.finish()
+    if not check.whole:
+        raise CloneFailed(
+            "the database dump was cut short",
+            where=host.where,
+            cause=f"it ends after {check.size} bytes without its last line" + (f"; {words}" if words else ""),
+            hint=_AGAIN,
+        )
+
+
+def _stream_dump(host: Host, argv: Sequence[str], stdin: bytes, check: _DumpCheck) -> str:
     try:
-        return host.pipe(["sh", "-c", script, "updater-dump"], check.take, stdin=io.BytesIO(options), timeout=6 * 3600)
+        return host.pipe(argv, check.take, stdin=io.BytesIO(stdin), timeout=6 * 3600)
     except CommandFailed as failed:
         raise CloneFailed(
             "the database could not be dumped", where=host.where, cause=_CODES.sub("", failed.cause), hint=_AGAIN
@@ -514,7 +595,7 @@ def _stream_dump(host: Host, script: str, options: bytes, check: _DumpCheck) -> 
         ) from broken
 
 
-def _dump_options(host: Host, client: str, charset: str, facts: DatabaseFacts, progress: Progress) -> list[str]:
+def _dump_options(host: Host, client: str, charset: str, wanted: _Wanted) -> list[str]:
     known = host.run([client, "--help"], check=False).text
     options = ["--single-transaction", "--quick", "--hex-blob", "--no-tablespaces", "--skip-lock-tables", "--comments"]
     options += [
@@ -525,14 +606,7 @@ def _dump_options(host: Host, client: str, charset: str, facts: DatabaseFacts, p
     options += [
         option for option in ("--set-gtid-purged=OFF", "--column-statistics=0") if option.split("=")[0] in known
     ]
-    if facts.routines:
-        if all(facts.routines.values()):
-            options.append("--routines")
-        else:
-            progress.say("stored routines are left out: the database user may not read their bodies")
-    if facts.events:
-        options.append("--events")
-    return options
+    return options + ["--routines"] * bool(wanted.routines) + ["--events"] * bool(wanted.events)
 
 
 class _DumpCheck:

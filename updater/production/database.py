@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from updater.model import Database, Installation
@@ -44,6 +44,8 @@ class DatabaseFacts:
     events: tuple[str, ...]
     triggers: Mapping[str, str]
     """name → its table"""
+    routine_kinds: Mapping[str, str] = field(default_factory=dict)
+    """name → PROCEDURE or FUNCTION"""
 
 
 def read_database(shell: Shell, installation: Installation) -> DatabaseFacts:
@@ -60,9 +62,10 @@ def read_database(shell: Shell, installation: Installation) -> DatabaseFacts:
         collation=told["collation"],
         tables={name: Table(**facts) for name, facts in _mapping(told["tables"]).items()},
         grants=tuple(told["grants"]),
-        routines={name: bool(readable) for name, readable in told["routines"]},
+        routines={name: bool(readable) for name, readable, _kind in told["routines"]},
         events=tuple(told["events"]),
         triggers=dict(told["triggers"]),
+        routine_kinds={name: kind for name, _readable, kind in told["routines"]},
     )
 
 

@@ -15,12 +15,12 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import paramiko
 import stamina
@@ -54,6 +54,13 @@ _RUN = 'echo "updater-pid:$$" >&2; exec "$@"'
 _RUN_WITH_ENV = 'echo "updater-pid:$$" >&2; IFS= read -r updater_env; eval "$updater_env"; unset updater_env; exec "$@"'
 _PID = re.compile(rb"updater-pid:(\d+)\n")
 
+# A file that is lent goes when stdin ends: we said so, were killed, or the line was cut. A line that is merely dead ends
+# nothing for hours, hence `timeout`.
+_LEND = """f=$1; trap 'rm -f -- "$f"' EXIT; trap 'exit 1' HUP INT TERM; trap '' PIPE; umask 077
+limit=; command -v timeout >/dev/null && limit="timeout $4"
+head -c "$2" > "$f" && [ "$(wc -c < "$f")" -eq "$2" ] && chmod "$3" -- "$f" || { echo 'the file did not arrive whole' >&2; exit 1; }
+echo lent; $limit cat > /dev/null; exit 0
+"""
 # A cut connection is an end of file to `cat`: only the length tells a whole file from half of one.
 _WRITE = """umask 077; t="$1.updater-$$"
 if [ -d "$1" ]; then echo "$1 is a folder" >&2; exit 1; fi
@@ -172,6 +179,35 @@ class Host:
         """Upload a file whole or not at all: temporary name, length checked, fsync, rename."""
         with local.open("rb") as source:
             self._upload(source, local.stat().st_size, remote, mode)
+
+    @contextmanager
+    def lend(self, path: str, data: bytes, mode: int, seconds: int) -> Iterator[None]:
+        """A file that is there while the block lasts: the server takes it away by itself when this process dies or the line
+        is cut, at the latest after `seconds`. CommandFailed when it cannot be written."""
+        content = _Lent(data)
+        there = threading.Event()
+        failure: list[BaseException] = []
+
+        def hold() -> None:
+            try:
+                argv = ["sh", "-c", _LEND, "sh", path, str(len(data)), f"{mode:04o}", str(seconds)]
+                self.pipe(argv, lambda _: there.set(), stdin=cast(BinaryIO, content), timeout=seconds + 60)
+            except BaseException as reason:  # noqa: BLE001 - raised in the caller's thread below
+                failure.append(reason)
+            finally:
+                there.set()
+
+        holder = threading.Thread(target=hold, daemon=True)
+        holder.start()
+        there.wait()
+        try:
+            if not failure:
+                yield
+        finally:
+            content.given_back.set()
+            holder.join()
+        if failure:
+            raise failure[0]
 
     def get(self, remote: str, local: Path) -> None:
         """Download a file whole or not at all. FileNotFoundError when there is none on the server."""
@@ -361,6 +397,20 @@ class Host:
             redact(tried.stderr.decode("utf-8", "replace").strip())
             or f"rsync on the server ends with {tried.returncode}"
         )
+
+
+class _Lent:
+    """Stdin of a file that is lent: its bytes, and then no end until it is given back."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = io.BytesIO(data)
+        self.given_back = threading.Event()
+
+    def read(self, size: int) -> bytes:
+        if chunk := self._data.read(size):
+            return chunk
+        self.given_back.wait()
+        return b""
 
 
 def fingerprint(key: paramiko.PKey) -> str:

@@ -56,7 +56,7 @@ foreach ($REQUEST['definitions'] as $table) {
 $routines = array();
 foreach ((array) $ask('SELECT ROUTINE_TYPE, ROUTINE_NAME FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = DATABASE()') as $row) {
     $body = $one('SHOW CREATE ' . $row[0] . ' ' . $name($row[1]));
-    $routines[] = array($row[1], isset($body[2]));
+    $routines[] = array($row[1], isset($body[2]), $row[0]);
 }
 $events = array();
 foreach ((array) $ask('SELECT EVENT_NAME FROM information_schema.EVENTS WHERE EVENT_SCHEMA = DATABASE()') as $row) { $events[] = $row[0]; }

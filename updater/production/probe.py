@@ -15,7 +15,7 @@ from updater.model import Installation, Platform, Site
 from updater.production.clone import dump_client
 from updater.production.database import DatabaseFacts, other_prefixes, own_tables, read_database
 from updater.production.host import Host
-from updater.production.web import WebPhp, client, get, one_time_file, one_time_php, read_web_php
+from updater.production.web import WebPhp, client, get, one_time_file, one_time_php, read_web_php, serves
 
 # Where distributions and hosting panels (cPanel, CloudLinux, Plesk, ISPmanager, Remi) put their command line PHPs.
 _PHPS = (
@@ -222,16 +222,21 @@ def _copy(tried: _Tried) -> tuple[Status, str]:
 
 
 def _dump(tried: _Tried) -> tuple[Status, str]:
-    found = dump_client(tried.host)
-    if found is None:
-        return "refused", "neither mariadb-dump nor mysqldump: the database cannot be cloned"
-    facts = tried.database()
-    return "proven", f"{found}; the database is {facts.flavour} {facts.version}"
+    found, facts = dump_client(tried.host), tried.database()
+    said = f"the database is {facts.flavour} {facts.version}"
+    if found is not None:
+        return "proven", f"{found}; {said}"
+    code, _ = tried.sh('"$1" -r "exit(extension_loaded(\'mysqli\') ? 0 : 1);"', tried.installation.php)
+    if code != 0:
+        return "refused", f"neither mariadb-dump nor mysqldump, and {tried.installation.php} has no mysqli: no clone"
+    return (
+        "fallback",
+        f"neither mariadb-dump nor mysqldump: by {tried.installation.php} itself, exact but slower; {said}",
+    )
 
 
 # What transaction.sh and its PHP half call without another way to do the same.
 _MISSING = """for tool in setsid nohup tar mv cp cmp sed grep find awk dd df; do command -v "$tool" >/dev/null || echo "$tool"; done
-command -v mariadb >/dev/null || command -v mysql >/dev/null || echo 'mariadb or mysql (the client)'
 [ "$("$1" -r 'echo extension_loaded("mysqli") ? "yes" : "no";' 2>/dev/null)" = yes ] || echo "mysqli in $1"
 """
 
@@ -328,12 +333,14 @@ def _work_folder(tried: _Tried) -> tuple[Status, str]:
     work, _, docroot = both.partition("\n")
     if f"{work}/".startswith(f"{docroot}/"):
         return "refused", f"the work folder {work} lies inside the docroot: set server.work in site.yml"
+    if served := serves(tried.host, tried.site, tried.work):
+        return "refused", f"clone only: the work folder {work} is served as {served}: set server.work in site.yml"
     code, text = tried.sh(_RENAME, tried.work, tried.docroot)
     if code == 9:
         return "refused", f"{work} and {docroot} are on different file systems: set server.work beside the docroot"
     if code != 0:
         return "refused", f"a folder cannot be renamed from {work} into {docroot}: {text[-200:]}"
-    return "proven", f"{work} is outside the docroot, and a folder was renamed across and back"
+    return "proven", f"{work} is outside the docroot and not served, and a folder was renamed across and back"
 
 
 _EACH_FOLDER = """name=updater-try-$$

@@ -139,7 +139,14 @@ function preflight() {
     }
     $drift = differing(0);
     if ($drift) { fail('drift: ' . listed($drift)); }
-    foreach (changed() as $path => $pair) { unit_of($path, units()); }
+    $all = changed();
+    foreach ($all as $path => $pair) {
+        list($number) = unit_of($path, units());
+        // What lies behind a link is not the shop's own, and would be written or deleted there.
+        for ($above = dirname($path); below($above, units()[$number]); $above = dirname($above)) {
+            if (is_link("$DOCROOT/$above") && !isset($all[$above])) { fail("drift: $above is a link now"); }
+        }
+    }
     foreach ($plan['locks'] as $holder => $query) { if (rows($query)) { fail("refused: $holder holds a lock: let it end, then approve again"); } }
     $rows = 0; $largest = 0;
     if ($plan['migration']) {
@@ -148,6 +155,8 @@ function preflight() {
             if (!$about) { fail("drift: the table $table is not in production's database"); }
             if ($about['t'] !== 'BASE TABLE') { fail("refused: $table is a " . strtolower($about['t'])); }
             $rows += (int) $about['s']; $largest = max($largest, (int) $about['s']);
+            $of = row('SELECT TRIGGER_NAME n, DEFINER d FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE = ' . text($table) . ' AND DEFINER <> CURRENT_USER()');
+            if ($of) { fail("refused: the trigger {$of['n']} of $table belongs to {$of['d']}, and the shop's database user could not put it back"); }
         }
         foreach ($plan['created'] as $table) { if (table_there($table)) { fail("drift: the table $table exists already"); } }
         $free = rows("SHOW VARIABLES LIKE 'datadir'");
@@ -495,6 +504,7 @@ function copy_tables() {
     if ($dump) {
         mkdir("$RUN/dump-tables");
         foreach ($dump as $i => $table) { keep(sprintf('dump-tables/%04d', $i), $table); }
+        if (has_float($dump)) { keep('exact', ''); }
     }
 }
 
@@ -513,6 +523,45 @@ function copy_table($table, $it) {
     if (!$db->query('INSERT INTO ' . name($it['copy']) . " ($columns) SELECT $columns FROM " . name($table))) { return false; }
     if ($auto['a'] !== null && !$db->query('ALTER TABLE ' . name($it['copy']) . ' AUTO_INCREMENT = ' . (int) $auto['a'])) { return false; }
     return checksum($it['copy']) === $it['checksum'] && shape($it['copy']) === shape($table);
+}
+
+/** The tables of dump-tables/ as statements, each after its length: nothing has to be told apart when they are loaded. */
+function dump_tables() {
+    global $RUN;
+    require "$RUN/dump.php";
+    $db = database();
+    $packet = row('SELECT @@max_allowed_packet p');
+    $file = fopen("$RUN/dump.sql", 'w');
+    $emit = function ($sql) use ($file, $packet) {
+        if (strlen($sql) >= $packet['p']) { fail('a row is too long to be put back: raise max_allowed_packet of the database'); }
+        $record = pack('J', strlen($sql)) . $sql;
+        if (fwrite($file, $record) !== strlen($record)) { fail('the dump cannot be written'); }
+    };
+    try {
+        dump_begin($db);
+        foreach (dump_head() as $sql) { $emit($sql); }
+        foreach (glob("$RUN/dump-tables/*") as $table) { dump_table($db, file_get_contents($table), true, $emit); }
+    } catch (Exception $e) { fail('the dump failed: ' . $e->getMessage()); }
+    $emit('SELECT 1');
+    if (!fflush($file) || !fclose($file)) { fail('the dump cannot be written'); }
+    keep('by-php', '');
+}
+
+function load_tables() {
+    global $RUN;
+    $file = fopen("$RUN/dump.sql", 'r');
+    while (($head = fread($file, 8)) !== '' && $head !== false) {
+        $length = unpack('J', $head);
+        run(stream_get_contents($file, $length[1]));
+    }
+}
+
+/** A FLOAT comes back rounded from the client's dump. */
+function has_float($tables) {
+    foreach ($tables as $table) {
+        foreach (rows('SHOW COLUMNS FROM ' . name($table)) as $column) { if (stripos($column['Type'], 'float') === 0) { return true; } }
+    }
+    return false;
 }
 
 /** The definition without the name. */
@@ -712,7 +761,7 @@ function get($name, $address, $token, &$why) {
 }
 
 $verbs = array('preflight' => 'preflight', 'stage' => 'stage', 'carry' => 'carry', 'verify' => 'verify', 'drain' => 'drain',
-    'kill-threads' => 'kill_threads', 'copy' => 'copy_tables', 'restore' => 'restore', 'verify-tables' => 'verify_tables',
+    'kill-threads' => 'kill_threads', 'copy' => 'copy_tables', 'dump-tables' => 'dump_tables', 'load-tables' => 'load_tables', 'restore' => 'restore', 'verify-tables' => 'verify_tables',
     'drop-copies' => 'drop_copies', 'answer' => 'read_answer', 'purged' => 'read_purge',
     'unmoved' => 'unmoved', 'forget' => 'forget', 'copies' => 'copies', 'since' => 'since', 'opcache' => 'opcache');
 if (!isset($verbs[$argv[2]])) { fail("no such verb: {$argv[2]}"); }

@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Protocol, TypeVar
 
-from updater.cms.base import REFUSED_BYTES, REFUSED_HEAD, Gate
+from updater.cms.base import REFUSED_BYTES, REFUSED_HEAD, Gate, runnable
 from updater.errors import (
     ApprovalRefused,
     CommandFailed,
@@ -39,6 +39,7 @@ from updater.log import Progress
 from updater.model import (
     ApprovedRelease,
     Check,
+    Database,
     Installation,
     Migration,
     MigrationStep,
@@ -50,8 +51,9 @@ from updater.model import (
     Site,
     Status,
 )
+from updater.production import web
 from updater.production.database import read_schema
-from updater.production.host import connect
+from updater.production.host import Host, connect
 from updater.resources import package_text
 from updater.secrets import redact, register
 from updater.shell import Completed, Shell
@@ -210,12 +212,12 @@ def plan_files(
     for number, unit in enumerate(release.units):
         files[f"units/{number:04}"] = _bytes(unit)
     files |= gate_files(gate, release.run, token)
-    files |= _purges(site, purge)
+    files |= _purges(site, purge, database)
     if migration.needed:
         files["migration"] = b""
         if site.promote.keep_tables:
             files["keep"] = b""
-        files |= _steps("migrate", migration.steps)
+        files |= _steps("migrate", migration.steps, database)
     return files
 
 
@@ -352,6 +354,24 @@ def promote(
         progress.say("uploading")
         server.upload(folder, files, release.archive)
         return _follow(server, folder, look, progress, limit, patience)
+
+
+def refuse_served(host: Host, site: Site, installation: Installation) -> None:
+    """PromotionRefused when the web server would give out what a promotion keeps in the work folder: the old code, and for a
+    while the database's password. Leaves no work folder behind that was not there."""
+    server = _Server(host, site, ("sh",))
+    inside = 'case "$(cd -- "$1" && pwd -P)/" in "$(cd -- "$2" && pwd -P)"/*) rmdir -- "$1/runs" "$1"; exit 1; esac'
+    if host.run(["sh", "-c", inside, "sh", server.work, installation.docroot], check=False).exit_code != 0:
+        served = f"inside the docroot {installation.docroot}"
+    else:
+        served = web.serves(host, site, server.work)
+    if served:
+        raise PromotionRefused(
+            "the work folder on the server is served to the public; nothing was touched",
+            where=f"{host.where}:{server.work}",
+            cause=f"it is {served}" if " " in served else f"its files are given out as {served}",
+            hint="set server.work in site.yml to a folder that no address leads to, then approve the same run again",
+        )
 
 
 def _follow(
@@ -540,7 +560,7 @@ def rollback(
                 f"the server knows no run {run}", where=server.where, hint="updater runs site.yml lists them"
             )
         # Nobody passes this gate: the token is thrown away here.
-        files = gate_files(gate, run, secrets.token_urlsafe(32)) | _purges(site, purge)
+        files = gate_files(gate, run, secrets.token_urlsafe(32)) | _purges(site, purge, installation.database)
         words = ["rollback"]
         if server.holds(f"{folder}/plan/migration"):
             _refuse_discarding(server, folder, run, discard_since, came)
@@ -715,7 +735,7 @@ class _Server:
             with tarfile.open(bundle, "w", format=tarfile.GNU_FORMAT) as tar:
                 for path, content in files.items():
                     _add(tar, f"plan/{path}", content)
-                for name in ("transaction.sh", "transaction.php"):
+                for name in ("transaction.sh", "transaction.php", "dump.php"):
                     _add(tar, name, package_text("updater.production", name).encode())
             self.remote.put(bundle, f"{folder}/plan.tar")
         if archive is not None:
@@ -893,18 +913,18 @@ def _below_docroot(path: str) -> None:
         raise PackageRefused("a path that leaves the docroot", where=repr(path))
 
 
-def _steps(folder: str, steps: Sequence[MigrationStep]) -> dict[str, bytes]:
+def _steps(folder: str, steps: Sequence[MigrationStep], database: Database) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
     for number, step in enumerate(steps):
-        files[f"{folder}/{number:03}.php"] = step.script.encode()
+        files[f"{folder}/{number:03}.php"] = runnable(step, database)
         files[f"{folder}/{number:03}.name"] = _line(step.name).encode()
     return files
 
 
-def _purges(site: Site, purge: Sequence[MigrationStep]) -> dict[str, bytes]:
+def _purges(site: Site, purge: Sequence[MigrationStep], database: Database) -> dict[str, bytes]:
     """The driver's, and the commands of site.yml for what stands in front."""
     commands = {f"purge/{number:03}.sh": it.encode() for number, it in enumerate(site.promote.purge, 500)}
-    return _steps("purge", purge) | commands
+    return _steps("purge", purge, database) | commands
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:

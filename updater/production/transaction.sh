@@ -377,15 +377,22 @@ close_shop() {
 
 drain() { helper drain "$(text drain)"; }
 
+client() { command -v mariadb || command -v mysql; }
+
 dump() {
     helper copy || return 1
     [ -d dump-tables ] || return 0
+    tool=$(command -v mariadb-dump || command -v mysqldump)
+    if [ -e exact ] || [ -z "$tool" ] || ! client >/dev/null; then
+        helper dump-tables || return 1
+        flush dump.sql
+        return
+    fi
     set --
     for entry in dump-tables/*; do
         load "$entry"
         set -- "$@" "$VALUE"
     done
-    tool=$(command -v mariadb-dump || command -v mysqldump) || { because 'no dump tool'; return 1; }
     load plan/database.name
     job "$tool" --defaults-extra-file="$RUN/plan/my.cnf" --single-transaction --hex-blob --triggers --no-tablespaces \
         --skip-lock-tables -- "$VALUE" "$@" >dump.sql 2>>log || { because 'the dump failed'; return 1; }
@@ -532,11 +539,12 @@ undo() {
 restore() {
     begun migrated || return 0
     helper restore || return 1
-    if [ -d dump-tables ]; then
-        client=$(command -v mariadb || command -v mysql) || { because 'no database client'; return 1; }
+    if [ -e by-php ]; then
+        helper load-tables || return 1
+    elif [ -d dump-tables ]; then
         load plan/database.name
         # --binary-mode: nothing in the data is a command of the client.
-        job "$client" --defaults-extra-file="$RUN/plan/my.cnf" --binary-mode -- "$VALUE" <dump.sql 2>>log ||
+        job "$(client)" --defaults-extra-file="$RUN/plan/my.cnf" --binary-mode -- "$VALUE" <dump.sql 2>>log ||
             { because 'the dump cannot be loaded back'; return 1; }
     fi
     helper verify-tables

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -20,7 +21,7 @@ from updater.model import Site
 from updater.production.host import Host
 from updater.resources import package_text
 
-_LIVES = 300  # seconds that the one-time PHP file answers, should nobody be left to remove it
+_LIVES = 300  # seconds that a one-time file stays, and the PHP one answers, should nobody be left to remove it
 _HINT = "check `url`, `address`, `tls_ca` and `docroot` in site.yml"
 
 
@@ -156,14 +157,29 @@ def one_time_php(host: Host, site: Site) -> Iterator[Any]:
 
 @contextmanager
 def one_time_file(host: Host, site: Site, suffix: str, content: bytes) -> Iterator[str]:
-    """A file of unguessable name in the docroot, world-readable; yields its public URL; removed whatever happens."""
+    """A file of unguessable name in the docroot, world-readable; yields its public URL; gone afterwards, whatever died."""
     name = f"updater-{secrets.token_hex(16)}{suffix}"
-    path = f"{site.docroot.rstrip('/')}/{name}"
-    try:
-        host.write(path, content, 0o644)
+    with host.lend(f"{site.docroot.rstrip('/')}/{name}", content, 0o644, _LIVES):
         yield f"{site.url.rstrip('/')}/{name}"
-    finally:
-        host.run(["rm", "-f", "--", path])
+
+
+def serves(host: Host, site: Site, folder: str) -> str:
+    """The address under which the web server gives out a file of this folder on the server, '' when none of those tried does.
+
+    Tried is what a careless configuration leads to: a docroot at the folder or anywhere above it, and `/~user/`.
+    """
+    real = host.run(["sh", "-c", 'cd -- "$1" && pwd -P', "sh", folder]).text.removesuffix("\n")
+    name, nonce = f"served-{secrets.token_hex(16)}.txt", secrets.token_hex(16)
+    parts = [part for part in real.split("/") if part]
+    below = ["/".join(parts[cut:]) for cut in range(len(parts) + 1)]
+    below += [f"~{host.server.user}/{path}" for path in below]
+    origin = str(httpx.URL(site.url).join("/"))
+    with host.lend(f"{real}/{name}", nonce.encode(), 0o644, _LIVES), client(site) as http:
+        for path in below:
+            url = f"{origin}{quote(path)}/{name}" if path else f"{origin}{name}"
+            if get(http, url).text.strip() == nonce:
+                return url.removesuffix(name)
+    return ""
 
 
 def get(http: httpx.Client, url: str, headers: dict[str, str] | None = None) -> httpx.Response:

@@ -13,7 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from updater.cms.base import Driver
+from updater.cms.base import Driver, runnable
 from updater.errors import CommandFailed, UpdateFailed
 from updater.journal import now, release_digest
 from updater.log import Progress
@@ -180,7 +180,7 @@ def _run_steps(stack: StagedShop, steps: Sequence[MigrationStep]) -> None:
     for step in steps:
         completed = stack.run(
             [stack.installation.php, "-d", "display_errors=stderr"],
-            stdin=step.script.encode(),
+            stdin=runnable(step, stack.installation.database),
             timeout=1800,
             check=False,
         )
