@@ -230,8 +230,11 @@ class Shop:
 
     # ---------------------------------------------------------------------------------------------- remembering
 
-    def capture(self, label: str, masks: Sequence[str] = ()) -> None:
-        """Photograph the page and note its status, title and complaints. `masks` are not compared, nor are site.yml's."""
+    def capture(self, label: str, masks: Sequence[str] = (), keep: Mapping[str, Locator] | None = None) -> None:
+        """Photograph the page and note its status, title and complaints. `masks` are not compared, nor are site.yml's.
+
+        `keep`: what none of site.yml's masks may lie over, by what people call it; the test fails when one does.
+        """
         job, viewport = self._session.job, self.tab.viewport
         label = self._session.label(label, viewport.name)
         seconds = time.monotonic() - self.tab.opened
@@ -241,6 +244,7 @@ class Shop:
                 mask["selector"] for mask in job.masks if any(fnmatch.fnmatch(x, mask["page"]) for x in (label, path))
             ]
             self._photograph(label, self.tab.capture([*masks, *wanted]))
+            self._refuse_to_hide(wanted, keep or {})
         else:
             self.tab.settle()
         console, failed = self.tab.complaints()
@@ -255,6 +259,19 @@ class Shop:
             failed=failed,
             seconds=round(seconds, 3),
         )
+
+    def _refuse_to_hide(self, masks: Sequence[str], keep: Mapping[str, Locator]) -> None:
+        """A pass would mean nothing where a mask lies over what sells: it could be gone, and nobody would see it."""
+        for called, where in keep.items():
+            box = where.bounding_box() if where.count() else None
+            for mask in masks if box else ():
+                for x, y, width, height in self.tab.places([mask]):
+                    across = min(x + width, box["x"] + box["width"]) - max(x, box["x"])
+                    down = min(y + height, box["y"] + box["height"]) - max(y, box["y"])
+                    if across > 0 and down > 0:
+                        self.fail(
+                            f"The mask {mask} of site.yml lies over {called}: nobody would see it go. Mask less (masks[])"
+                        )
 
     def _photograph(self, label: str, capture: Capture) -> None:
         viewport = self.tab.viewport.name

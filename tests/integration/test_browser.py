@@ -14,8 +14,10 @@ import numpy
 import pytest
 from tiny_shop import HOST, TinyShop, serve
 
+from updater.checks import visual
 from updater.checks.browser import MAX_CAPTURES, Browser, BrowserFailed, find_chromium
-from updater.model import DESKTOP, MOBILE
+from updater.checks.observation import Observation, Shot
+from updater.model import DESKTOP, MOBILE, Status, Thresholds
 
 RESTLESS = """
 <style>@keyframes turn { to { transform: rotate(360deg) } } .turn { animation: turn 1s infinite; width: 90px; height: 90px; background: red }
@@ -109,6 +111,39 @@ def test_masks_are_recorded_where_they_stand_and_not_painted():
             tab.capture(["::::"])
     assert masked.masks == ((40, 1500, 100, 50),)
     assert plain.png == masked.png
+
+
+def test_a_banner_that_pushes_a_rendered_page_down_is_one_move_and_a_change_below_it_is_still_told(tmp_path):
+    text = "".join(f"<h2>Tea no. {n}</h2><p>{'Leaves of the first flush. ' * n}</p>" for n in range(1, 15))
+    page = (
+        "<style>body {{ font: 16px sans-serif }} h1, h2 {{ margin: 0 }}</style><h1>Shop</h1>{banner}"
+        + text
+        + "<b>{price}</b> in all"
+    )
+    shown = {
+        "before": page.format(banner="", price="1 290"),
+        "noise": page.format(banner="", price="1 290"),
+        "after": page.format(banner="<div style='height:40px;background:gold'>Sale!</div>", price="1 920"),
+    }
+    seen = []
+    with Browser({}) as browser:
+        for name, html in shown.items():
+            with browser.tab(DESKTOP) as tab:
+                tab.page.set_content(html)
+                capture = tab.capture()
+            folder = tmp_path / name
+            folder.mkdir()
+            (folder / "home.png").write_bytes(capture.png)
+            shot = Shot("home", "desktop", "home.png", capture.sha256, capture.width, capture.height)
+            seen.append(Observation(folder, 0, (), (), (shot,), {}))
+    ((picture,), (check,)) = visual.compare(*seen, Thresholds(), tmp_path / "pictures", tmp_path)
+    assert check.status is Status.FAILED
+    size, moved, banner, price = check.findings
+    assert "40 px taller" in size.message
+    assert "moved 40 px down" in moved.message
+    assert "× 40 px, 0 px from the left" in banner.message
+    assert price.kind == "picture"
+    assert picture.changed < 0.05, "not a page of red"
 
 
 def test_no_other_name_and_no_address_is_reachable():

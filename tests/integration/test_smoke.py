@@ -261,3 +261,15 @@ def test_popups_are_closed_and_fields_of_site_yml_are_filled(tmp_path):
     masked = {shot.page for shot in seen.shots if shot.masks}
     assert "/about/" in masked
     assert "home" not in masked
+
+
+@pytest.mark.parametrize(
+    ("mask", "page", "hidden"),
+    [(".summary", "product", "the price"), ("#order_review", "checkout", "the total")],
+    ids=["price", "pay button"],
+)
+def test_a_mask_over_what_sells_is_refused(tmp_path, mask, page, hidden):
+    with serve(TinyShop()) as shop:
+        seen = look(shop, tmp_path, masks=(Mask(mask, page),))
+    assert seen.exit_code == 1
+    assert f"The mask {mask} of site.yml lies over {hidden}" in failures(seen)

@@ -179,6 +179,42 @@ def test_a_page_whose_height_changes_by_itself_cannot_be_judged_by_its_height(tm
     assert check.status is Status.INCONCLUSIVE
 
 
+def test_a_page_pushed_down_is_one_move_and_not_a_page_of_red(tmp_path: Path) -> None:
+    old = page(900)
+    banner = np.full((24, 400, 3), (250, 200, 0), np.uint8)
+    picture, check = compare(tmp_path, old, np.concatenate([old[:60], banner, old[60:]]))
+    assert check.status is Status.FAILED
+    assert [finding.kind for finding in check.findings] == ["size", "moved", "picture"]
+    moved = check.findings[1]
+    assert "moved 24 px down" in moved.message
+    assert picture.changed == pytest.approx(24 / 924), "only the banner itself is painted anew"
+
+
+def test_a_change_inside_what_moved_is_told_beside_the_move(tmp_path: Path) -> None:
+    old = page(900)
+    new = np.concatenate([np.full((24, 400, 3), 255, np.uint8), box(old, 30, 700, 60, 40)])
+    _, check = compare(tmp_path, old, new)
+    assert check.status is Status.FAILED
+    assert "moved 24 px down" in check.detail
+    assert any("60 × 40 px, 30 px from the left and 724 px from the top" in it.message for it in check.findings)
+
+
+def test_noise_and_masks_move_with_the_page(tmp_path: Path) -> None:
+    old, other = (box(page(900), 200, 500, 50, 20, colour) for colour in ((200, 0, 0), (0, 0, 200)))
+    pushed = np.concatenate([np.full((24, 400, 3), 255, np.uint8), box(page(900), 200, 500, 50, 20, (0, 200, 0))])
+    picture, check = compare(tmp_path, old, pushed, noise=other)
+    assert [finding.kind for finding in check.findings][:2] == ["size", "moved"]
+    assert picture.changed == pytest.approx(24 / 924), "the turning banner is still noise where it stands now"
+
+
+def test_a_move_alone_never_passes(tmp_path: Path) -> None:
+    old = page(900)
+    new = np.concatenate([old[24:], np.full((24, 400, 3), 255, np.uint8)])
+    _, check = compare(tmp_path, old, new)
+    assert check.status is Status.FAILED
+    assert "moved 24 px up" in check.detail
+
+
 def test_no_picture_at_all_never_passes(tmp_path: Path) -> None:
     empty = [observed(tmp_path, name, {}) for name in ("a", "n", "b")]
     pictures, checks = visual.compare(*empty, Thresholds(), tmp_path / "v", tmp_path)

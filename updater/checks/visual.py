@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pybind11_pixelmatch import Options, pixelmatch
 
+from updater.checks import shift
 from updater.checks.observation import Observation, Shot
 from updater.model import Check, Finding, Picture, Status, Thresholds
 
@@ -140,7 +141,7 @@ def _compare_page(
     into: Path,
     root: Path,
 ) -> _Result:
-    """The story of one page: usable? equal? noise known? same size? what changed beyond the noise, and how densely?"""
+    """The story of one page: usable? equal? noise known? same size? did it move? what changed beyond the noise, how densely?"""
     page, viewport = place
     where = f"{page}, {viewport}"
     paths = (_relative(before.path, root), _relative(after.path, root))
@@ -195,10 +196,22 @@ def _compare_page(
         "masked": float(declared.sum()) / area,
     }
     areas = clusters(changed)
+    moved: tuple[shift.Move, ...] = ()
+    if areas or like_a.shape != b.shape:
+        aligned = _aligned(like_a, b, noisy, before.masks, after.masks)
+        if aligned is not None and densest(changed) >= DENSE:
+            moved, common_a, common_b, noisy, declared, changed = aligned
+            frame = (b.shape[0], b.shape[1])
+            area = frame[0] * frame[1]
+            shares = {
+                name: float(mask.sum()) / area
+                for name, mask in (("changed", changed), ("noisy", noisy), ("masked", declared))
+            }
+            areas = clusters(changed)
     stem = hashlib.sha256(f"{page}\0{viewport}".encode()).hexdigest()[:16]
     size = _size_words(like_a, b)
     difference = noise_picture = ""
-    if areas or size:
+    if areas or size or moved:
         drawn = _draw(common_b, changed, noisy, declared, areas)
         difference = _write(drawn, into / f"difference-{stem}.png", root)
     if noisy.any():
@@ -206,11 +219,11 @@ def _compare_page(
         noise_picture = _write(drawn, into / f"noise-{stem}.png", root)
     picture = Picture(page, viewport, *paths, difference, noise_picture, **shares)
 
-    findings = _findings(where, size, areas, frame, shares["changed"])
+    findings = _findings(where, size, moved, areas, frame, shares["changed"])
     if len(before.masks) != len(after.masks):
         told = f"{len(before.masks)} masked places before the update, {len(after.masks)} after it"
         findings += (Finding("masks", where, told, str(len(before.masks)), str(len(after.masks))),)
-    status, detail = _status(shares, densest(changed), size, restless, equal, thresholds, areas, frame)
+    status, detail = _status(shares, densest(changed), size, moved, restless, equal, thresholds, areas, frame)
     return picture, status, findings, detail
 
 
@@ -218,6 +231,7 @@ def _status(
     shares: Mapping[str, float],
     dense: int,
     size: str,
+    moved: Sequence[shift.Move],
     restless: bool,
     equal: bool,
     thresholds: Thresholds,
@@ -233,8 +247,11 @@ def _status(
         return Status.INCONCLUSIVE, f"Too little of the page can be compared: {parts}."
     if size and restless:
         return Status.INCONCLUSIVE, f"The {size}, but its size also changes without any update."
-    if size:
-        return Status.FAILED, f"The {size}." + (f" {_told(areas[0], frame)}" if areas else "")
+    if size or moved:
+        told = [f"The {size}."] if size else []
+        told += [_moved(moved[0])] if moved else []
+        told += [_told(areas[0], frame)] if areas else ["Nothing else changed."] if moved else []
+        return Status.FAILED, " ".join(told)
     if too_much:
         return Status.FAILED, f"{percent(shares['changed'])} of the picture changed. {_told(areas[0], frame)}"
     if areas:
@@ -243,9 +260,17 @@ def _status(
 
 
 def _findings(
-    where: str, size: str, areas: Sequence[Area], frame: tuple[int, int], changed: float
+    where: str,
+    size: str,
+    moved: Sequence[shift.Move],
+    areas: Sequence[Area],
+    frame: tuple[int, int],
+    changed: float,
 ) -> tuple[Finding, ...]:
     findings = [Finding("size", where, f"The {size}.")] if size else []
+    findings += [
+        Finding("moved", where, _moved(move), f"{move.top} px", f"{move.top + move.by} px") for move in moved[:_NAMED]
+    ]
     findings += [Finding("picture", where, _told(area, frame), after=f"{area.pixels} px") for area in areas[:_NAMED]]
     if len(areas) > _NAMED:
         told = f"… and {len(areas) - _NAMED} more areas; {percent(changed)} of the picture in all."
@@ -261,6 +286,50 @@ def _told(area: Area, frame: tuple[int, int]) -> str:
         f"Changed: an area of {area.width} × {area.height} px, {area.x} px from the left and {area.y} px from the top "
         f"({part} part of the page)."
     )
+
+
+def _moved(move: shift.Move) -> str:
+    """`The page from 560 px from the top on, 1240 px of it, moved 24 px down.`"""
+    way = f"{abs(move.by)} px {'down' if move.by > 0 else 'up'}"
+    return f"The page from {move.top} px from the top on, {move.height} px of it, moved {way}."
+
+
+_Aligned = tuple[tuple[shift.Move, ...], Pixels, Pixels, Mask, Mask, Mask]
+
+
+def _aligned(
+    a: Pixels,
+    b: Pixels,
+    noisy: Mask,
+    masks_before: Sequence[tuple[int, int, int, int]],
+    masks_after: Sequence[tuple[int, int, int, int]],
+) -> _Aligned | None:
+    """(moves, A laid over B, B, noise, masks, what was painted anew), all in B's frame; None when nothing moved.
+
+    Rows of B that A does not have are painted anew as a whole.
+    """
+    if a.shape[1] != b.shape[1]:
+        return None
+    rows = shift.align(a, b)
+    moved = shift.moves(rows)
+    if not moved:
+        return None
+    known, frame = rows != shift.NEW, (b.shape[0], b.shape[1])
+    laid = b.copy()
+    laid[known] = a[rows[known]]
+
+    def carried(mask: Mask) -> Mask:
+        whole: Mask = np.zeros(a.shape[:2], bool)
+        whole[: mask.shape[0], : mask.shape[1]] = mask[: a.shape[0], : a.shape[1]]
+        into: Mask = np.zeros(frame, bool)
+        into[known] = whole[rows[known]]
+        return into
+
+    declared = _declared(masks_after, frame) | carried(_declared(masks_before, (a.shape[0], a.shape[1])))
+    noise = carried(noisy) & ~declared
+    changed = differing(laid, b)
+    changed[~known] = True
+    return moved, laid, b, noise, declared, changed & ~declared & ~noise
 
 
 def _size_words(before: Pixels, after: Pixels) -> str:
