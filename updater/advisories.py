@@ -36,6 +36,8 @@ class Affected:
 class Advisory:
     title: str
     affected: tuple[Affected, ...]
+    rating: str = ""
+    """Critical, High, Medium, Low, as the feed says; '' where it does not"""
 
     def affects(self, version: str) -> bool:
         return any(versions.holds(version) for versions in self.affected)
@@ -62,7 +64,9 @@ def parse(data: bytes, where: str) -> Advisories:
         try:
             for software in record["software"]:
                 ranges = tuple(_affected(versions) for versions in software["affected_versions"].values())
-                found.setdefault(f"{software['type']}:{software['slug']}", []).append(Advisory(_title(record), ranges))
+                found.setdefault(f"{software['type']}:{software['slug']}", []).append(
+                    Advisory(_title(record), ranges, str((record.get("cvss") or {}).get("rating") or ""))
+                )
         except (KeyError, TypeError, AttributeError) as error:
             raise _unreadable(where, f"record {name}: {type(error).__name__} {error}") from error
     return found
@@ -72,6 +76,18 @@ def mended(known: Advisories, kind: str, slug: str, from_version: str, to_versio
     """What this update mends: the titles of all that is known of the old version and not of the new one."""
     advisories = known.get(f"{kind}:{slug}", ())
     return tuple(it.title for it in advisories if it.affects(from_version) and not it.affects(to_version))
+
+
+def unmended(known: Advisories, versions: Mapping[str, str]) -> tuple[tuple[str, Advisory], ...]:
+    """(`kind:slug`, advisory) of everything that is known of these installed versions, the worst rating first."""
+    found = [
+        (component, it)
+        for component, version in versions.items()
+        for it in known.get(component, ())
+        if it.affects(version)
+    ]
+    worst = ("Critical", "High", "Medium", "Low")
+    return tuple(sorted(found, key=lambda it: worst.index(it[1].rating) if it[1].rating in worst else len(worst)))
 
 
 def _title(record: Mapping[str, Any]) -> str:

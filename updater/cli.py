@@ -32,12 +32,15 @@ from updater import (
     export,
     fleet,
     notify,
+    passport,
     pipeline,
     repository,
     schedule,
+    watch,
 )
 from updater.errors import ExitCode, SiteLocked, UpdaterError
-from updater.journal import Journal, now
+from updater.journal import Journal, converter, now
+from updater.language import speak
 from updater.model import Server, Site
 from updater.report import RunRecord, observed, run_json
 from updater.report.record import callbacks_refused
@@ -791,6 +794,81 @@ def status(site: Path, as_json: bool) -> None:
         out.print(f"  [yellow]![/] {escape(line)}", soft_wrap=True)
 
 
+@cli.command("watch", short_help="A light look at the shop between runs; for cron.")
+@SITE
+@click.option(
+    "--all", "everything", is_flag=True, help="every site.yml in the folder and below it, one after the other"
+)
+@JSON
+def watch_site(site: Path, everything: bool, as_json: bool) -> None:
+    """Look once at the shop and its server, keep what was seen for the monthly report, and tell what begins or ends.
+
+    \b
+    It sees:  the home page with real content, past any cache; certificates; answers with 4xx and 5xx in the access log;
+              the disk; components and code that somebody else changed; a gap between orders longer than this shop ever
+              had; the age of backups and of the last proven restore.
+    It looks when it is called, from this machine: for cron, every ten minutes. It is no replacement for an uptime service.
+
+    Ends with 0, with 1 when something urgent is open, with 6 beside another look at the same site.
+    """
+    sites = fleet.sites_below(site) if everything else [site]
+    code, answers = int(ExitCode.DONE), []
+    with _progress() as progress:
+        for path in sites:
+            try:
+                loaded = _load(path)
+                with _telling(loaded):
+                    looked = watch.watch(loaded, progress)
+            except UpdaterError as error:
+                code = int(error.exit_code)
+                err.print(f"[bold red]error:[/] {escape(str(path))}: {escape(redact(str(error)))}", soft_wrap=True)
+                continue
+            code = code or (ExitCode.REJECTED if any(it.urgency == "urgent" for it in looked.concerns) else 0)
+            answers.append((loaded, looked))
+    if as_json:
+        _print_json([_looked_json(loaded, looked) for loaded, looked in answers])
+    else:
+        for loaded, looked in answers:
+            _show_look(loaded, looked)
+    sys.exit(code)
+
+
+def _looked_json(site: Site, looked: watch.Looked) -> dict[str, Any]:
+    words = speak(site.language)
+    return {
+        "site": site.name,
+        "sample": converter.unstructure(looked.sample),
+        "concerns": [
+            {
+                "urgency": it.urgency,
+                "title": watch.title_of(it, site, words),
+                "body": it.body,
+                "new": it in looked.begun,
+            }
+            for it in looked.concerns
+        ],
+        "unknown": looked.remarks,
+    }
+
+
+def _show_look(site: Site, looked: watch.Looked) -> None:
+    sample, words = looked.sample, speak(site.language)
+    how = f"{sample.seconds:.2f} s" if sample.seconds is not None else sample.problem
+    parts = [f"certificate {sample.certificate_days} days"] if sample.certificate_days is not None else []
+    parts += [f"disk {sample.disk_free:.0%} free"] if sample.disk_free is not None else []
+    if sample.requests is not None:
+        parts += [f"{sample.requests} requests, {sample.client_errors} with 4xx, {sample.server_errors} with 5xx"]
+    mark = "[green]✓[/]" if sample.up else "[red]✗[/]"
+    out.print(f"{mark} {escape(site.name)}: {escape(redact(', '.join([how, *parts])))}", soft_wrap=True)
+    for concern in looked.concerns:
+        colour = "red" if concern.urgency == "urgent" else "yellow"
+        out.print(f"  [{colour}]{concern.urgency}[/] {escape(watch.title_of(concern, site, words))}", soft_wrap=True)
+        for line in redact(concern.body).splitlines():
+            out.print(f"    {line}", markup=False, soft_wrap=True)
+    for remark in looked.remarks:
+        out.print(f"  [dim]not known: {escape(remark)}[/]", soft_wrap=True)
+
+
 @cli.command(short_help="Send what waits, repeat what is urgent.")
 @SITE
 @JSON
@@ -1051,6 +1129,25 @@ def schedule_remove(folder: Path) -> None:
     """Take the timer or the line in your crontab away. A run that is under way goes on."""
     said = schedule.remove(schedule.timer_of(folder), schedule.ThisMachine())
     out.print("\n".join(said) or "nothing was installed for this folder", markup=False, soft_wrap=True)
+
+
+@cli.command("passport", short_help="Write all that is needed when nobody is there who knew the site.")
+@SITE
+@click.option("--offline", is_flag=True, help="do not ask the server: from the last run and site.yml alone")
+@JSON
+def write_passport(site: Path, offline: bool, as_json: bool) -> None:
+    """Write passport.md and passport.html beside site.yml: components, server, names, cron, what it talks to, backups, how to
+    restore, whom to call, which vault entry opens what. No secrets in it.
+
+    What no program can find out stands in site.yml under `passport:`; what is missing there is listed on top.
+    """
+    loaded = _load(site)
+    with _journal(loaded) as journal, _progress() as progress:
+        written = passport.write(loaded, journal, progress, ask=not offline)
+    if as_json:
+        _print_json([str(path) for path in written])
+    else:
+        click.echo("\n".join(map(str, written)))
 
 
 @cli.command("doctor", short_help="Is this machine, and what runs on it, well?")

@@ -1030,6 +1030,33 @@ class _Backup(_Section):
     environment: dict[Annotated[_Text, _matching(r"[A-Z_][A-Z0-9_]*", "a variable's name")], _Entries] = _LEFT_OUT
 
 
+class _Watch(_Section):
+    access_log: Annotated[_Text, AfterValidator(_absolute)] = _LEFT_OUT
+    backup_age: Annotated[timedelta, PlainValidator(_duration)] = _LEFT_OUT
+    restore_age: Annotated[timedelta, PlainValidator(_duration)] = _LEFT_OUT
+
+
+class _Person(_Section):
+    name: _Text
+    role: _Text
+    contact: _Text
+
+
+class _Licence(_Section):
+    name: _Text
+    until: _Date
+
+
+class _Passport(_Section):
+    domain: _Text = _LEFT_OUT
+    hosting: _Text = _LEFT_OUT
+    people: list[_Person] = _LEFT_OUT
+    access: dict[_Text, _Text] = _LEFT_OUT
+    licences: list[_Licence] = _LEFT_OUT
+    integrations: dict[_Text, _Text] = _LEFT_OUT
+    notes: list[_Text] = _LEFT_OUT
+
+
 def _not_twice(flows: list[_Flow]) -> list[_Flow]:
     names = [flow.given().get("name", model.Flow().name) for flow in flows]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -1075,6 +1102,8 @@ class _SiteFile(_Section):
     schedule: _Schedule = _LEFT_OUT
     promote: _Promote = _LEFT_OUT
     backup: _Backup = _LEFT_OUT
+    watch: _Watch = _LEFT_OUT
+    passport: _Passport = _LEFT_OUT
     notify: list[Annotated[str, AfterValidator(_notify)]] = _LEFT_OUT
     language: model.Language = _LEFT_OUT
 
@@ -1092,6 +1121,8 @@ def _site(parsed: _SiteFile, config: Path, agency: Path | None) -> model.Site:
         "schedule": model.Schedule,
         "promote": model.PromoteSettings,
         "backup": model.BackupSettings,
+        "watch": model.WatchSettings,
+        "passport": _passport,
     }
     for name, make in sections.items():
         if name in values:
@@ -1121,6 +1152,16 @@ def _policy(**written: Any) -> model.Policy:
         "freezes": lambda freezes: tuple(model.Freeze(it.first, it.last, it.reason) for it in freezes),
     }
     return model.Policy(**{name: parts.get(name, lambda value: value)(value) for name, value in written.items()})
+
+
+def _passport(**written: Any) -> model.PassportSettings:
+    parts: Mapping[str, Callable[[Any], Any]] = {
+        "people": lambda people: tuple(model.Person(**it.given()) for it in people),
+        "licences": lambda licences: tuple(model.Licence(**it.given()) for it in licences),
+    }
+    return model.PassportSettings(
+        **{name: parts.get(name, lambda value: value)(value) for name, value in written.items()}
+    )
 
 
 # ------------------------------------------------------------------------------------------- mistakes, explained
@@ -1370,6 +1411,27 @@ promote:
 #  daily: 7
 #  weekly: 5
 #  monthly: 12
+
+# What `updater watch` looks at between runs.
+#watch:
+#  # The access log on the server. Left out: looked for where hostings keep it.
+#  access_log: /var/log/nginx/shop.access.log
+#  # A backup, and a proven restore, that are older than this are told of.
+#  backup_age: 36h
+#  restore_age: 45d
+
+# What no program can find out, for `updater passport`: who takes over when the one person who knew is away. No secrets:
+# access names the entries of your vault.
+#passport:
+#  domain: registered by Tea Ltd at registrar.example, renews in March
+#  hosting: the agency's account at hosting.example
+#  people:
+#    - {{name: Anna K., role: project manager, contact: "+7 900 000-00-00"}}
+#  access: {{"ssh key": "vault: clients/tea/ssh", "backup password": "vault: clients/tea/backup"}}
+#  # What ends and has to be paid; `updater watch` tells 30, 14, 7 days and 1 day before.
+#  licences: [{{name: Filters Pro, until: 2027-03-31}}]
+#  integrations: {{CRM: "orders go to crm.example by a webhook; Boris looks after it"}}
+#  notes: ["the printer of the warehouse reads orders@ every five minutes"]
 
 # Who hears about results (Apprise addresses). They hold tokens, so they come from the environment.
 #notify: ["${{TELEGRAM_URL}}"]

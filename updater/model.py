@@ -256,6 +256,52 @@ class BackupSettings:
     """What restic reads beside its address: `AWS_ACCESS_KEY_ID`, …"""
 
 
+@dataclass(frozen=True, slots=True)
+class WatchSettings:
+    """What `updater watch` looks at and when it worries."""
+
+    access_log: str = ""
+    """On the server; '' looks where hostings keep it."""
+    backup_age: timedelta = timedelta(hours=36)
+    """A newest backup older than that is told of, where site.yml names places."""
+    restore_age: timedelta = timedelta(days=45)
+    """So is it when the last proven restore is older than that."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Whom to call. `contact` as people write it: a telephone number, an address, a chat."""
+
+    name: str
+    role: str
+    contact: str
+
+
+@dataclass(frozen=True, slots=True)
+class Licence:
+    """Something paid for that ends: a plugin's, the domain's, the hosting's."""
+
+    name: str
+    until: date
+
+
+@dataclass(frozen=True, slots=True)
+class PassportSettings:
+    """What no program can find out of a site, for its passport. No secrets: `access` names the vault's entries."""
+
+    domain: str = ""
+    """Who owns it and where it is registered"""
+    hosting: str = ""
+    """Whose account it is, and where"""
+    people: tuple[Person, ...] = ()
+    access: Mapping[str, str] = field(default_factory=dict)
+    """What it opens → the vault's entry that holds it"""
+    licences: tuple[Licence, ...] = ()
+    integrations: Mapping[str, str] = field(default_factory=dict)
+    """CRM, 1C, payment, delivery… → what it does here, and who looks after it"""
+    notes: tuple[str, ...] = ()
+
+
 Urgency = Literal["urgent", "work", "info"]
 """urgent: wake someone, at once and again until acknowledged. work: someone has to act in working hours. info: good to know."""
 
@@ -305,6 +351,8 @@ class Site:
     schedule: Schedule = field(default_factory=Schedule)
     promote: PromoteSettings = field(default_factory=PromoteSettings)
     backup: BackupSettings | None = None
+    watch: WatchSettings = field(default_factory=WatchSettings)
+    passport: PassportSettings = field(default_factory=PassportSettings)
     notify: tuple[str, ...] = field(default=(), repr=False)
     language: Language = Language.EN
 
@@ -863,3 +911,30 @@ class BackupEvent:
     """made: for all of it. restored: from the repository to a shop that answers, without its tests."""
     bytes: int = 0
     """made: of the whole copy, before packing"""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What a visitor's browser is shown under `name`. `ends` is None where no certificate could be read."""
+
+    name: str
+    addresses: tuple[str, ...]
+    """Where the name leads, as this machine's DNS says; () when nowhere"""
+    issuer: str = ""
+    ends: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What a server says of itself, for the passport. '' and None where it does not say."""
+
+    system: str
+    web_server: str
+    disk_total: int | None
+    disk_free: int | None
+    """Bytes, of the docroot's file system"""
+    cron: tuple[str, ...]
+    """The ssh user's crontab without comments, secrets masked"""
+    tables: int
+    table_bytes: int
+    certificates: tuple[Certificate, ...]

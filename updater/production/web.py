@@ -47,10 +47,17 @@ class _AtAddress(httpx.BaseTransport):
         self._inner = httpx.HTTPTransport(verify=context)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        if request.url.host in self._names:
-            request.extensions = {**request.extensions, "sni_hostname": request.url.host}
-            request.url = request.url.copy_with(host=self._address)
-        return self._inner.handle_request(request)
+        if request.url.host not in self._names:
+            return self._inner.handle_request(request)
+        # A request of its own: the other one's URL is what a redirect is relative to, and what the response says it is of.
+        aimed = httpx.Request(
+            request.method,
+            request.url.copy_with(host=self._address),
+            headers=request.headers,
+            stream=request.stream,
+            extensions={**request.extensions, "sni_hostname": request.url.host},
+        )
+        return self._inner.handle_request(aimed)
 
     def close(self) -> None:
         self._inner.close()
