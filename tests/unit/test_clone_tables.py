@@ -37,7 +37,9 @@ def test_the_option_file_quotes_what_would_end_or_change_a_password() -> None:
 
 def test_localhost_leads_to_the_socket_that_the_server_itself_names() -> None:
     assert 'socket="/run/x.sock"' in defaults_file(Database("shop", "u", "word-of-db-77"), "/run/x.sock")
-    assert 'socket="/own.sock"' in defaults_file(Database("shop", "u", "word-of-db-77", socket="/own.sock"), "/run/x.sock")
+    assert 'socket="/own.sock"' in defaults_file(
+        Database("shop", "u", "word-of-db-77", socket="/own.sock"), "/run/x.sock"
+    )
 
 
 def test_grants_of_other_databases_and_of_single_tables_do_not_count() -> None:
