@@ -45,5 +45,9 @@ class Servers:
 def servers(number: int) -> Iterator[Servers]:
     """At most that many at a time. They are removed at the end."""
     hosting.build()
-    with ExitStack() as stack, ThreadPoolExecutor(number) as pool:
-        yield Servers(pool, stack)
+    with ExitStack() as stack:
+        pool = ThreadPoolExecutor(number)
+        try:
+            yield Servers(pool, stack)
+        finally:  # before the servers go: what runs ends, what waits is never begun
+            pool.shutdown(cancel_futures=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import signal
 import sys
 import time
 from concurrent.futures import as_completed
@@ -21,6 +22,7 @@ from planted import PLANTED, Planted
 
 AT_ONCE = 6
 """Servers: a case is mostly waiting, and two cores are busy with six."""
+TOO_MANY = 3
 TABLE = Path(__file__).parents[2] / "docs/faults.md"
 
 
@@ -33,6 +35,7 @@ def main() -> int:
     parser.add_argument("--planted", action="store_true", help="the planted faults alone")
     parser.add_argument("--list", action="store_true", help="print the cases and end")
     words = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # no server is left behind
     cases = matrix.drawn(words.n, words.seed) if words.n else matrix.cases(words.seed)
     cases = tuple(case for case in cases if words.only in case.name)
     if words.list:
@@ -51,8 +54,11 @@ def main() -> int:
         results, seen, broken = [], {}, []
         for number, future in enumerate(as_completed(waiting | planted), 1):
             if failure := future.exception():
-                broken.append(f"the harness broke in {(waiting | planted)[future]}: {failure!r}")
+                what = planted[future].name if future in planted else waiting[future].name
+                broken.append(f"the harness broke in “{what}”: {failure!r}")
                 print(broken[-1], flush=True)
+                if len(broken) > TOO_MANY:
+                    sys.exit("the harness cannot work here; look at docker ps, docker network ls, and the disk")
             elif future in planted:
                 seen[planted[future].name] = future.result()
                 print(_planted(planted[future], future.result()), flush=True)
