@@ -23,9 +23,9 @@ unit: ## Run the tests that need no Docker and no network
 	@scripts/bootstrap --python
 	@$(PYTEST) tests/unit $(ARGS)
 
-faults: ## Break promotions in every way we know, and count what is left of the shop (N=12 SEED=7 for that many drawn cases)
+faults: ## Break promotions in every way we know, and count what is left of the shop (N=12 SEED=7: that many, drawn; ALL=1: every fault at every place)
 	@scripts/bootstrap
-	@PYTHONPATH=tests:tests/faults .venv/bin/python tests/faults/run.py $(if $(N),-n $(N)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+	@PYTHONPATH=tests:tests/faults .venv/bin/python tests/faults/run.py $(if $(N),-n $(N)) $(if $(SEED),--seed $(SEED)) $(if $(ALL),--every) $(ARGS)
 	@$(if $(N),,$(PYTEST) -n $(WORKERS) --dist loadfile -m '' tests/integration/test_transaction.py tests/e2e/test_interrupt.py tests/faults)
 
 lint: ## Check style, types, imports and shell scripts

@@ -117,6 +117,8 @@ class Bench:
         host = self.host
         points.prepare(host.signals)
         ini = f"opcache.validate_timestamps={int(revalidates)}\nopcache.enable=1"
+        # The last run's watchdog looks once more, and must not do so in a folder that is being deleted.
+        assert host.holds("! pgrep -f 'transaction[.]sh' >/dev/null", 20), "a process of the last case is left"
         host.root(
             f"rm -rf {DOCROOT}/* {DOCROOT}/.[!.]* {self.work}; tar -xf - -C {DOCROOT}; chown -R deploy: {DOCROOT}; "
             f"printf '{ini}\\n' > /etc/php/8.2/apache2/conf.d/99-opcache.ini; apachectl graceful",

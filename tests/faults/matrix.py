@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from itertools import count
 
 import injuries
 import points
@@ -18,18 +17,21 @@ _LATE = 6.0
 """Seconds after the updater's start; a promotion that nothing happens to takes about five."""
 
 
-def cases(seed: int = SEED) -> tuple[Case, ...]:
-    """All of them. `seed`: of the times of the last RANDOM."""
+def cases(seed: int = SEED, *, every: bool = False) -> tuple[Case, ...]:
+    """`seed`: of the times of the last RANDOM. `every`: each fault at each place, which takes twice as long; else each fault inside
+    every act and beside the journal's writes of every state, by turns."""
     # Those that show the planted faults stay green without them.
     shown = [it.case for it in PLANTED if it.case.fault == injuries.PAUSE]
     return (
-        *unhurt(), *on_the_way(), *on_the_way_back(), *of_the_migration(), *of_the_decision(), *shown, *at_any_time(seed)
+        *unhurt(), *inside(), *beside(4 if not every else len(injuries.INJURIES)),
+        *on_the_way_back(2 if not every else len(injuries.ON_THE_SERVER)),
+        *of_the_migration(), *of_the_decision(), *shown, *at_any_time(seed),
     )  # fmt: skip
 
 
 def drawn(number: int, seed: int) -> tuple[Case, ...]:
-    """That many of all, each at most once."""
-    everything = cases(seed)
+    """That many of every case, each at most once."""
+    everything = cases(seed, every=True)
     return tuple(random.Random(seed).sample(everything, min(number, len(everything))))
 
 
@@ -42,23 +44,34 @@ def unhurt() -> list[Case]:
     ]
 
 
-def on_the_way() -> list[Case]:
-    turn = count()
+def inside() -> list[Case]:
     return [
-        _case(fault, point, next(turn), expects=_expected(fault, point))
-        for point in (*points.JOURNAL, *points.ACTS)
-        for fault in injuries.INJURIES
+        _case(fault, point, number + turn, expects=_expected(fault, point))
+        for number, point in enumerate(points.ACTS)
+        for turn, fault in enumerate(injuries.INJURIES)
     ]
 
 
-def on_the_way_back() -> list[Case]:
+def beside(each: int) -> list[Case]:
+    """Both sides of every journal write on the way there. A state has four: by turns of three faults and more it meets all of them."""
+    return [
+        _case(fault, point, number // 2 + turn, expects=_expected(fault, point))
+        for number, point in enumerate(points.JOURNAL)
+        for turn, fault in enumerate(_by_turns(injuries.INJURIES, number, each))
+    ]
+
+
+def on_the_way_back(each: int) -> list[Case]:
     """A check fails, and the way back is hurt."""
-    turn = count()
     return [
-        _case(fault, point, next(turn), check="fails", expects="old")
-        for point in points.WAY_BACK
-        for fault in injuries.ON_THE_SERVER
+        _case(fault, point, number + turn, check="fails", expects="old")
+        for number, point in enumerate(points.WAY_BACK)
+        for turn, fault in enumerate(_by_turns(injuries.ON_THE_SERVER, number, each))
     ]
+
+
+def _by_turns(faults: Sequence[str], number: int, each: int) -> list[str]:
+    return [faults[(number * each + turn) % len(faults)] for turn in range(each)]
 
 
 def of_the_migration() -> list[Case]:
@@ -67,7 +80,7 @@ def of_the_migration() -> list[Case]:
     worse = [
         Case(fault, points.IN_MIGRATION, migration=how, expects="old")
         for how in ("hangs in php", "hangs in sql")
-        for fault in injuries.INJURIES
+        for fault in (injuries.UPDATER_KILLED, injuries.WATCHDOG_KILLED, *injuries.ON_THE_SERVER)
     ]
     return fails + hangs + worse
 

@@ -29,6 +29,7 @@ TABLE = Path(__file__).parents[2] / "docs/faults.md"
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make faults", description=__doc__.splitlines()[0])
     parser.add_argument("-n", type=int, help="run that many of the cases, drawn by the seed")
+    parser.add_argument("--every", action="store_true", help="each fault at each place")
     parser.add_argument("--seed", type=int, default=matrix.SEED)
     parser.add_argument("--only", default="", help="cases whose name holds this")
     parser.add_argument("--at-once", type=int, default=AT_ONCE)
@@ -36,7 +37,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="print the cases and end")
     words = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # no server is left behind
-    cases = matrix.drawn(words.n, words.seed) if words.n else matrix.cases(words.seed)
+    cases = matrix.drawn(words.n, words.seed) if words.n else matrix.cases(words.seed, every=words.every)
     cases = tuple(case for case in cases if words.only in case.name)
     if words.list:
         print(*(case.name for case in cases), sep="\n")

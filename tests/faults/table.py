@@ -43,9 +43,10 @@ Written by `make faults` on {datetime.now(UTC):%Y-%m-%d}: {len(results)} cases i
 
 A case promotes a release from one version of a small shop to another on a real server (sshd, cron, Apache with PHP and
 opcache, MariaDB) while customers place orders; two of them are slow, so that one is always on its way when the gate closes.
-At an exact place the promotion is hurt: at both sides of each of the {len(points.JOURNAL) // 2} journal writes and inside each of the
-{len(points.ACTS)} acts on the way there, at {len(points.WAY_BACK)} places on the way back,
-and {matrix.RANDOM} times at moments drawn by the seed. A shim before the server's own tools stops the transaction there; the
+At an exact place the promotion is hurt: by every fault inside each of the {len(points.ACTS)} acts on the way there; at both
+sides of each of the {len(points.JOURNAL) // 2} journal writes, by turns, so that every fault meets the writes of every state
+(`ALL=1`: every fault at every side); at {len(points.WAY_BACK)} places on the way back; and {matrix.RANDOM} times at moments
+drawn by the seed. A shim before the server's own tools stops the transaction there; the
 script runs as shipped.
 
 Afterwards the files are compared by sha256 with the old and the new shop and the tables by definition and checksum, the page is

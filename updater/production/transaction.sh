@@ -620,6 +620,8 @@ watch() {
     printf %s "$$" >watch.pid
     grace=0
     until [ -e finished ]; do
+        # Somebody deleted the folder: there is nothing left to do, and nothing to do it with.
+        [ -e "$RUN/transaction.sh" ] || exit 0
         if become_actor; then
             cause 'the process on the server was gone'
             settle || journal "note not done yet: $(cat latest 2>/dev/null)"
