@@ -298,7 +298,7 @@ class Bench:
         return f"{there}\n== the updater\n{log.read_text()[-2000:]}\n{said}"
 
     def _stamp(self, scene: Scene, name: str) -> float:
-        return float(self.host.root(f"cat {scene.run_folder}/{name} 2>/dev/null || echo 0"))
+        return float(self.host.root(f"cat {scene.run_folder}/{name} 2>/dev/null || true").strip() or 0)
 
     def _leftovers(self) -> list[str]:
         wrong = []
