@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import socket
+import struct
 import subprocess
 import threading
 import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -186,9 +189,14 @@ def test_a_command_that_fails_says_which_where_and_why(host: Host) -> None:
     assert host.run(["sh", "-c", "exit 7"], check=False).exit_code == 7
 
 
-def test_a_command_that_runs_out_of_time_is_ended_with_its_children(host: Host, live: LiveServer) -> None:
-    with pytest.raises(CommandFailed, match="took longer than 1 s"):
-        host.run(["sh", "-c", "sleep 7654 & sleep 7655"], timeout=1)
+@pytest.mark.parametrize("shell", ["/bin/bash", "/bin/sh"])
+def test_a_command_that_runs_out_of_time_is_ended_with_its_children(live: LiveServer, shell: str) -> None:
+    live.root(f"usermod -s {shell} {live.server.user}")
+    try:
+        with connect(live.server) as host, pytest.raises(CommandFailed, match="took longer than 1 s"):
+            host.run(["sh", "-c", "sleep 7654 & sleep 7655"], timeout=1)
+    finally:
+        live.root(f"usermod -s /bin/bash {live.server.user}")
     assert (
         live.root("for i in $(seq 50); do pgrep -f 'sleep 765[45]' >/dev/null || exit 0; sleep 0.1; done; echo alive")
         == ""
@@ -201,6 +209,47 @@ def test_a_connection_lost_in_the_middle_says_what_it_was_doing(live: LiveServer
             host.run(["sh", "-c", "kill -9 $(ps -o ppid= -p $$); sleep 60", "sh", "marker-word"], timeout=30)
         with pytest.raises(ConnectionFailed, match="lost during: true"):
             host.run(["true"])
+
+
+@contextmanager
+def line(server: Server) -> Iterator[tuple[Server, Callable[[int], None]]]:
+    """A way to the server by a line that can be reset, as by a router: after so many more answers of the server."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    left: list[int] = []
+
+    def carry(source: socket.socket, target: socket.socket, *, answers: bool) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                if answers and left:
+                    if left[0] == 0:
+                        target.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                        target.close()
+                        return
+                    left[0] -= 1
+                target.sendall(data)
+
+    def serve() -> None:
+        with suppress(OSError):
+            near, _ = listener.accept()
+            far = socket.create_connection((server.host, server.port))
+            threading.Thread(target=carry, args=(near, far), kwargs={"answers": False}, daemon=True).start()
+            carry(far, near, answers=True)
+
+    threading.Thread(target=serve, daemon=True).start()
+    try:
+        yield replace(server, host="127.0.0.1", port=listener.getsockname()[1]), left.append
+    finally:
+        listener.close()
+
+
+@pytest.mark.parametrize("answers", range(6))
+def test_a_line_that_is_reset_is_a_lost_connection_at_whatever_answer(live: LiveServer, answers: int) -> None:
+    with line(live.server) as (server, reset_after), connect(server) as host:
+        host.run(["true"])
+        reset_after(answers)
+        with pytest.raises(ConnectionFailed, match="lost during: sh"):
+            for _ in range(6):
+                host.run(["sh", "-c", "echo word; sleep 0.1; echo word"], timeout=30)
 
 
 def test_files_are_written_whole_private_and_read_back(host: Host) -> None:

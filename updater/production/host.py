@@ -294,7 +294,7 @@ class Host:
                 where=self.where,
                 hint="run the same command again",
             ) from late
-        except (SSHException, EOFError) as lost:
+        except (SSHException, EOFError, ConnectionError) as lost:  # which of them depends on how the line was cut
             raise self._lost(doing, lost) from lost
         except BaseException:
             self._end(bytes(errors))
@@ -327,7 +327,8 @@ class Host:
         try:
             channel = self._channel("kill")
             channel.settimeout(10)
-            channel.exec_command(f"kill -TERM -- -{group}; sleep 1; kill -KILL -- -{group}")
+            # No `--`: dash does not know it here, and would kill nothing.
+            channel.exec_command(f"kill -TERM -{group}; sleep 1; kill -KILL -{group}")
             channel.status_event.wait(10)
             channel.close()
         except (ConnectionFailed, SSHException, EOFError, OSError):
