@@ -15,8 +15,10 @@ import pexpect
 import pytest
 import yaml
 
-from updater.demo_shop import DOCROOT, PRODUCT, DemoShop
+from updater.demo_shop import DOCROOT, DemoShop
 from updater.errors import ExitCode
+
+PRODUCT = "/product/samovar-tula/"
 
 PLUGIN = f"{DOCROOT}/wp-content/plugins/demo-shop/demo-shop.php"
 PEOPLE = ("anna.sokolova@pochta.example", "555-01-23", "Соколова", "buh@zavod-tula.example")
