@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -61,6 +61,7 @@ def test_a_block_that_moved_with_a_change_inside_it_is_one_block():
 
 @settings(max_examples=60, deadline=None)
 @given(old=st.lists(st.integers(0, 5), max_size=40), new=st.lists(st.integers(0, 5), max_size=40))
+@example(old=[1, 1, 0, 0], new=[1, 1, 0, 1, 0, 0])
 def test_old_rows_never_come_twice_nor_in_another_order(old: list[int], new: list[int]):
     found = shift.align(rows(*old), rows(*new))
     known = found[found != NEW].tolist()

@@ -121,8 +121,8 @@ def _filled(rows: Rows, old_rows: int) -> Rows:
 
 
 def _ordered(rows: Rows) -> Rows:
-    """A row that was followed past another anchor's is none: old rows never come back."""
+    """A row that was followed past another anchor's, or into it, is none: old rows come once and never back."""
     known = np.flatnonzero(rows != NEW)
-    highest = np.maximum.accumulate(rows[known]) if known.size else rows[known]
-    rows[known[rows[known] < highest]] = NEW
+    highest = np.maximum.accumulate(np.concatenate([[NEW], rows[known]]))[:-1]
+    rows[known[rows[known] <= highest]] = NEW
     return rows
