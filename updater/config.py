@@ -17,6 +17,7 @@ import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, time, timedelta
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, get_args
 from urllib.parse import urlsplit, urlunsplit
@@ -750,12 +751,14 @@ def _clock(text: str) -> time:
         raise _wrong(f"{text} is no time of day; write it like 09:30") from None
 
 
+_zones = cache(available_timezones)  # it reads some hundred files
+
+
 def _zone(name: str | None) -> str:
     if name is None:
         raise _wrong("must end with a time zone, like Europe/Moscow")
-    known = available_timezones()
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
+    if name not in _zones():
+        near = difflib.get_close_matches(name, _zones(), n=1)
         raise _wrong(f"{name} is no time zone" + (f"; did you mean {near[0]}?" if near else ", like Europe/Moscow"))
     ZoneInfo(name)
     return name

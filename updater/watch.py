@@ -8,7 +8,8 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -101,15 +102,15 @@ class Looked:
     """What could not be looked at there"""
 
 
-def watch(site: Site, progress: Progress, *, again_after: float = 10.0) -> Looked:
+def watch(site: Site, progress: Progress, *, wait: Callable[[float], None] = time.sleep) -> Looked:
     """Look once, keep the sample, and put word of what began or ended into the outbox. SiteLocked beside another look.
 
-    A server that does not answer over ssh is a concern and no error. `again_after`: seconds until a failing page is asked again.
+    A server that does not answer over ssh is a concern and no error.
     """
     with _one_at_a_time(site):
         known = _load(site)
         progress.step("look at the shop")
-        web = look.from_outside(site, again_after=again_after)
+        web = look.from_outside(site, wait=wait)
         progress.step("look at the server")
         seen = _with_holes(site, _from_inside(site, Seen(now(), web), known), known)
         sample = sample_of(seen)

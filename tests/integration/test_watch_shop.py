@@ -31,7 +31,7 @@ def looked_before(site: Site) -> None:
 
 
 def look(site: Site) -> Looked:
-    return watch(site, Silent(), again_after=0.1)
+    return watch(site, Silent(), wait=lambda _: None)
 
 
 def keys(looked: Looked) -> set[str]:

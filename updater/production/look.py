@@ -7,7 +7,7 @@ import secrets
 import socket
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -21,6 +21,8 @@ from updater.production import web
 from updater.production.host import Host
 from updater.production.patterns import excluded
 
+AGAIN = 10.0
+"""Seconds until a page that failed is asked once more"""
 _PATIENCE = 30.0
 _FAULTS = {
     "shows PHP's fatal error": r"(fatal|parse) error(</b>)?:|Uncaught (Error|Exception)|critical error on this",
@@ -79,13 +81,13 @@ class ServerLook:
 # ------------------------------------------------------------------------------------------------------ from outside
 
 
-def from_outside(site: Site, *, again_after: float = 10.0) -> WebLook:
-    """The home page as a visitor gets it. What fails is asked once more after `again_after` seconds: one lost packet is no outage."""
+def from_outside(site: Site, *, wait: Callable[[float], None] = time.sleep) -> WebLook:
+    """The home page as a visitor gets it. What fails is asked once more after AGAIN seconds: one lost packet is no outage."""
     ends = certificate_ends(site)
     first = _home(site, ends)
     if not first.problem:
         return first
-    time.sleep(again_after)
+    wait(AGAIN)
     return _home(site, ends)
 
 

@@ -11,9 +11,8 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from updater.language import speak
 from updater.model import Language
-from updater.report.html import environment
+from updater.report.html import page_template
 from updater.resources import package_text
 
 TONES = {0: "good", 3: "wait", 1: "bad", 4: "bad", 5: "bad"}
@@ -45,7 +44,7 @@ def ordered(lines: Sequence[Line]) -> list[Line]:
 def render(lines: Sequence[Line], begun: datetime, ended: datetime) -> str:
     """The page, for engineers: English. `lines` are redacted already."""
     style = package_text("updater.report", "fleet.css")
-    template = environment(speak(Language.EN)).from_string(package_text("updater.report", "fleet.html.j2"))
+    template = page_template("fleet.html.j2", Language.EN)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return template.render(
         lines=ordered(lines),

@@ -6,14 +6,15 @@ import base64
 import hashlib
 from collections import Counter
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 from markupsafe import Markup
 
 from updater.language import Words, mark, speak
-from updater.model import BlockedCall, CaughtMail, Check, Status
+from updater.model import BlockedCall, CaughtMail, Check, Language, Status
 from updater.report.pictures import BUDGET, embed
 from updater.report.record import PHASES, RunRecord, how_found, masked_recipient, tell
 from updater.report.terms import check_name
@@ -27,7 +28,7 @@ def render(record: RunRecord, folder: Path, budget: int = BUDGET) -> str:
     """The whole page. Pictures are read from the run's `folder`; `record` is redacted already (record.public)."""
     style, script = package_text("updater.report", "report.css"), package_text("updater.report", "report.js")
     words = speak(record.language)
-    template = environment(words).from_string(package_text("updater.report", "report.html.j2"))
+    template = page_template("report.html.j2", record.language)
     evidence = record.evidence
     context: dict[str, Any] = {
         "record": record,
@@ -51,7 +52,13 @@ def render(record: RunRecord, folder: Path, budget: int = BUDGET) -> str:
     return template.render(context)
 
 
-def environment(words: Words) -> Environment:
+@cache
+def page_template(name: str, language: Language) -> Template:
+    """A template of this folder, compiled once for each language that is spoken."""
+    return _environment(speak(language)).from_string(package_text("updater.report", name))
+
+
+def _environment(words: Words) -> Environment:
     """Jinja for one language: `_()` and `{% trans %}` for our own words, `|term` for the words that data carries.
 
     Never `_()` on data: a message is trusted and not escaped, `|term` is.

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from markupsafe import Markup
 
 from updater.language import Words, speak
-from updater.report.html import environment
+from updater.report.html import page_template
 from updater.report.month import Month, Risk
 from updater.resources import package_text
 
@@ -22,7 +22,7 @@ _ROOM = 14  # above and below the line
 def render(month: Month) -> str:
     """The whole page. `month` is redacted already (month.summarise)."""
     words, style = speak(month.language), package_text("updater.report", "month.css")
-    template = environment(words).from_string(package_text("updater.report", "month.html.j2"))
+    template = page_template("month.html.j2", month.language)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return template.render(
         month=month,

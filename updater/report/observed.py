@@ -12,9 +12,8 @@ from typing import Literal
 
 from markupsafe import Markup
 
-from updater.language import speak
 from updater.model import Language, Observing, Site
-from updater.report.html import environment
+from updater.report.html import page_template
 from updater.report.record import RunRecord, public
 from updater.resources import package_text
 
@@ -117,7 +116,7 @@ def render(seen: Observed) -> str:
     """One self-contained page, for whoever decides whether this may deploy: English."""
     style = package_text("updater.report", "fleet.css")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    template = environment(speak(Language.EN)).from_string(package_text("updater.report", "observed.html.j2"))
+    template = page_template("observed.html.j2", Language.EN)
     return template.render(
         seen=seen,
         titles=TITLES,

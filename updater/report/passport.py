@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from updater.language import Words, mark, speak
 from updater.model import BackupEvent, Inventory, Language, Platform, ServerFacts, Site
-from updater.report.html import environment
+from updater.report.html import page_template
 from updater.report.record import public
 from updater.resources import package_text
 from updater.secrets import redact
@@ -315,10 +315,9 @@ def _plain(text: str) -> str:
 
 def html(page: Passport) -> str:
     """One self-contained page that prints well: no script, no request."""
-    words = speak(page.language)
     style = package_text("updater.report", "month.css") + package_text("updater.report", "passport.css")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    template = environment(words).from_string(package_text("updater.report", "passport.html.j2"))
+    template = page_template("passport.html.j2", page.language)
     return template.render(
         page=page,
         policy=f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'",
