@@ -13,7 +13,7 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 
-from updater import report
+from updater import config, fleet, report
 from updater.checks import smoke
 from updater.checks.observation import Observation, Shot
 from updater.errors import ExitCode
@@ -113,3 +113,41 @@ def _release(run: str, site: str, updates: tuple[Update, ...], folder: Path, reh
         sha256="",
     )
     return replace(release, sha256=release_digest(release))
+
+
+# ------------------------------------------------------------------------------------------------- sites with such a run
+
+ALWAYS = "policy: {windows: ['Mon-Sun 00:00-24:00 UTC']}\n"
+
+
+def waits(site: Path, slug: str = "shop", age: timedelta = timedelta(hours=3), **more: object) -> str:
+    """A run of this site that has waited for `age`."""
+    with fleet.opened(config.load(site)) as journal:
+        update = replace(an_update(slug), **more)  # type: ignore[arg-type]
+        return leave(journal, config.load(site).name, (update,), age=age).run
+
+
+def two_clients(folder: Path) -> Path:
+    """A folder with two clients' sites, a run of each waiting: tea's the longer."""
+    waits(a_site(folder / "books", "books", ALWAYS), "reader")
+    advisory = ("CVE-2026-0001 Shop < 1.1 - SQL injection (Critical)",)
+    waits(
+        a_site(folder / "tea", "tea", ALWAYS),
+        "shop",
+        timedelta(days=3),
+        security=advisory,
+        released=now() - timedelta(days=9),
+    )
+    return folder
+
+
+def record(site: Path) -> RunRecord:
+    """Of the site's last run."""
+    with fleet.opened(config.load(site)) as journal:
+        return journal.output(journal.find("last").run, "record", RunRecord)
+
+
+def state(site: Path) -> str:
+    """Of the site's last run."""
+    with fleet.opened(config.load(site)) as journal:
+        return journal.find("last").state

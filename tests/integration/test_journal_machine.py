@@ -15,7 +15,7 @@ from pathlib import Path
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from test_journal import a_release, approve
+from releases import a_release, approve
 
 from updater.errors import ApprovalRefused, ExitCode, UpdaterError
 from updater.journal import Journal

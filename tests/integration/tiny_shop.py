@@ -175,7 +175,7 @@ def serve(shop: TinyShop) -> Iterator[TinyShop]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     shop.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         yield shop

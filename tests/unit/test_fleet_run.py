@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 import waiting_run
+from webhook import listening
 
 from updater import cli, config, fleet, notify
 from updater.errors import ExitCode, SiteLocked
@@ -147,60 +147,22 @@ def test_a_site_at_work_or_tested_this_week_is_not_due(clients: Path) -> None:
         assert [path.parent.name for path in fleet.due_below(clients, now())[0]] == ["pets"]
 
 
-@pytest.fixture
-def channel() -> Iterator[tuple[str, list[str]]]:
-    """A webhook's address, and the titles that it got."""
-    titles: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            titles.append(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["title"])
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None: ...
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    yield f"json://127.0.0.1:{server.server_port}/", titles
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def test_the_runs_of_a_night_are_processes_of_their_own_and_people_get_one_message(
-    clients: Path, channel: tuple[str, list[str]], capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The real thing: two sites whose servers cannot be reached, and one that is broken."""
-    (clients / "agency.yml").write_text(f"notify: ['{channel[0]}']\n")
-    (clients / "tea" / "site.yml").write_text("site: tea\n")
-    code = typed("fleet", "run", str(clients), "--json", "--at-once", "2")
-    shown = json.loads(capsys.readouterr().out)
-    ended = {it["site"]: (it["state"], it["exit_code"], it["detail"]) for it in shown["sites"]}
-    assert ended["tea"][:2] == ("not run", ExitCode.USAGE)
-    assert "server: missing" in ended["tea"][2]
-    for name in ("books", "pets"):  # where no Docker is, that is what they say
-        assert ended[name][0] in ("failed", "inconclusive"), ended
-        assert "port 1" in ended[name][2] or "Docker" in ended[name][2]
-    assert code == max(it[1] for it in ended.values())
-    assert Path(shown["page"]).is_file()
-    assert channel[1] == ["2 sites: 2 messages"]
-
-
 def test_the_look_every_ten_minutes_says_again_what_is_urgent_and_not_what_is_not(
-    clients: Path, channel: tuple[str, list[str]]
+    clients: Path,
 ) -> None:
-    (clients / "agency.yml").write_text(f"notify: ['{channel[0]}']\nschedule: {{nights: ['Mon 00:00-00:01 UTC']}}\n")
-    for name in ("books", "tea"):
-        (clients / name / "site.yml").write_text((clients / name / "site.yml").read_text().replace(NIGHT, ""))
-        state = config.load(clients / name / "site.yml").state
-        notify.put(state, "urgent", f"{name}: rolled back", "body")
-        notify.put(state, "work", f"{name}: waits", "body")
-    (clients / "pets" / "site.yml").write_text("site: pets\n")
-    for _ in range(2):
-        typed("fleet", "run", "--due", str(clients))
-    assert channel[1] == ["books: rolled back", "tea: rolled back"], "each once: it is not yet time to say it again"
+    with listening() as channel:
+        (clients / "agency.yml").write_text(
+            f"notify: ['{channel.url}']\nschedule: {{nights: ['Mon 00:00-00:01 UTC']}}\n"
+        )
+        for name in ("books", "tea"):
+            (clients / name / "site.yml").write_text((clients / name / "site.yml").read_text().replace(NIGHT, ""))
+            state = config.load(clients / name / "site.yml").state
+            notify.put(state, "urgent", f"{name}: rolled back", "body")
+            notify.put(state, "work", f"{name}: waits", "body")
+        (clients / "pets" / "site.yml").write_text("site: pets\n")
+        for _ in range(2):
+            typed("fleet", "run", "--due", str(clients))
+    assert channel.titles == ["books: rolled back", "tea: rolled back"], "each once: it is not yet time to say it again"
 
 
 def test_nothing_due_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

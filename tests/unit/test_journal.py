@@ -9,33 +9,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from releases import a_release, approve
 
 from updater.errors import ApprovalRefused, ExitCode, SiteLocked, UpdaterError
 from updater.journal import Journal, converter, digest, dump, new_run_id, now, site_lock, write_atomically
-from updater.model import Judgement, Migration, MigrationStep, Release, Update, Verdict
-
-PASSED = Judgement(Verdict("PASS"), ("every check passed",))
-
-
-def a_release(run: str) -> Release:
-    update = Update("plugin", "shop", "Shop", "1.0", "1.1", Path("/packages/shop-1.1.zip"), "ab" * 32, "packages/")
-    migration = Migration(
-        (MigrationStep("core", "<?php answer(array());"),), ("wp_options",), (), (), {"wp_options": "00"}, 1.5
-    )
-    return Release(
-        run=run,
-        site="shop",
-        made=now(),
-        updates=(update,),
-        units=("wp-content/plugins/shop",),
-        changed={"wp-content/plugins/shop/shop.php": ("a", "b"), "wp-content/plugins/shop/new.php": (None, "c")},
-        archive=Path("/runs/release.tar"),
-        migration=migration,
-        schema_before={"wp_options": "00"},
-        versions_before={"plugin:shop": "1.0"},
-        rehearsed_seconds=3.0,
-        sha256="ff" * 32,
-    )
+from updater.model import Judgement, Release, Verdict
 
 
 @pytest.fixture
@@ -48,11 +26,6 @@ def a_waiting_run(journal: Journal) -> Release:
     journal.begin(run, "shop")
     journal.finish(run, "awaiting approval", ExitCode.AWAITING_APPROVAL)
     return a_release(run)
-
-
-def approve(journal: Journal, release: Release, judgement: Judgement = PASSED, **changes: object):
-    settings = {"evidence_sha256": "e" * 64, "shown_sha256": "e" * 64, "person": "Anna", "lasts": timedelta(days=7)}
-    return journal.approve(release, judgement, **(settings | changes))
 
 
 def test_a_noun_read_back_equals_the_noun_written(journal: Journal) -> None:

@@ -6,17 +6,16 @@ import email
 import email.policy
 import json
 import socket
-import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Message
+from webhook import Listener, listening
 
 from updater import notify
 from updater.model import Language, Server, Site
@@ -25,36 +24,10 @@ from updater.secrets import redact, register
 NIGHT = datetime(2026, 11, 25, 3, 0, tzinfo=UTC)
 
 
-class Listener:
-    """An HTTP server that keeps what is posted to it and answers with `status`."""
-
-    def __init__(self) -> None:
-        self.received: list[dict[str, Any]] = []
-        self.status = 200
-        listener = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                listener.received.append(json.loads(body))
-                self.send_response(listener.status)
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None: ...
-
-        self.server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"json://127.0.0.1:{self.server.server_port}/token-abcdef"
-
-
 @pytest.fixture
 def listener() -> Iterator[Listener]:
-    made = Listener()
-    thread = threading.Thread(target=made.server.serve_forever, args=(0.02,))
-    thread.start()
-    yield made
-    made.server.shutdown()
-    thread.join()
-    made.server.server_close()
+    with listening() as made:
+        yield made
 
 
 def test_a_message_arrives_with_title_body_and_urgency(listener: Listener) -> None:
