@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -140,6 +141,14 @@ def test_an_empty_month_claims_nothing(tmp_path: Path) -> None:
 def test_the_page_is_in_the_clients_language(language: Language, said: tuple[str, ...], tmp_path: Path) -> None:
     page = render(summarise(site(tmp_path, language), NOVEMBER, records(), messages(), samples(), backups(), MADE))
     assert [text for text in said if text not in page] == []
+
+
+@pytest.mark.parametrize("language", Language)
+def test_between_two_sentences_stands_a_space(language: Language, tmp_path: Path) -> None:
+    for kept in (backups(), []):
+        page = render(summarise(site(tmp_path, language), NOVEMBER, records(), messages(), samples(), kept, MADE))
+        text = re.sub(r"<(?!/p|/li|/td|/h)[^>]*>", "", re.sub(r"<style>.*?</style>", "", page, flags=re.DOTALL))
+        assert re.findall(r"\w+[.!?][A-ZА-ЯІЇЄҐ]\w*", text) == []
 
 
 def test_hostile_names_stay_text_and_secrets_stay_out(tmp_path: Path) -> None:
