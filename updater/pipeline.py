@@ -796,8 +796,8 @@ def _look_at_the_open_shop(
 
 
 def _usual_orders(this: Run, before: ShopState | None) -> bake.Rate | None:
-    """What came between the clone and the approval."""
-    if before is None:
+    """What came between the clone and the approval; not known where the run was tested on another machine."""
+    if before is None or not smoke.looked(this.folder / evidence.BEFORE):
         return None
     cloned = smoke.load(this.folder / evidence.BEFORE).state_before
     return bake.rate(before.order_count, now(), cloned.order_count, this.record.started)

@@ -19,7 +19,6 @@ from updater.demo_shop import DOCROOT, DemoShop
 from updater.errors import ExitCode
 
 PRODUCT = "/product/samovar-tula/"
-
 PLUGIN = f"{DOCROOT}/wp-content/plugins/demo-shop/demo-shop.php"
 PEOPLE = ("anna.sokolova@pochta.example", "555-01-23", "Соколова", "buh@zavod-tula.example")
 
@@ -96,6 +95,7 @@ def test_a_person_fills_in_what_nobody_can_find_and_pushes(agency: Agency) -> No
         "#address: 203.0.113.7": f"address: {shop.address}",
         "  online: true": "  online: false",
         "pages: [/]": "pages: [/, /shop/]",
+        "  bake: 5m": "  bake: 4s",
         "#flows:\n": f"flows: [{{name: checkout, product: {PRODUCT}}}]\n#flows:\n",
         "#orders: {table: shop_orders": "orders: {table: demo_shop_orders, id: id, total: total, email: email}\n#orders: {table: shop_orders",
         "#clone:\n": "clone:\n  scrub: [demo_shop_orders.name, demo_shop_orders.phone, demo_shop_orders.address, demo_shop_orders.note]\n#clone:\n",

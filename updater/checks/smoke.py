@@ -109,6 +109,11 @@ def save(observation: Observation) -> Path:
     return path
 
 
+def looked(folder: Path) -> bool:
+    """Whether an observation was written there: an export brings only that of the updated shop."""
+    return (folder / "observation.json").is_file()
+
+
 def load(folder: Path) -> Observation:
     """The observation that `observe` wrote there. FileNotFoundError when it never ended."""
     data = json.loads((folder / "observation.json").read_text(encoding="utf-8"))
