@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -16,7 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol
 from zoneinfo import ZoneInfo
 
 from updater.errors import ExitCode, UpdaterError
@@ -242,16 +243,26 @@ def shown(timer: Timer, machine: Machine) -> str:
 
 
 def _crontab(machine: Machine) -> list[str]:
+    """UpdaterError when it cannot be read: what is then written would be all that is left of it."""
     code, said = machine.run(["crontab", "-l"])
-    return said.splitlines() if code == 0 else []  # 1: none yet; 127: no cron here
+    if code == 0:
+        return said.splitlines()
+    none_yet = re.search("no crontab|no such file", said, re.IGNORECASE)  # as Debian's and busybox's say it
+    if code != 127 and not none_yet:  # 127: no cron here
+        _failed(["crontab", "-l"], said)
+    return []
 
 
 def _must(machine: Machine, argv: Sequence[str], stdin: str = "") -> None:
     code, said = machine.run(argv, stdin)
     if code != 0:
-        raise UpdaterError(
-            "runs cannot be started by themselves",
-            where=shlex.join(argv),
-            cause=" ".join(said.split())[-300:],
-            hint="`updater fleet run --due FOLDER` every ten minutes is all there is to it: start it by what you have",
-        )
+        _failed(argv, said)
+
+
+def _failed(argv: Sequence[str], said: str) -> NoReturn:
+    raise UpdaterError(
+        "runs cannot be started by themselves",
+        where=shlex.join(argv),
+        cause=" ".join(said.split())[-300:],
+        hint="`updater fleet run --due FOLDER` every ten minutes is all there is to it: start it by what you have",
+    )

@@ -223,6 +223,17 @@ def test_without_systemd_a_line_in_the_crontab_does_it_and_other_lines_stay(time
     assert machine.crontab == "17 3 * * * backup\n"
 
 
+def test_a_crontab_that_cannot_be_read_is_not_written_over(timer: schedule.Timer) -> None:
+    class Ill(Recorder):
+        def run(self, argv: Sequence[str], stdin: str = "") -> tuple[int, str]:
+            return (1, "cannot open the spool") if argv[-1] == "-l" else super().run(argv, stdin)
+
+    machine = Ill("17 3 * * * backup\n")
+    with pytest.raises(UpdaterError, match="cannot open the spool"):
+        schedule.install(timer, machine, systemd=False)
+    assert machine.crontab == "17 3 * * * backup\n"
+
+
 def test_the_crontab_line_runs_in_the_folder_with_its_secrets(timer: schedule.Timer, tmp_path: Path) -> None:
     """As cron does: everything after the fifth blank, with \\% made %, given to sh."""
     (timer.folder / schedule.SECRETS).write_text("TELEGRAM_URL='tgram://a b'\n")
