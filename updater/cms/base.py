@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from updater.model import Component, Database, Installation, Inventory, Layout, MigrationStep, OrderTable, Update
+from updater.resources import package_text
 from updater.shell import Shell, compose
 
 
@@ -67,8 +68,18 @@ class Gate:
     locks: Mapping[str, str] = field(default_factory=dict)
 
 
+TOKEN_FILE = ".updater-gate-token"  # noqa: S105 - the name of a file
+COOKIE = "updater_bypass"
+REFUSED_FILE = ".updater-gate-refused.php"
+"""What gate.php reads and writes in the docroot, and whom it lets through."""
 REFUSED_HEAD = "<?php exit; __halt_compiler();\n"
 REFUSED_BYTES = 65536
+
+
+def gate_file(name: str, root: str = "__DIR__") -> str:
+    """A driver's gate, with gate.php in it. `root`: the docroot as a PHP expression, seen from where the file will stand."""
+    gate = package_text("updater.cms", "gate.php").removeprefix("<?php\n").rstrip("\n")
+    return package_text("updater.cms", name).replace("%GATE%", gate).replace("%ROOT%", root)
 
 
 @dataclass(frozen=True, slots=True)

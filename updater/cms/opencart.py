@@ -32,7 +32,19 @@ from typing import Any
 from xml.etree import ElementTree
 
 from updater.cms import archive, base
-from updater.cms.base import Fetch, Gate, Offer, OrderRow, PackageInfo, Published, ShopState
+from updater.cms.base import (
+    COOKIE,
+    REFUSED_FILE,
+    TOKEN_FILE,
+    Fetch,
+    Gate,
+    Offer,
+    OrderRow,
+    PackageInfo,
+    Published,
+    ShopState,
+    gate_file,
+)
 from updater.errors import CommandFailed, UnsupportedSite, UpdateFailed
 from updater.model import Component, Database, Installation, Inventory, Layout, MigrationStep, OrderTable, Update
 from updater.resources import package_text
@@ -46,9 +58,6 @@ _OLDEST, _NEWEST = (3, 0), (4, 1)
 API = "https://api.github.com"
 DOWNLOADS = "https://github.com"
 
-TOKEN_FILE = ".updater-gate-token"  # noqa: S105 - the name of a file
-COOKIE = "updater_bypass"
-REFUSED_FILE = ".updater-gate-refused.php"
 KEPT = "config.updater-kept.php"
 NOT_FOUND = "not found"
 """Among the places of 3.x: hashes of what its modifications found no place for already, by production's ocmod.log. Absent without
@@ -654,11 +663,10 @@ def noise_rows() -> Mapping[str, Sequence[str]]:
 def gate(installation: Installation) -> Gate:
     """Stands in for both configuration files: see the top of this module."""
     admin = installation.places["admin"]
-    text = package_text("updater.cms", "opencart-gate.php")
     return Gate(
         files={
-            "config.php": text.replace("%ROOT%", "__DIR__"),
-            f"{admin}/config.php": text.replace("%ROOT%", "dirname(__DIR__)"),
+            "config.php": gate_file("opencart-gate.php"),
+            f"{admin}/config.php": gate_file("opencart-gate.php", "dirname(__DIR__)"),
         },
         token_file=TOKEN_FILE,
         cookie=COOKIE,

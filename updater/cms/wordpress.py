@@ -16,7 +16,19 @@ from typing import Any
 from urllib.parse import urlencode
 
 from updater.cms import archive, base
-from updater.cms.base import Fetch, Gate, Offer, OrderRow, PackageInfo, Published, ShopState
+from updater.cms.base import (
+    COOKIE,
+    REFUSED_FILE,
+    TOKEN_FILE,
+    Fetch,
+    Gate,
+    Offer,
+    OrderRow,
+    PackageInfo,
+    Published,
+    ShopState,
+    gate_file,
+)
 from updater.errors import CommandFailed, UnsupportedSite, UpdateFailed, UpdaterError
 from updater.model import Component, Database, Installation, Inventory, Layout, MigrationStep, OrderTable, Update
 from updater.resources import package_text
@@ -31,9 +43,6 @@ API = "https://api.wordpress.org"
 DOWNLOADS = "https://downloads.wordpress.org"
 
 GUARD = "wp-content/mu-plugins/00-updater-staging.php"
-TOKEN_FILE = ".updater-gate-token"  # noqa: S105 - the name of a file
-COOKIE = "updater_bypass"
-REFUSED_FILE = ".updater-gate-refused.php"
 
 # What core includes even where WP_INSTALLING makes it skip .maintenance: install.php for wp-admin/install.php and upgrade.php,
 # fatal-error-handler.php for those and wp-activate.php and setup-config.php (not where WP_DISABLE_FATAL_ERROR_HANDLER is set).
@@ -795,7 +804,7 @@ def gate(installation: Installation) -> Gate:
     door = "<?php\n// While the shop is closed: what defines WP_INSTALLING skips .maintenance, and loads this.\n"
     return Gate(
         files={
-            ".maintenance": package_text("updater.cms", "wordpress-gate.php"),
+            ".maintenance": gate_file("wordpress-gate.php"),
             **dict.fromkeys(_DOORS, f"{door}require dirname(__DIR__) . '/.maintenance';\n"),
         },
         token_file=TOKEN_FILE,
