@@ -39,7 +39,7 @@ from updater import (
     watch,
 )
 from updater.errors import ExitCode, SiteLocked, UpdaterError
-from updater.journal import Journal, converter, now
+from updater.journal import converter, now
 from updater.language import speak
 from updater.model import Server, Site
 from updater.report import RunRecord, observed, run_json
@@ -272,7 +272,7 @@ def check(site: Path, connect: bool, as_json: bool) -> None:
 def plan(site: Path, as_json: bool) -> None:
     """Show what would be updated and what is held back, without staging anything."""
     loaded = _load(site)
-    with _journal(loaded) as journal, _progress() as progress:
+    with fleet.opened(loaded) as journal, _progress() as progress:
         found = pipeline.plan(loaded, journal, progress)
     if as_json:
         _print_json(
@@ -315,7 +315,7 @@ def run(site: Path, retry: bool, into: Path | None, later: bool, as_json: bool) 
     loaded = _load(site)
     if into:
         _make_way(into)
-    with _telling(loaded, later), _journal(loaded) as journal, _progress() as progress:
+    with _telling(loaded, later), fleet.opened(loaded) as journal, _progress() as progress:
         record = pipeline.run(loaded, journal, progress, retry=retry)
         if into and record.exit_code == ExitCode.AWAITING_APPROVAL:
             _say_exported(into, export.write(loaded, journal, record.run, into))
@@ -349,7 +349,7 @@ def export_run(into: Path, run: str, site: Path, as_json: bool) -> None:
     whoever approves compares it.
     """
     loaded = _load(site)
-    with _journal(loaded) as journal:
+    with fleet.opened(loaded) as journal:
         row = journal.find(run)
         exported = export.write(loaded, journal, row.run, into)
     if as_json:
@@ -457,7 +457,7 @@ def _taken_in(file: Path, sha256: str, folder: Path, run: str | None, yes: bool)
         )
     path = fleet.site_of_export(folder, file)
     loaded = _load(path)
-    with _journal(loaded) as journal:
+    with fleet.opened(loaded) as journal:
         taken, own = export.take_in(loaded, journal, file, sha256, lambda run: repository.release_of(loaded, run))
     err.print(f"{file}: run {taken} of {loaded.name}", markup=False, soft_wrap=True)
     compared = "as given" if sha256 else "compare it with the line in the log of the job that wrote the file"
@@ -528,7 +528,7 @@ def _read_out(lines: Sequence[str]) -> None:
 def reject(run: str, site: Path, reason: str, person: str | None, as_json: bool) -> None:
     """Close a waiting run without deploying it."""
     loaded = _load(site)
-    with _telling(loaded), _journal(loaded) as journal, _progress() as progress:
+    with _telling(loaded), fleet.opened(loaded) as journal, _progress() as progress:
         run_id = journal.find(run).run
         record = pipeline.reject(loaded, journal, progress, run_id, person=person or getpass.getuser(), reason=reason)
     if as_json:
@@ -554,7 +554,7 @@ def rollback(site: Path, discard_since: datetime | None, as_json: bool) -> None:
     """
     loaded = _load(site)
     discard = discard_since.replace(tzinfo=UTC) if discard_since else None
-    with _telling(loaded), _journal(loaded) as journal, _progress() as progress:
+    with _telling(loaded), fleet.opened(loaded) as journal, _progress() as progress:
         record = pipeline.rollback(loaded, journal, progress, discard_since=discard)
     _show_end(record, loaded, as_json)
 
@@ -769,7 +769,7 @@ def open_shop(site: Path, as_json: bool) -> None:
 def status(site: Path, as_json: bool) -> None:
     """Show how far the newest run came, and whether something runs now."""
     loaded = _load(site)
-    with _journal(loaded) as journal:
+    with fleet.opened(loaded) as journal:
         rows = journal.runs(limit=1)
         if not rows:
             out.print("no runs yet. next: `updater run`")
@@ -910,7 +910,7 @@ def ack(site: Path, person: str | None, as_json: bool) -> None:
 def runs(site: Path, as_json: bool) -> None:
     """List this site's runs, newest first."""
     loaded = _load(site)
-    with _journal(loaded) as journal:
+    with fleet.opened(loaded) as journal:
         rows = journal.runs()
     if as_json:
         _print_json(
@@ -940,7 +940,7 @@ def report(run: str, site: Path, month: str | None, everything: bool, as_json: b
         first, where = _month(month), site if run == "last" else Path(run)
         sys.exit(_report_month(_sites_in(where) if everything else [where], first, as_json))
     loaded = _load(site)
-    with _journal(loaded) as journal:
+    with fleet.opened(loaded) as journal:
         row = journal.find(run)
         folder = journal.folder(row.run)
     if as_json:
@@ -977,7 +977,7 @@ def _report_month(sites: list[Path], first: date, as_json: bool) -> int:
     for path in sites:
         try:
             loaded = _load(path)
-            with _journal(loaded) as journal:
+            with fleet.opened(loaded) as journal:
                 written[loaded.name] = [str(file) for file in pipeline.report_month(loaded, journal, first)]
         except UpdaterError as error:
             code = int(error.exit_code)
@@ -1003,7 +1003,7 @@ def observe(site: Path, false_alarm: str | None, reason: str, person: str | None
     called false. When the time is over the next run sends it.
     """
     loaded = _load(site)
-    with _journal(loaded) as journal:
+    with fleet.opened(loaded) as journal:
         if false_alarm:
             if not reason:
                 raise UpdaterError("--false-alarm needs --reason", hint="--reason 'the banner turns every minute'")
@@ -1142,7 +1142,7 @@ def write_passport(site: Path, offline: bool, as_json: bool) -> None:
     What no program can find out stands in site.yml under `passport:`; what is missing there is listed on top.
     """
     loaded = _load(site)
-    with _journal(loaded) as journal, _progress() as progress:
+    with fleet.opened(loaded) as journal, _progress() as progress:
         written = passport.write(loaded, journal, progress, ask=not offline)
     if as_json:
         _print_json([str(path) for path in written])
@@ -1273,15 +1273,6 @@ def _print_json(value: Any) -> None:
 
 def _load(path: Path) -> Site:
     return config.load(path / "site.yml" if path.is_dir() else path)
-
-
-@contextmanager
-def _journal(site: Site) -> Iterator[Journal]:
-    journal = Journal(site.state)
-    try:
-        yield journal
-    finally:
-        journal.close()
 
 
 @contextmanager

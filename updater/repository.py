@@ -89,8 +89,7 @@ def accept(site: Site, record: RunRecord, folder: Path, release_sha256: str) -> 
     with _opened(site) as repository:
         if repository is None:
             return ""
-        if repository.has_remote:
-            _fetch(repository)
+        _fetch(repository)
         branch = _branch(repository, record.run) or propose(site, record, folder, release_sha256)
         into = _main(repository)
         with _worktree(repository, _newest(repository, into)) as tree:
@@ -111,8 +110,7 @@ def discard(site: Site, run: str) -> str:
     with _opened(site) as repository:
         if repository is None:
             return ""
-        if repository.has_remote:
-            _fetch(repository)
+        _fetch(repository)
         branch = _branch(repository, run)
         if branch:
             _delete(repository, branch)
@@ -124,8 +122,7 @@ def release_of(site: Site, run: str) -> str:
     with _opened(site) as repository:
         if repository is None:
             return ""
-        if repository.has_remote:
-            _fetch(repository)
+        _fetch(repository)
         branch = _branch(repository, run)
         return _trailer(repository, _tip(repository, branch), _RELEASE) if branch else ""
 
@@ -359,6 +356,9 @@ def _delete(repository: Repository, branch: str) -> None:
 
 
 def _fetch(repository: Repository) -> None:
+    """What others pushed; nothing where there is no remote."""
+    if not repository.has_remote:
+        return
     repository.git.git.fetch("--quiet", "--prune", _REMOTE, kill_after_timeout=_SECONDS)
 
 
