@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from prompt import Prompt
 
 from updater import samples
 from updater.demo_shop import DemoShop
@@ -24,34 +21,11 @@ ORDER_OF = "Соколова"
 """A customer's name, in the database and nowhere else"""
 
 
-@dataclass
-class Prompt:
-    """A person in the folder of a site."""
-
-    folder: Path
-
-    def type(self, *words: str) -> tuple[int, str, str]:
-        ended = subprocess.run(
-            [sys.executable, "-m", "updater.cli", *words],
-            cwd=self.folder,
-            env={**os.environ, "BACKUP_PASSWORD": PASSWORD},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=540,
-            check=False,
-        )
-        return ended.returncode, ended.stdout, ended.stderr
-
-    @property
-    def state(self) -> Path:
-        return self.folder / ".updater"
-
-    def outbox(self) -> list[Message]:
-        return [
-            converter.structure(json.loads(path.read_bytes()), Message)
-            for path in sorted((self.state / "outbox").rglob("*.json"))
-        ]
+def outbox(prompt: Prompt) -> list[Message]:
+    return [
+        converter.structure(json.loads(path.read_bytes()), Message)
+        for path in sorted((prompt.state / "outbox").rglob("*.json"))
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +35,7 @@ def prompt(lasting_shop: DemoShop, tmp_path_factory: pytest.TempPathFactory) -> 
     with site.open("a") as text:
         text.write('backup:\n  password: "${BACKUP_PASSWORD}"\n  places: {here: backups, away: away/restic}\n')
         text.write("viewports: {desktop: 1366x768}\n")
-    yield Prompt(folder)
+    yield Prompt(folder, {"BACKUP_PASSWORD": PASSWORD})
 
 
 def test_a_backup_is_in_every_place_and_production_was_only_read(prompt: Prompt, lasting_shop: DemoShop) -> None:
@@ -121,7 +95,7 @@ def test_a_place_whose_disk_is_not_mounted_is_not_made_anew(prompt: Prompt) -> N
         assert here["ok"]
         assert "perhaps its disk is not mounted" in away["detail"]
         assert not (prompt.folder / "away").exists()
-        told = [message for message in prompt.outbox() if "the backup failed" in message.title]
+        told = [message for message in outbox(prompt) if "the backup failed" in message.title]
         assert [message.urgency for message in told] == ["work"]
         assert "away: the repository is gone" in told[0].body
     finally:
@@ -172,6 +146,6 @@ def test_a_damaged_place_is_found_and_told(prompt: Prompt) -> None:
     code, _, err = prompt.type("backup", "verify", "--from", "here")
     assert code == ExitCode.INCONCLUSIVE
     assert "here (" in err, "the place is named"
-    (told,) = (message for message in prompt.outbox() if "could not be restored" in message.title)
+    (told,) = (message for message in outbox(prompt) if "could not be restored" in message.title)
     assert told.urgency == "work"
     assert not samples.backups(prompt.state)[-1].ok

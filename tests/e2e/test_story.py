@@ -6,14 +6,10 @@ browser. Each test goes on from where the one before it ended.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pytest
+from prompt import Prompt
 
 from updater import failed
 from updater.checks.browser import find_chromium
@@ -34,34 +30,6 @@ PEOPLE = (
     "buh@zavod-tula.example",
     "n.kuzmina@buhgalter.example",
 )
-
-
-@dataclass
-class Prompt:
-    """A person in the folder of a site."""
-
-    folder: Path
-
-    def type(self, *words: str) -> tuple[int, str, str]:
-        ended = subprocess.run(
-            [sys.executable, "-m", "updater.cli", *words],
-            cwd=self.folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=540,
-            check=False,
-        )
-        return ended.returncode, ended.stdout, ended.stderr
-
-    @property
-    def run_folder(self) -> Path:
-        """The newest run's; run ids sort by time."""
-        return max((self.folder / ".updater" / "runs").iterdir())
-
-    def newest(self) -> dict[str, Any]:
-        answer: dict[str, Any] = json.loads((self.run_folder / "run.json").read_text())
-        return answer
 
 
 @pytest.fixture(scope="module")

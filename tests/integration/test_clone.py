@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from live_server import LiveServer, running
+from live_server import LiveServer
 
 from updater.errors import CloneFailed, CommandFailed, ConnectionFailed
 from updater.model import CloneSettings, Snapshot
@@ -43,18 +43,6 @@ class Said:
 
     def say(self, message: str) -> None:
         self.lines.append(message)
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    with running(tmp_path_factory.mktemp("server")) as live:
-        yield live
-
-
-@pytest.fixture
-def host(live: LiveServer) -> Iterator[Host]:
-    with connect(live.server) as host:
-        yield host
 
 
 @pytest.fixture

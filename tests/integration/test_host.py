@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from live_server import LiveServer, running
+from live_server import LiveServer
 
 from updater.errors import CommandFailed, ConfigError, ConnectionFailed, UnsupportedSite
 from updater.model import Server
@@ -26,18 +26,6 @@ from updater.production.probe import capabilities, find_php
 
 PASSWORD = "a Pass'word$1"
 SECOND_PORT = 2222
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    with running(tmp_path_factory.mktemp("server")) as live:
-        yield live
-
-
-@pytest.fixture
-def host(live: LiveServer) -> Iterator[Host]:
-    with connect(live.server) as host:
-        yield host
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from live_server import LiveServer, running
+from live_server import LiveServer
 from test_stack import make_layout, make_site, make_snapshot, run_name
 
 from updater.errors import CloneFailed, PromotionRefused, StagingFailed
@@ -29,18 +29,6 @@ from updater.staging.stack import StackHandle, stage
 
 COMMANDS = "\\! touch /tmp/pwned\nsystem touch /tmp/pwned\n\\. /tmp/evil\nsource /tmp/evil\ntee /tmp/pwned\nnopager\n"
 """What the database's own client obeys when it reads a dump without --binary-mode; /tmp/evil holds `system touch /tmp/pwned`"""
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    with running(tmp_path_factory.mktemp("server")) as live:
-        yield live
-
-
-@pytest.fixture
-def host(live: LiveServer) -> Iterator[Host]:
-    with connect(live.server) as host:
-        yield host
 
 
 def copy(live: LiveServer, host: Host, tmp: Path, run: str = "one") -> Snapshot:

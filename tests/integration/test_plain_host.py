@@ -11,29 +11,17 @@ from pathlib import Path
 
 import pytest
 import test_transaction
-from live_server import LiveServer, running
+from live_server import LiveServer
 from test_transaction import Container, Shop, fresh, step
 
 from updater.errors import CloneFailed
 from updater.log import Silent
 from updater.model import Check, Migration, Status
 from updater.production.clone import clone
-from updater.production.host import Host, connect
+from updater.production.host import Host
 from updater.production.probe import ROWS, _Tried
 
 container = test_transaction.container
-
-
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
-    with running(tmp_path_factory.mktemp("server")) as live:
-        yield live
-
-
-@pytest.fixture
-def host(live: LiveServer) -> Iterator[Host]:
-    with connect(live.server) as host:
-        yield host
 
 
 @contextmanager

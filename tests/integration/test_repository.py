@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 import waiting_run
 import yaml
+from prompt import typed
 
-from updater import cli, client, config, export, fleet, repository
+from updater import client, config, export, fleet, repository
 from updater.errors import ExitCode
 from updater.journal import converter, now, release_digest
 from updater.model import Approval, Component, Database, Installation, Inventory, Release, Server, Site
@@ -301,14 +302,6 @@ def test_what_was_rejected_is_gone_on_both_sides(laptop: Clone, runner: Clone, r
 
 
 # ------------------------------------------------------------------------------------------- through the commands
-
-
-def typed(*words: str) -> int:
-    try:
-        cli.main(list(words))
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
 
 
 def test_rejecting_a_run_deletes_its_branch_and_a_dead_remote_is_a_note_in_its_report(

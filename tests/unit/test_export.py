@@ -16,8 +16,9 @@ import pytest
 import waiting_run
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prompt import typed
 
-from updater import cli, config, export, fleet, pipeline
+from updater import config, export, fleet, pipeline
 from updater.checks import smoke
 from updater.errors import ApprovalRefused, ExitCode, UpdaterError
 from updater.journal import Journal, converter, digest, release_digest
@@ -40,15 +41,6 @@ def runner(tmp_path: Path) -> Path:
 def laptop(tmp_path: Path) -> Path:
     """The same site on a person's machine, which never ran anything."""
     return waiting_run.a_site(tmp_path / "laptop" / "tea", "tea", ALWAYS)
-
-
-def typed(*words: str) -> int:
-    """`updater WORDS` in this process, without a terminal."""
-    try:
-        cli.main(list(words))
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
 
 
 def exported(path: Path, into: Path) -> str:

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 import waiting_run
+from prompt import typed
 from webhook import listening
 
-from updater import cli, config, fleet, notify
+from updater import config, fleet, notify
 from updater.errors import ExitCode, SiteLocked
 from updater.journal import now, site_lock
 from updater.report.fleet_page import Line, ordered
@@ -125,14 +126,6 @@ def test_a_night_that_goes_on_when_the_next_begins_is_left_alone(
         assert typed("fleet", "run", "--due", str(clients)) == ExitCode.DONE, "a timer's unit does not fail for that"
         assert "still at work" in capsys.readouterr().err
         assert typed("fleet", "run", str(clients)) == ExitCode.LOCKED
-
-
-def typed(*words: str) -> int:
-    try:
-        cli.main(list(words))
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
 
 
 def test_a_site_at_work_or_tested_this_week_is_not_due(clients: Path) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 import waiting_run
+from prompt import typed
 
-from updater import cli, config, fleet, notify, pipeline
+from updater import config, fleet, notify, pipeline
 from updater.errors import ConfigError, ExitCode
 from updater.journal import Journal, now
 from updater.log import Silent
@@ -49,14 +50,6 @@ def began(site: Path, ago: timedelta) -> datetime:
     at = now() - ago
     pipeline._keep_observing(config.load(site), Observing(at))
     return at
-
-
-def typed(*words: str) -> int:
-    try:
-        cli.main(list(words))
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
 
 
 @pytest.mark.parametrize(("text", "days"), [("4 weeks", 28), ("1 week", 7), ("2w", 14), ("10d", 10)])
