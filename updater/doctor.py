@@ -130,7 +130,7 @@ def _site(path: Path) -> list[Row]:
     try:
         site = config.load(path)
     except UpdaterError as error:
-        return [Row(path.parent.name, "ill", error.what.splitlines()[0], f"updater check {path}")]
+        return [Row(path.absolute().parent.name, "ill", error.what.splitlines()[0], f"updater check {path}")]
     if not site.state.exists():
         return [Row(site.name, "attention", "was never tested", f"updater run {path}")]
     try:

@@ -245,7 +245,7 @@ def calendar(folder: Path, at: datetime) -> list[dict[str, str]]:
             with opened(site) as journal:
                 runs = journal.runs(limit=5)
         except UpdaterError as error:
-            rows.append({"site": path.parent.name, "tested": "", "due": _first(str(error))})
+            rows.append({"site": path.absolute().parent.name, "tested": "", "due": _first(str(error))})
             continue
         moment = schedule.next_due(site.name, site.schedule, runs, at)
         zone = ZoneInfo(site.schedule.nights[0].zone)
@@ -274,7 +274,10 @@ def run_all(
     """
     home, begun = folder / ".updater" / "fleet", now()
     with site_lock(home, f"over {len(sites)} sites"):
-        lines = [Line(it.where.parent.name, "not run", int(ExitCode.USAGE), 0.0, _first(it.message)) for it in troubles]
+        lines = [
+            Line(it.where.absolute().parent.name, "not run", int(ExitCode.USAGE), 0.0, _first(it.message))
+            for it in troubles
+        ]
         said = threading.Lock()
 
         def one(path: Path) -> Line:
@@ -329,7 +332,7 @@ def _one(path: Path, start: Start) -> Line:
     try:
         told = json.loads(printed)
     except ValueError:  # it never began
-        return Line(path.parent.name, "not run", code, seconds, _first(said))
+        return Line(path.absolute().parent.name, "not run", code, seconds, _first(said))
     updates = ", ".join(f"{it['name']} {it['from']} → {it['to']}: {it['outcome']}" for it in told["updates"])
     reasons = [told["error"], *told["reasons"]] if code not in (ExitCode.DONE, ExitCode.AWAITING_APPROVAL) else []
     detail = next((_first(reason) for reason in reasons if reason), updates)

@@ -78,6 +78,13 @@ def test_a_broken_site_yml_and_a_damaged_journal_hide_no_other_site(tea: Path, t
     assert "waits for an approval, 6 days are left" in waits.detail
 
 
+def test_a_site_in_this_very_folder_has_a_name(tea: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tea.write_text("site: tea\n")
+    monkeypatch.chdir(tea.parent)
+    (broken,) = rows(Path(), tea.parent.name)
+    assert broken.health == "ill"
+
+
 def test_a_run_that_was_cut_off_is_told_and_one_at_work_is_not(tea: Path) -> None:
     with fleet.opened(config.load(tea)) as journal:
         journal.begin(new_run_id(), "tea")
