@@ -143,7 +143,7 @@ def telling() -> Sequence[Case]:
         *(_case(fault, acts[act], turn, expects=_expected(fault, acts[act])) for turn, (fault, act) in enumerate(hurt)),
         Case(injuries.MIGRATION_FAILS, migration="fails", expects="old"),
         Case(injuries.MIGRATION_HANGS, migration="hangs in sql", expects="old"),
-        Case(injuries.PROCESS_KILLED, back["the tables are back"], check="fails", expects="old"),
+        Case(injuries.DISK_FULL, back["the tables are back"], check="fails", expects="old"),
         Case(injuries.AT_DEADLINE, migration=None, confirm=0.3, expects="old"),
     )
 

@@ -148,13 +148,14 @@ function preflight() {
         }
     }
     foreach ($plan['locks'] as $holder => $query) { if (rows($query)) { fail("refused: $holder holds a lock: let it end, then approve again"); } }
-    $rows = 0; $largest = 0;
+    $rows = 0; $largest = 0; $dumped = 0;
     if ($plan['migration']) {
         foreach (array_merge($plan['tables'], $plan['dropped']) as $table) {
             $about = row('SELECT TABLE_TYPE t, DATA_LENGTH + INDEX_LENGTH s FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ' . text($table));
             if (!$about) { fail("drift: the table $table is not in production's database"); }
             if ($about['t'] !== 'BASE TABLE') { fail("refused: $table is a " . strtolower($about['t'])); }
             $rows += (int) $about['s']; $largest = max($largest, (int) $about['s']);
+            if (uncopyable($table) !== '') { $dumped += (int) $about['s'] + (1 << 20); }
             $of = row('SELECT TRIGGER_NAME n, DEFINER d FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = DATABASE() AND EVENT_OBJECT_TABLE = ' . text($table) . ' AND DEFINER <> CURRENT_USER()');
             if ($of) { fail("refused: the trigger {$of['n']} of $table belongs to {$of['d']}, and the shop's database user could not put it back"); }
         }
@@ -165,7 +166,8 @@ function preflight() {
         if ($space !== false && $space < $rows + $largest + (16 << 20)) { fail('refused: no space for a copy of the tables'); }
         quota($rows + $largest);
     }
-    $need = (int) ($need * 1.1) + 3 * (int) $plan['archive_bytes'] + 2 * $rows + (16 << 20);
+    // The tables twice: their copies, or their dump. And, where they are dumped, twice the dump to load it back.
+    $need = (int) ($need * 1.1) + 3 * (int) $plan['archive_bytes'] + 2 * ($rows + $dumped) + (16 << 20);
     $free = disk_free_space($RUN);
     if ($free !== false && $free < $need) { fail(sprintf('refused: %d MB free on the server, %d MB needed', $free >> 20, ($need >> 20) + 1)); }
     keep('need-inodes', (string) ($files + count($plan['changed']) + 1000));

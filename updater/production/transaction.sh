@@ -385,7 +385,7 @@ dump() {
     tool=$(command -v mariadb-dump || command -v mysqldump)
     if [ -e exact ] || [ -z "$tool" ] || ! client >/dev/null; then
         helper dump-tables || return 1
-        flush dump.sql
+        way_back
         return
     fi
     set --
@@ -397,7 +397,19 @@ dump() {
     job "$tool" --defaults-extra-file="$RUN/plan/my.cnf" --single-transaction --hex-blob --triggers --no-tablespaces \
         --skip-lock-tables -- "$VALUE" "$@" >dump.sql 2>>log || { because 'the dump failed'; return 1; }
     tail -n 1 dump.sql | grep -q '^-- Dump completed' || { because 'the dump is not whole'; return 1; }
+    way_back
+}
+
+# What is dumped needs room to be loaded back: set aside here, so that a disk that fills up meanwhile cannot keep the shop closed.
+way_back() {
     flush dump.sql
+    kilobytes=0
+    for entry in dump.sql dump-tables/*; do
+        # Twice the statements is the rows and their indexes; the least that a table takes is not a megabyte.
+        kilobytes=$((kilobytes + 1024 + 2 * $(wc -c <"$entry") / 1024))
+    done
+    fallocate -l "$((kilobytes * 1024))" reserve.tables 2>/dev/null || dd if=/dev/zero of=reserve.tables bs=1024 count="$kilobytes" 2>>log ||
+        { because 'no space is left to load the dumped tables back'; return 1; }
 }
 
 swap() {
@@ -539,6 +551,7 @@ undo() {
 restore() {
     begun migrated || return 0
     helper restore || return 1
+    rm -f reserve.tables
     if [ -e by-php ]; then
         helper load-tables || return 1
     elif [ -d dump-tables ]; then
@@ -561,7 +574,7 @@ finish() {
     find "$DOCROOT" -maxdepth 1 -name "updater-$(cat plan/onetime)-*.php" -exec rm -f -- {} \;
     crontab_restore || { because 'the crontab cannot be restored'; return 1; }
     kept "$1" || rm -rf -- dump.sql dump-tables
-    rm -rf -- reserve reserve.reset plan/my.cnf plan/database.json plan/migrate plan/purge upload archive.tar step.out going-back
+    rm -rf -- reserve reserve.reset reserve.tables plan/my.cnf plan/database.json plan/migrate plan/purge upload archive.tar step.out going-back
     if [ "$1" = promoted ]; then
         prune
     else
