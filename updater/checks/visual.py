@@ -8,6 +8,8 @@ missing, unreadable, of another size or mostly masked never passes.
 from __future__ import annotations
 
 import hashlib
+import os
+import struct
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -16,21 +18,11 @@ from pathlib import Path
 
 import imagecodecs
 import numpy as np
-from numpy.typing import NDArray
-from pybind11_pixelmatch import Options, pixelmatch
 
 from updater.checks import shift
 from updater.checks.observation import Observation, Shot
+from updater.checks.pixels import Mask, Pixels, differing
 from updater.model import Check, Finding, Picture, Status, Thresholds
-
-Pixels = NDArray[np.uint8]
-"""height × width × 4, RGBA, contiguous"""
-Mask = NDArray[np.bool_]
-"""height × width"""
-
-# Perceived colour distance (0..1) from which pixelmatch counts a pixel. Its default of 0.1 does not see a #f0f0f0 panel
-# turn white; Chromium draws a still page byte by byte the same, so there is no reason to be that tolerant.
-COLOUR = 0.05
 
 # A share of a page 6,000 px tall forgives 8,000 pixels: a whole button. So the densest window counts too. In Chromium a
 # changed digit of 14–20 px text gives 15–60 counted pixels, a lost "Buy" link 87 or more, a stray dot 1 or 2.
@@ -167,6 +159,8 @@ def _compare_page(
         )
 
     try:
+        if {taken.sha256 for taken in (*noise, after)} == {before.sha256}:
+            return _never_moved(page, viewport, paths, before, after, thresholds)
         seen: dict[str, Pixels] = {}  # by sha256: a still page is decoded once, and an equal one never compared
         for taken in (before, *noise, after):
             if taken.sha256 not in seen:
@@ -219,12 +213,31 @@ def _compare_page(
         noise_picture = _write(drawn, into / f"noise-{stem}.png", root)
     picture = Picture(page, viewport, *paths, difference, noise_picture, **shares)
 
-    findings = _findings(where, size, moved, areas, frame, shares["changed"])
-    if len(before.masks) != len(after.masks):
-        told = f"{len(before.masks)} masked places before the update, {len(after.masks)} after it"
-        findings += (Finding("masks", where, told, str(len(before.masks)), str(len(after.masks))),)
+    findings = _findings(where, size, moved, areas, frame, shares["changed"]) + _masks_differ(where, before, after)
     status, detail = _status(shares, densest(changed), size, moved, restless, equal, thresholds, areas, frame)
     return picture, status, findings, detail
+
+
+def _never_moved(
+    page: str, viewport: str, paths: tuple[str, str], before: _Taken, after: _Taken, thresholds: Thresholds
+) -> _Result:
+    """Every capture is byte for byte the same file: no pixel has to be decoded to know that none differs."""
+    frame = _png_size(before.path)
+    masked = 0.0
+    if masks := before.masks + after.masks:
+        masked = float(_declared(masks, frame).mean())
+    shares = {"changed": 0.0, "noisy": 0.0, "masked": masked}
+    status, detail = _status(shares, 0, "", (), False, True, thresholds, (), frame)
+    findings = _masks_differ(f"{page}, {viewport}", before, after)
+    same = Picture(page, viewport, *paths, "", "", changed=0.0, noisy=0.0, masked=masked)
+    return same, status, findings, detail
+
+
+def _masks_differ(where: str, before: _Taken, after: _Taken) -> tuple[Finding, ...]:
+    if len(before.masks) == len(after.masks):
+        return ()
+    told = f"{len(before.masks)} masked places before the update, {len(after.masks)} after it"
+    return (Finding("masks", where, told, str(len(before.masks)), str(len(after.masks))),)
 
 
 def _status(
@@ -359,6 +372,10 @@ class _Unreadable(Exception):
     """A picture's file is no picture."""
 
 
+_PNG_BEGIN = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
+_PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
+
+
 def decode(path: Path | None) -> Pixels:
     """A PNG as RGBA. Raises _Unreadable, in words, for anything else."""
     assert path is not None
@@ -377,25 +394,17 @@ def decode(path: Path | None) -> Pixels:
     return np.ascontiguousarray(pixels)
 
 
-def differing(a: Pixels, b: Pixels, *, antialiasing: bool = False, colour: float = COLOUR) -> Mask:
-    """Which pixels differ to the eye, by pixelmatch's rules. `antialiasing`: count smoothed edges too.
-
-    Raises ValueError for different shapes: the engine answers −1 and would pass.
-    """
-    if a.shape != b.shape:
-        raise ValueError(f"pictures of different size: {a.shape} and {b.shape}")
-    if a is b:
-        return np.zeros(a.shape[:2], bool)
-    options = Options()
-    options.threshold = colour
-    options.includeAA = antialiasing
-    options.diffMask = True  # only what differs is drawn, on a transparent ground
-    drawn = np.zeros_like(a)
-    count = pixelmatch(a, b, output=drawn, options=options)
-    mask: Mask = drawn[..., 3] > 0
-    if count != int(mask.sum()):
-        raise ValueError(f"the engine counted {count} pixels and drew {int(mask.sum())}")
-    return mask
+def _png_size(path: Path | None) -> tuple[int, int]:
+    """Height and width that a whole PNG names. Raises _Unreadable, in words, for a torn one and anything else."""
+    assert path is not None
+    with path.open("rb") as stream:
+        head = stream.read(24)
+        stream.seek(-min(len(_PNG_END), path.stat().st_size), os.SEEK_END)
+        whole = head.startswith(_PNG_BEGIN) and len(head) == 24 and stream.read() == _PNG_END
+    width, height = struct.unpack(">II", head[16:24]) if whole else (0, 0)
+    if not width or not height:
+        raise _Unreadable(f"{path.name} cannot be read as a picture (no whole PNG)")
+    return height, width
 
 
 def _noise(captures: Sequence[Pixels], reference: Pixels, frame: tuple[int, int]) -> Mask:
