@@ -298,6 +298,11 @@ def plan(site: Path, as_json: bool) -> None:
     out.print(table if found.updates or found.held else "nothing to update")
 
 
+LATER = click.option(
+    "--later", is_flag=True, help="leave what is not urgent in the outbox, for one digest over many sites"
+)
+
+
 @cli.command(short_help="Clone, stage, update, test.")
 @SITE
 @click.option("--retry", is_flag=True, help="also try again what broke the shop before and is not due yet")
@@ -308,7 +313,7 @@ def plan(site: Path, as_json: bool) -> None:
     metavar="FILE",
     help="when it awaits approval, also write it to FILE, for `updater approve --import` on another machine",
 )
-@click.option("--later", is_flag=True, help="leave what is not urgent in the outbox, for one digest over many sites")
+@LATER
 @JSON
 def run(site: Path, retry: bool, into: Path | None, later: bool, as_json: bool) -> None:
     """Clone, stage, update, test. Ends as promoted, awaiting approval, rejected, inconclusive or nothing to do."""
@@ -582,14 +587,15 @@ def backup() -> None:
 
 @backup.command("make", short_help="Make one (also without this word).")
 @SITE
+@LATER
 @JSON
-def backup_make(site: Path, as_json: bool) -> None:
+def backup_make(site: Path, later: bool, as_json: bool) -> None:
     """Copy production into every place of `backup:` in site.yml, encrypted; then remove what its policy no longer keeps.
 
     Ends with 7 when it is not in every place. Production is only read.
     """
     loaded = _load(site)
-    with _telling(loaded), _progress() as progress:
+    with _telling(loaded, later), _progress() as progress:
         saved = backups.make(loaded, progress)
     if as_json:
         rows = [{"place": e.place, "ok": e.ok, "bytes": e.bytes, "detail": e.detail} for e in saved.events]
@@ -616,15 +622,16 @@ FROM = click.option(
 @backup.command("verify", short_help="Restore one into a stack and test it.")
 @SITE
 @FROM
+@LATER
 @JSON
-def backup_verify(site: Path, place: str, as_json: bool) -> None:
+def backup_verify(site: Path, place: str, later: bool, as_json: bool) -> None:
     """Restore the newest backup into a stack, run the smoke tests on it, and say how long that took.
 
     Without --from it takes the place that was proven longest ago. Ends with 0 when the restored shop sells, 1 when it does
     not, 7 when that could not be told. Production is not asked.
     """
     loaded = _load(site)
-    with _telling(loaded), _progress() as progress:
+    with _telling(loaded, later), _progress() as progress:
         proof = backups.verify(loaded, progress, place=place)
     if as_json:
         _print_json(
@@ -1017,13 +1024,16 @@ def observe(site: Path, false_alarm: str | None, reason: str, person: str | None
         out.print("\n".join([*observed.lines(seen), str(page)]), markup=False, soft_wrap=True)
 
 
-@cli.group("fleet", short_help="Test many sites, or those that are due.")
+FOLDER = click.argument("folder", default=".", type=click.Path(path_type=Path, exists=True, file_okay=False))
+
+
+@cli.group("fleet", short_help="Test and back up many sites, or those that are due.")
 def fleet_group() -> None:
     """All sites in a folder and below it."""
 
 
 @fleet_group.command("run", short_help="Run the sites below a folder.")
-@click.argument("folder", default=".", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@FOLDER
 @click.option(
     "--due",
     is_flag=True,
@@ -1076,29 +1086,66 @@ def fleet_run(folder: Path, due: bool, at_once: int | None, as_json: bool) -> No
     sys.exit(night.exit_code)
 
 
-@cli.group("schedule", short_help="Weekly runs by themselves: install, show, remove.")
+@fleet_group.command("backup", short_help="Back up the sites below a folder.")
+@FOLDER
+@click.option("--due", is_flag=True, help="only what is due tonight: a backup each day, the proof of one each month")
+@JSON
+def fleet_backup(folder: Path, due: bool, as_json: bool) -> None:
+    """Back up every site in FOLDER and below that names places under `backup:`, one after the other. None stops another.
+
+    With --due also restores and tests the newest backup of each site once a month. Exit code: the worst of the sites' own.
+    """
+    sites, troubles = fleet.backups_due(folder, now() if due else None)
+    _read_out(approving.troubles(troubles))
+    if not sites:
+        err.print(
+            "no backup is due" if due else f"no site in {folder} and below names places for backups", markup=False
+        )
+        sys.exit(ExitCode.DONE if due else ExitCode.USAGE)
+    try:
+        ended, untold = fleet.back_up(folder, sites, fleet.in_a_process, lambda line: _read_out([redact(line)]))
+    except SiteLocked as busy:
+        if not due:
+            raise
+        err.print(f"the last one is still at work: {busy.cause}", markup=False)
+        sys.exit(ExitCode.DONE)
+    for line in untold:
+        err.print(f"could not be told, and is tried again: {line}", markup=False, soft_wrap=True)
+    if as_json:
+        _print_json(
+            [{"site": it.site, "task": it.task, "exit_code": it.exit_code, "detail": it.detail} for it in ended]
+        )
+    sys.exit(fleet.worst(it.exit_code for it in ended))
+
+
+@cli.group("schedule", short_help="Runs, backups and looks by themselves: install, show, remove.")
 def schedule_group() -> None:
-    """Let this machine look every ten minutes which sites below a folder are due, and run them.
+    """Let this machine look every ten minutes which sites below a folder are due to be tested or backed up, and at each shop.
 
     When a site is due stands in its site.yml or in agency.yml: `schedule: {every: 7d, nights: [...]}`. Each site has its own
     minute of the night. A run that a reboot cut off, or that the night was too short for, begins as soon as its hours allow.
+    Backups are made in the same hours, every day, and one is proven each month; `updater watch` looks by day and by night.
     """
-
-
-FOLDER = click.argument("folder", default=".", type=click.Path(path_type=Path, exists=True, file_okay=False))
 
 
 @schedule_group.command("install", short_help="Start looking, by systemd or cron.")
 @FOLDER
-def schedule_install(folder: Path) -> None:
-    """Write a systemd timer, or a line into your crontab where there is no systemd. Twice is once."""
+@click.option(
+    "--without",
+    multiple=True,
+    type=click.Choice(list(schedule.JOBS)),
+    help="what another machine does already; may be given twice",
+)
+def schedule_install(folder: Path, without: tuple[str, ...]) -> None:
+    """Write systemd timers, or lines into your crontab where there is no systemd. Twice is once."""
     if not fleet.sites_below(folder):
         raise UpdaterError("there is no site.yml", where=f"{folder} and below", hint="name the folder of your clients")
-    timer = schedule.timer_of(folder)
-    for line in schedule.install(timer, schedule.ThisMachine()):
-        out.print(line, markup=False, soft_wrap=True)
+    for timer in schedule.timers_of(folder):
+        act = schedule.remove if timer.job in without else schedule.install
+        for line in act(timer, schedule.ThisMachine()):
+            out.print(line, markup=False, soft_wrap=True)
     out.print(
-        f"secrets of site.yml and agency.yml (${{NAME}}) are read from {timer.folder / schedule.SECRETS}: lines NAME=value, "
+        f"secrets of site.yml and agency.yml (${{NAME}}) are read from {folder.resolve() / schedule.SECRETS}: lines NAME=value, "
         "chmod 600, never in git\nnext: updater schedule show",
         markup=False,
         soft_wrap=True,
@@ -1109,14 +1156,16 @@ def schedule_install(folder: Path) -> None:
 @FOLDER
 @JSON
 def schedule_show(folder: Path, as_json: bool) -> None:
-    """Show what starts runs by itself on this machine, and when each site was tested last and is due next."""
-    installed = schedule.shown(schedule.timer_of(folder), schedule.ThisMachine())
+    """Show what this machine starts by itself, and when each site was tested last and is due next."""
+    timers = schedule.timers_of(folder)
+    installed = {timer.job: schedule.shown(timer, schedule.ThisMachine()) for timer in timers}
     rows = fleet.calendar(folder, now())
     if as_json:
         _print_json({"installed": installed, "sites": rows})
         return
-    nothing = f"nothing starts runs by itself: updater schedule install {folder}"
-    out.print(installed or nothing, markup=False, soft_wrap=True)
+    for timer in timers:
+        nothing = f"nothing starts it by itself: updater schedule install {folder}"
+        out.print(f"{timer.job}: {installed[timer.job] or nothing}", markup=False, soft_wrap=True)
     table = Table("site", "tested", "due", box=None, padding=(0, 1))
     for row in rows:
         table.add_row(escape(row["site"]), escape(row["tested"]), escape(row["due"]))
@@ -1126,8 +1175,8 @@ def schedule_show(folder: Path, as_json: bool) -> None:
 @schedule_group.command("remove", short_help="No more runs by themselves.")
 @FOLDER
 def schedule_remove(folder: Path) -> None:
-    """Take the timer or the line in your crontab away. A run that is under way goes on."""
-    said = schedule.remove(schedule.timer_of(folder), schedule.ThisMachine())
+    """Take the timers or the lines in your crontab away. What is under way goes on."""
+    said = [line for timer in schedule.timers_of(folder) for line in schedule.remove(timer, schedule.ThisMachine())]
     out.print("\n".join(said) or "nothing was installed for this folder", markup=False, soft_wrap=True)
 
 

@@ -116,11 +116,15 @@ def _left_behind() -> Row:
 
 
 def _schedule(folder: Path, machine: schedule.Machine) -> Row:
-    installed = schedule.shown(schedule.timer_of(folder), machine)
-    if not installed:
+    timers = schedule.timers_of(folder)
+    installed = {timer.job: schedule.shown(timer, machine) for timer in timers}
+    missing = [timer.purpose for timer in timers if not installed[timer.job]]
+    found = "; ".join(f"{job}: {where}" for job, where in installed.items() if where)
+    if missing:
+        detail = f"nothing on this machine starts by itself to {', to '.join(missing)}"
         hint = f"updater schedule install {folder}"
-        return Row("schedule", "attention", "nothing starts runs by itself on this machine", hint)
-    return Row("schedule", "attention" if "start it" in installed else "good", installed)
+        return Row("schedule", "attention", f"{detail} ({found})" if found else detail, hint)
+    return Row("schedule", "attention" if "start it" in found else "good", found)
 
 
 # ------------------------------------------------------------------------------------------------------- each site

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
-from updater import config, export, notify, pipeline, repository, schedule
+from updater import config, export, notify, pipeline, repository, samples, schedule
 from updater.errors import ApprovalRefused, ExitCode, SiteLocked, UpdaterError
 from updater.journal import Journal, now, site_lock, write_atomically
 from updater.model import Approve, Site
@@ -196,6 +196,11 @@ WORST = (
 """The exit code of a night is the first of these that a site ended with."""
 
 
+def worst(codes: Iterable[int]) -> ExitCode:
+    ended = set(codes)
+    return next((code for code in WORST if code in ended), ExitCode.BUG if ended else ExitCode.DONE)
+
+
 @dataclass(frozen=True, slots=True)
 class Night:
     """What became of each site, and the page that shows it."""
@@ -207,8 +212,7 @@ class Night:
 
     @property
     def exit_code(self) -> ExitCode:
-        ended = {line.exit_code for line in self.lines}
-        return next((code for code in WORST if code in ended), ExitCode.BUG if ended else ExitCode.DONE)
+        return worst(line.exit_code for line in self.lines)
 
 
 class Start(Protocol):
@@ -307,10 +311,10 @@ def free_memory() -> int:
     return int(found[1]) * 1024 if found else 0
 
 
-def in_a_process(site: Path) -> tuple[int, str, str]:
-    """`updater run` of this site: what kills it kills no other. Its digest is left to the night's own."""
+def in_a_process(site: Path, *words: str) -> tuple[int, str, str]:
+    """`updater run` of this site, or what the words say: what kills it kills no other. Its digest is left to the night's own."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "updater.cli", "run", str(site), "--json", "--later"],
+        [sys.executable, "-m", "updater.cli", *(words or ("run",)), str(site), "--json", "--later"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -323,6 +327,83 @@ def in_a_process(site: Path) -> tuple[int, str, str]:
         process.wait()
         raise
     return process.returncode, printed, said
+
+
+# ---------------------------------------------------------------------------------------------- updater fleet backup
+
+
+@dataclass(frozen=True, slots=True)
+class BackedUp:
+    """What became of a site's backup (`make`) or of the proof of one (`verify`)."""
+
+    site: str
+    task: str
+    exit_code: int
+    detail: str
+
+
+StartBackup = Callable[[Path, str, str], tuple[int, str, str]]
+"""`in_a_process`: site.yml, "backup", the task"""
+
+
+def backups_due(folder: Path, at: datetime | None) -> tuple[list[tuple[Path, tuple[str, ...]]], list[Trouble]]:
+    """(site.yml, what of `make` and `verify` is due) of each site that names places for backups; `at` None: a backup now.
+
+    A site that is at work is not due: its turn comes ten minutes later.
+    """
+    found: list[tuple[Path, tuple[str, ...]]] = []
+    troubles: list[Trouble] = []
+    for path in sites_below(folder):
+        try:
+            site = config.load(path)
+            with site_lock(site.state, "fleet"):
+                due = ("make",) if at is None else _backup_due(site, at)
+        except SiteLocked:
+            continue
+        except UpdaterError as error:
+            troubles.append(Trouble(path, str(error)))
+            continue
+        if site.backup is not None and due:
+            found.append((path, due))
+    return found, troubles
+
+
+def _backup_due(site: Site, at: datetime) -> tuple[str, ...]:
+    logs = [log.stat().st_mtime for log in (site.state / "backups").glob("*.log")]
+    tried = datetime.fromtimestamp(max(logs), at.tzinfo) if logs else None
+    return schedule.backup_due(site.name, site.schedule, samples.backups(site.state), tried, at)
+
+
+def back_up(
+    folder: Path, due: Sequence[tuple[Path, tuple[str, ...]]], start: StartBackup, say: Callable[[str], None]
+) -> tuple[list[BackedUp], tuple[str, ...]]:
+    """One after the other, none stops another; then one digest. Returns what became of each, and channels that were not reached.
+
+    A backup that failed is not proven in its stead. SiteLocked when backups of this folder are under way.
+    """
+    ended = []
+    with site_lock(folder / ".updater" / "fleet-backup", f"over {len(due)} sites"):
+        for path, tasks in due:
+            for task in tasks:
+                code, printed, said = start(path, "backup", task)
+                ended.append(BackedUp(path.absolute().parent.name, task, code, _told_of_backup(code, printed, said)))
+                say(f"{ended[-1].site}: {task} ({code}) {ended[-1].detail}")
+                if code != ExitCode.DONE:
+                    break
+        untold = notify.deliver([site for site in (_loaded(path) for path, _ in due) if site])
+    return ended, untold
+
+
+def _told_of_backup(code: int, printed: str, said: str) -> str:
+    try:
+        told = json.loads(printed)
+    except ValueError:  # it never began
+        return _first(said)
+    if "places" in told:
+        lost = [f"{it['place']}: {it['detail']}" for it in told["places"] if not it["ok"]]
+        return _first("; ".join(lost)) or f"in {', '.join(it['place'] for it in told['places'])}"
+    seconds = told["seconds"]["restored"]
+    return _first(told["detail"]) if code else f"restored from {told['place']} in {seconds:.0f} s, and it sells"
 
 
 def _one(path: Path, start: Start) -> Line:

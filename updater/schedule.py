@@ -1,7 +1,8 @@
-"""When a site's next run is due, and who starts it: a systemd timer, or cron where there is none.
+"""When a site's next run and backup are due, and who starts them: systemd timers, or cron where there is none.
 
-Every ten minutes `updater fleet run --due` asks this module about each site. So nothing has to be remembered over a reboot, a night
-that was slept through is made up for, and sixty sites that share one line in agency.yml do not start at the same minute.
+Every ten minutes `updater fleet run --due` and `updater fleet backup --due` ask this module about each site. So nothing has to be
+remembered over a reboot, a night that was slept through is made up for, and sixty sites that share one line in agency.yml do not
+start at the same minute.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NoReturn, Protocol
@@ -22,7 +23,7 @@ from zoneinfo import ZoneInfo
 
 from updater.errors import ExitCode, UpdaterError
 from updater.journal import RunRow, write_atomically
-from updater.model import Schedule, Window
+from updater.model import BackupEvent, Schedule, Window
 
 MINUTES = 10
 """Between two looks at what is due."""
@@ -32,6 +33,10 @@ _EARLY = timedelta(hours=6)
 """A weekly run may begin that much before its week is over: its night is the same one, its minute differs."""
 _SPREAD = 0.75
 """Share of a night in which runs begin; the rest is for the last of them to end in."""
+BACKUP, PROOF = timedelta(days=1), timedelta(days=30)
+"""How often a site is backed up, and how often a backup is restored and bought in."""
+PAUSE = timedelta(hours=2)
+"""After a backup or a proof was begun, whatever became of it: a place that is away is not asked every ten minutes."""
 _KNOWN = (ExitCode.DONE, ExitCode.REJECTED, ExitCode.AWAITING_APPROVAL, ExitCode.ROLLED_BACK, ExitCode.UNKNOWN_STATE)
 """Ends after which the same run again would tell nothing new."""
 
@@ -64,6 +69,29 @@ def next_due(name: str, schedule: Schedule, runs: Sequence[RunRow], at: datetime
             return moment
         moment += timedelta(minutes=MINUTES)
     return None
+
+
+def backup_due(
+    name: str, schedule: Schedule, events: Sequence[BackupEvent], tried: datetime | None, at: datetime
+) -> tuple[str, ...]:
+    """What of `make` and `verify` should begin at this moment, in this order: in the hours of `nights`, on every day.
+
+    `events`: all that is known of the site's backups. `tried`: when one of the two began last.
+    """
+    night = _night([replace(window, days=tuple(range(7))) for window in schedule.nights], at)
+    if night is None or (tried is not None and timedelta() <= at - tried < PAUSE):
+        return ()
+    begins, ends = night
+    if at < begins + (ends - begins) * _SPREAD * _share(name):
+        return ()
+    past = [event for event in events if event.ok and event.at <= at]  # not what a clock noted that was set back since
+    made, proven = ([event.at for event in past if event.kind == kind] for kind in ("made", "restored"))
+    due = []
+    if not made or at - max(made) > BACKUP - _EARLY:
+        due.append("make")
+    if not proven or at - max(proven) > PROOF - _EARLY:
+        due.append("verify")
+    return tuple(due)
 
 
 def _earliest(schedule: Schedule, runs: Sequence[RunRow], at: datetime) -> datetime | None:
@@ -119,33 +147,49 @@ class ThisMachine:
         return done.returncode, done.stdout
 
 
+JOBS = {
+    "run": (("fleet", "run", "--due"), "test what is due"),
+    "backup": (("fleet", "backup", "--due"), "back up what is due, and prove a backup each month"),
+    "watch": (("watch", "--all"), "look at every shop"),
+}
+"""What is started every ten minutes, each by itself: a night of runs must not keep anybody from looking. Command, and what for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Timer:
-    """Where the units of one folder of sites belong. `system`: root's own systemd, not a user's."""
+    """Where the units of one job over a folder of sites belong. `system`: root's own systemd, not a user's."""
 
     folder: Path
     units: Path
     system: bool
+    job: str = "run"
 
     @property
     def name(self) -> str:
-        """One folder, one timer: the path is in the name."""
-        return f"updater-{hashlib.sha256(str(self.folder).encode()).hexdigest()[:8]}"
+        """One folder and job, one timer: the path is in the name."""
+        job = "" if self.job == "run" else f"-{self.job}"
+        return f"updater-{hashlib.sha256(str(self.folder).encode()).hexdigest()[:8]}{job}"
 
     @property
     def command(self) -> list[str]:
         program = shutil.which("updater") or str(Path(sys.executable).with_name("updater"))
-        return [program, "fleet", "run", "--due", str(self.folder)]
+        return [program, *JOBS[self.job][0], str(self.folder)]
+
+    @property
+    def purpose(self) -> str:
+        return JOBS[self.job][1]
 
     @property
     def systemctl(self) -> list[str]:
         return ["systemctl"] if self.system else ["systemctl", "--user"]
 
 
-def timer_of(folder: Path) -> Timer:
+def timers_of(folder: Path) -> list[Timer]:
+    """One for each job."""
     system = os.getuid() == 0
     home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    return Timer(folder.resolve(), Path("/etc/systemd/system") if system else home / "systemd" / "user", system)
+    units = Path("/etc/systemd/system") if system else home / "systemd" / "user"
+    return [Timer(folder.resolve(), units, system, job) for job in JOBS]
 
 
 SECRETS = "updater.env"
@@ -157,7 +201,7 @@ def service_unit(timer: Timer) -> str:
     command = " ".join(_unit_word(word) for word in timer.command)
     return f"""\
 [Unit]
-Description=updater: what is due of the sites in {timer.folder}
+Description=updater: {timer.purpose}, of the sites in {timer.folder}
 After=network-online.target docker.service
 Wants=network-online.target
 
@@ -174,7 +218,7 @@ TimeoutStartSec=infinity
 def timer_unit(timer: Timer) -> str:
     return f"""\
 [Unit]
-Description=updater: every {MINUTES} minutes, what is due of the sites in {timer.folder}
+Description=updater: every {MINUTES} minutes {timer.purpose}, of the sites in {timer.folder}
 
 [Timer]
 OnCalendar=*:0/{MINUTES}
@@ -200,23 +244,23 @@ def crontab_line(timer: Timer) -> str:
 
 
 def install(timer: Timer, machine: Machine, *, systemd: bool | None = None) -> list[str]:
-    """Look every ten minutes from now on. Twice is once. Returns what was done, for people."""
+    """Start the job every ten minutes from now on. Twice is once. Returns what was done, for people."""
     if Path("/run/systemd/system").is_dir() if systemd is None else systemd:
         write_atomically(timer.units / f"{timer.name}.service", service_unit(timer).encode())
         write_atomically(timer.units / f"{timer.name}.timer", timer_unit(timer).encode())
         _must(machine, [*timer.systemctl, "daemon-reload"])
         _must(machine, [*timer.systemctl, "enable", "--now", f"{timer.name}.timer"])
-        said = [f"{timer.units / timer.name}.timer looks every {MINUTES} minutes what is due"]
+        said = [f"every {MINUTES} minutes {timer.purpose}: {timer.units / timer.name}.timer"]
         if not timer.system and machine.run(["loginctl", "enable-linger"])[0] != 0:
             said.append("it stops when you log out: ask root for `loginctl enable-linger` with your name")
         return said
     lines = [line for line in _crontab(machine) if not line.endswith(f"# {timer.name}")]
     _must(machine, ["crontab", "-"], "\n".join([*lines, crontab_line(timer), ""]))
-    return [f"there is no systemd: a line in your crontab looks every {MINUTES} minutes what is due"]
+    return [f"every {MINUTES} minutes {timer.purpose}: a line in your crontab, as there is no systemd"]
 
 
 def remove(timer: Timer, machine: Machine) -> list[str]:
-    """No more runs by themselves. What is under way goes on. Returns what was removed; twice is once."""
+    """The job is not started any more. What is under way goes on. Returns what was removed; twice is once."""
     said = []
     units = [timer.units / f"{timer.name}.{kind}" for kind in ("timer", "service")]
     if units[0].exists():
@@ -234,7 +278,7 @@ def remove(timer: Timer, machine: Machine) -> list[str]:
 
 
 def shown(timer: Timer, machine: Machine) -> str:
-    """What starts runs by itself here; '' when nothing does."""
+    """What starts the job by itself here; '' when nothing does."""
     unit = timer.units / f"{timer.name}.timer"
     if unit.exists():
         code, said = machine.run([*timer.systemctl, "is-active", unit.name])
@@ -264,5 +308,6 @@ def _failed(argv: Sequence[str], said: str) -> NoReturn:
         "runs cannot be started by themselves",
         where=shlex.join(argv),
         cause=" ".join(said.split())[-300:],
-        hint="`updater fleet run --due FOLDER` every ten minutes is all there is to it: start it by what you have",
+        hint="`updater fleet run --due FOLDER` every ten minutes is all there is to it (and `fleet backup --due`, `watch --all`): "
+        "start them by what you have",
     )

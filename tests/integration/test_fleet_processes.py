@@ -35,3 +35,31 @@ def test_the_runs_of_a_night_are_processes_of_their_own_and_people_get_one_messa
     assert end.value.code == max(it[1] for it in ended.values())
     assert Path(shown["page"]).is_file()
     assert channel.titles == ["2 sites: 2 messages"]
+
+
+def test_backups_of_a_night_are_processes_of_their_own_and_people_get_one_message(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The real thing: two sites whose servers cannot be reached, so that there is nothing to prove either."""
+    places = (
+        "backup: {password: {file: word}, places: {here: backups}}\nschedule: {nights: ['Mon-Sun 00:00-24:00 UTC']}\n"
+    )
+    for name in ("books", "pets"):
+        waiting_run.a_site(tmp_path / name, name, places)
+        (tmp_path / name / "word").write_text("a long password")
+        (tmp_path / name / "word").chmod(0o600)
+    with listening() as channel:
+        (tmp_path / "agency.yml").write_text(f"notify: ['{channel.url}']\n")
+        with pytest.raises(SystemExit) as end:
+            cli.main(["fleet", "backup", str(tmp_path), "--json"])
+    shown = json.loads(capsys.readouterr().out)
+    assert [(it["site"], it["task"], it["exit_code"]) for it in shown] == [
+        ("books", "make", ExitCode.USAGE),
+        ("pets", "make", ExitCode.USAGE),
+    ]
+    assert all("port 1" in it["detail"] for it in shown), shown
+    assert end.value.code == ExitCode.USAGE
+    assert channel.titles == ["2 sites: 2 messages"]
+    assert len(list((tmp_path / "books/.updater/backups").glob("*.log"))) == 1, (
+        "which keeps the next look from trying again"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -156,6 +157,74 @@ def test_the_look_every_ten_minutes_says_again_what_is_urgent_and_not_what_is_no
         for _ in range(2):
             typed("fleet", "run", "--due", str(clients))
     assert channel.titles == ["books: rolled back", "tea: rolled back"], "each once: it is not yet time to say it again"
+
+
+def with_backups(site: Path) -> None:
+    waiting_run.a_site(site, site.name, NIGHT + "backup: {password: {file: word}, places: {here: backups}}\n")
+    (site / "word").write_text("a long password")
+    (site / "word").chmod(0o600)
+
+
+def made(place: str, *, ok: bool) -> str:
+    return json.dumps(
+        {
+            "backup": "b",
+            "taken": "t",
+            "places": [{"place": place, "ok": ok, "bytes": 1, "detail": "" if ok else "away"}],
+        }
+    )
+
+
+def test_what_is_due_to_be_backed_up_is_and_one_that_fails_stops_no_other(clients: Path) -> None:
+    for name in ("books", "tea"):
+        with_backups(clients / name)
+    due, troubles = fleet.backups_due(clients, now().replace(hour=23))
+    assert [(path.parent.name, tasks) for path, tasks in due] == [
+        ("books", ("make", "verify")),
+        ("tea", ("make", "verify")),
+    ], "pets names no place"
+    assert troubles == []
+    began: list[tuple[str, ...]] = []
+
+    def start(path: Path, *words: str) -> tuple[int, str, str]:
+        began.append((path.parent.name, *words))
+        if path.parent.name == "books":
+            return 7, made("here", ok=False), ""
+        proof = {"place": "here", "detail": "", "seconds": {"restored": 31.4}}
+        return (0, made("here", ok=True), "") if words[1] == "make" else (0, json.dumps(proof), "")
+
+    said: list[str] = []
+    ended, untold = fleet.back_up(clients, due, start, said.append)
+    assert began == [("books", "backup", "make"), ("tea", "backup", "make"), ("tea", "backup", "verify")], (
+        "a backup that failed is not proven in its stead"
+    )
+    assert said == [
+        "books: make (7) here: away",
+        "tea: make (0) in here",
+        "tea: verify (0) restored from here in 31 s, and it sells",
+    ]
+    assert fleet.worst(it.exit_code for it in ended) == ExitCode.INCONCLUSIVE
+    assert untold == ()
+
+
+def test_a_site_at_work_is_backed_up_ten_minutes_later_and_one_that_was_tried_two_hours(clients: Path) -> None:
+    with_backups(clients / "tea")
+    at = now().replace(hour=23)
+    with site_lock(clients / "tea" / ".updater", "20261125-000000-abcd"):
+        assert fleet.backups_due(clients, at) == ([], [])
+    log = clients / "tea" / ".updater" / "backups" / "20261125-000000-abcd.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("the place is away")
+    os.utime(log, (at.timestamp() - 60, at.timestamp() - 60))
+    assert fleet.backups_due(clients, at) == ([], [])
+    os.utime(log, (at.timestamp() - 3 * 3600,) * 2)
+    assert [path.parent.name for path, _ in fleet.backups_due(clients, at)[0]] == ["tea"]
+
+
+def test_without_a_place_for_backups_that_is_said(clients: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert typed("fleet", "backup", "--due", str(clients)) == ExitCode.DONE
+    assert typed("fleet", "backup", str(clients)) == ExitCode.USAGE
+    assert "names places for backups" in capsys.readouterr().err
 
 
 def test_nothing_due_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,8 +7,10 @@ import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -17,7 +19,7 @@ import waiting_run
 from updater import config, schedule
 from updater.errors import ConfigError, ExitCode, UpdaterError
 from updater.journal import RunRow
-from updater.model import Schedule, Window
+from updater.model import BackupEvent, Schedule, Window
 from updater.schedule import due
 
 MOSCOW = ZoneInfo("Europe/Moscow")
@@ -150,6 +152,44 @@ def test_the_schedule_of_the_agency_holds_for_its_sites(tmp_path: Path) -> None:
     assert ("tested", "every 14d, Sat 22:00-04:00 Europe/Kyiv") in config.describe(site)
 
 
+# ---------------------------------------------------------------------------------------------------------- backups
+
+
+def event(kind: Literal["made", "restored"], at: datetime, *, ok: bool = True) -> BackupEvent:
+    return BackupEvent(at, kind, "20261124-010000-abcd", "away", ok, at)
+
+
+def test_a_site_is_backed_up_every_night_also_on_days_without_runs_and_proven_each_month() -> None:
+    plan = Schedule(timedelta(days=7), (Window((0, 1), time(1), time(5), "UTC", ""),))
+    events: list[BackupEvent] = []
+    began: list[tuple[datetime, tuple[str, ...]]] = []
+    moment = datetime(2026, 11, 1, tzinfo=UTC)
+    while moment < datetime(2026, 12, 15, tzinfo=UTC):
+        due = schedule.backup_due("tea", plan, events, None, moment)
+        if due:
+            began.append((moment, due))
+            events += [event("made" if task == "make" else "restored", moment) for task in due]
+        moment += timedelta(minutes=schedule.MINUTES)
+    assert [at.date() for at, _ in began] == [began[0][0].date() + timedelta(days=n) for n in range(44)]
+    assert {at.time() for at, _ in began} == {began[0][0].time()}, "its own minute"
+    assert time(1) <= began[0][0].time() < time(5)
+    assert [at for at, due in began if "verify" in due] == [began[0][0], began[30][0]]
+    assert began[0][1] == ("make", "verify"), "what is proven is the newest"
+
+
+def test_a_place_that_is_away_is_asked_again_two_hours_later_and_not_every_ten_minutes() -> None:
+    at = datetime(2026, 11, 24, 5, 50, tzinfo=MOSCOW)
+    lost = [event("made", at - timedelta(minutes=50), ok=False), event("restored", at - timedelta(days=3))]
+    assert schedule.backup_due("tea", WEEKLY, lost, at - timedelta(minutes=50), at) == ()
+    assert schedule.backup_due("tea", WEEKLY, lost, at - timedelta(hours=3), at) == ("make",)
+
+
+def test_a_clock_that_was_set_back_keeps_no_backup_from_being_made() -> None:
+    at = datetime(2026, 11, 24, 5, 50, tzinfo=MOSCOW)
+    later = [event("made", at + timedelta(days=300)), event("restored", at + timedelta(days=300))]
+    assert schedule.backup_due("tea", WEEKLY, later, at + timedelta(days=300), at) == ("make", "verify")
+
+
 # ------------------------------------------------------------------------------------------------- systemd and cron
 
 
@@ -195,6 +235,28 @@ def test_installing_writes_a_timer_twice_is_once_and_removing_leaves_nothing(tim
     assert f"systemctl disable --now {timer.name}.timer" in machine.told
     assert schedule.remove(timer, machine) == []
     assert schedule.shown(timer, machine) == ""
+
+
+def test_runs_backups_and_looks_are_started_each_by_itself_and_removed_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    timers = [replace(timer, units=tmp_path / "units") for timer in schedule.timers_of(tmp_path)]
+    assert [timer.command[1:] for timer in timers] == [
+        ["fleet", "run", "--due", str(tmp_path)],
+        ["fleet", "backup", "--due", str(tmp_path)],
+        ["watch", "--all", str(tmp_path)],
+    ]
+    machine = Recorder("17 3 * * * backup\n")
+    for timer in timers:
+        schedule.install(timer, machine, systemd=False)
+    assert machine.crontab is not None
+    assert len(machine.crontab.splitlines()) == 4
+    schedule.remove(timers[0], machine)
+    assert [bool(schedule.shown(timer, machine)) for timer in timers] == [False, True, True]
+    for timer in timers:
+        schedule.install(timer, machine, systemd=True)
+    assert len(list((tmp_path / "units").iterdir())) == 6
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="this machine has no systemd to ask")
