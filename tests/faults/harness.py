@@ -214,7 +214,7 @@ class Bench:
 
     def _await_end(self, case: Case, scene: Scene) -> bool:
         """Finished on the server, or never begun there and the updater gone."""
-        done = f"[ -e {scene.run_folder}/finished ]"
+        done = f"[ -e {scene.run_folder}/finished ] && [ ! -d {scene.run_folder}/../../lock ]"
         if case.fault == injuries.DISK_FULL:  # until the deadline: then the hosting makes room
             if self.host.holds(done, case.deadline):
                 return True

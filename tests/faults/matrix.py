@@ -144,6 +144,10 @@ def telling() -> Sequence[Case]:
         Case(injuries.MIGRATION_FAILS, migration="fails", expects="old"),
         Case(injuries.MIGRATION_HANGS, migration="hangs in sql", expects="old"),
         Case(injuries.DISK_FULL, back["the tables are back"], check="fails", expects="old"),
+        # Nothing is left but the crontab line.
+        Case(
+            injuries.ALL_KILLED, back["after “done opened” is journaled"], migration=None, check="fails", expects="old"
+        ),
         Case(injuries.AT_DEADLINE, migration=None, confirm=0.3, expects="old"),
     )
 

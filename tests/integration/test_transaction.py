@@ -1153,6 +1153,31 @@ def test_the_shop_is_closed_only_after_cron_was_seen_to_start_the_watchdog(dash_
     dash_shop.assert_new()
 
 
+@pytest.mark.parametrize(
+    ("tool", "pattern"), [("dd", "'done opened'"), ("mv", "'finished.tmp'"), ("mv", "'lock.released'")]
+)
+def test_what_ended_and_was_killed_lets_go_of_crontab_and_lock(dash_shop: Shop, tool: str, pattern: str) -> None:
+    dash_shop.trap(tool, pattern, KILL_BOTH, after=tool == "dd")
+    assert dash_shop.promote(dash_shop.release()).state == "promoted"
+    assert dash_shop.box.root("ls /home/deploy/sprung").strip(), "the trap was never reached"
+    dash_shop.assert_new()
+
+
+def test_the_next_promotion_takes_over_from_one_that_ended_and_kept_lock_and_crontab_line(dash_shop: Shop) -> None:
+    done = dash_shop.release()
+    assert dash_shop.promote(done).state == "promoted"
+    folder = f"/home/deploy/.updater/runs/{done.release.run}"
+    lock = "/home/deploy/.updater/lock"
+    dash_shop.box.root(f"mkdir {lock} && echo run={done.release.run} > {lock}/owner && chown -R deploy {lock}")
+    line = f"0 0 1 1 * CRON=1 sh {folder}/transaction.sh watch # updater {done.release.run}\n"
+    dash_shop.box.run(["crontab", "-"], stdin=(CRONTAB + line).encode())
+    assert state(dash_shop.box, dash_shop.site).unfinished == (done.release.run,)
+    # Its files are the new ones already: it was let in, and refused for that.
+    with pytest.raises(Drifted):
+        dash_shop.promote(dash_shop.release())
+    dash_shop.assert_new()
+
+
 @pytest.mark.faults
 def test_cron_brings_back_a_watchdog_that_was_killed_with_everything(dash_shop: Shop) -> None:
     tables = dash_shop.tables()

@@ -192,13 +192,10 @@ owner_run() { sed -n 's/^run=//p' "$WORK/lock/owner" 2>/dev/null; }
 lock() {
     if ! mkdir -- "$WORK/lock" 2>/dev/null; then
         other=$(owner_run)
-        # A run that ended and was killed before it let go.
-        if [ -n "$other" ] && [ -e "$WORK/runs/$other/finished" ]; then
-            rm -rf -- "$WORK/lock"
-            mkdir -- "$WORK/lock" 2>/dev/null || return 1
-        else
-            return 1
-        fi
+        [ -n "$other" ] && [ -e "$WORK/runs/$other/finished" ] || return 1
+        # A run that ended and was killed before it let go: its crontab line must not stay behind either.
+        "${SHELL_PROGRAM:-sh}" ${APPLET:+"$APPLET"} "$WORK/runs/$other/transaction.sh" watch </dev/null >/dev/null 2>&1
+        mkdir -- "$WORK/lock" 2>/dev/null || return 1
     fi
     { printf 'run=%s\n' "$NAME"; text owner; printf 'time=%s\n' "$(date -u +%Y-%m-%dT%H:%M:%SZ)"; } | put "$WORK/lock/owner" 600
     flush "$WORK/lock"
@@ -243,7 +240,14 @@ crontab_install() {
     journal 'note crontab refused: nothing restarts the watchdog'
 }
 
-# In memory: it must give back every line on a full disk too.
+# Their lines run again. Ours stays until all is done: who is killed before that must be started once more.
+crontab_free() {
+    exists crontab.unusable && return 0
+    current=$(crontab -l 2>/dev/null)
+    # In memory: it must give back every line on a full disk too.
+    ! printf '%s\n' "$current" | grep -q "^$HELD" || printf '%s\n' "$current" | sed "s/^$HELD//" | crontab - 2>>log
+}
+
 crontab_restore() {
     exists crontab.unusable && return 0
     exists crontab.ours || return 0
@@ -252,7 +256,7 @@ crontab_restore() {
     merged=$(printf '%s\n' "$current" | sed "s/^$HELD//; /# updater $NAME\$/d")
     if [ -z "$merged" ] && [ -e crontab.none ]; then
         crontab -r 2>>log
-    elif [ "$current" = "$(cat crontab.ours)" ]; then
+    elif [ "$merged" = "$(cat crontab.saved 2>/dev/null)" ]; then
         crontab crontab.saved 2>>log
     else
         # Somebody edited it meanwhile: their lines stay, ours go.
@@ -564,7 +568,7 @@ restore() {
 }
 
 finish() {
-    [ ! -e finished ] || { unlock; return 0; }
+    [ ! -e finished ] || { let_go; return; }
     journal 'begin opened'
     if begun closed && ! did opened; then purge; fi
     gate_remove || return 1
@@ -572,7 +576,7 @@ finish() {
     [ "$1" != promoted ] || helper forget || journal 'note copies of an earlier promotion could not be dropped'
     # One-time PHP files have names that nobody else could have made.
     find "$DOCROOT" -maxdepth 1 -name "updater-$(cat plan/onetime)-*.php" -exec rm -f -- {} \;
-    crontab_restore || { because 'the crontab cannot be restored'; return 1; }
+    crontab_free || { because 'the crontab cannot be restored'; return 1; }
     kept "$1" || rm -rf -- dump.sql dump-tables
     rm -rf -- reserve reserve.reset reserve.tables plan/my.cnf plan/database.json plan/migrate plan/purge upload archive.tar step.out going-back
     if [ "$1" = promoted ]; then
@@ -582,8 +586,17 @@ finish() {
     fi
     journal 'done opened'
     printf '%s\n' "$1" >finished.tmp && flush finished.tmp && mv finished.tmp finished && flush "$RUN"
+    let_go
+}
+
+# Its last two acts. Whoever was killed before them is started by cron once more, and only does these.
+let_go() {
+    crontab_restore || { because 'the crontab cannot be restored'; return 1; }
     unlock
 }
+
+# How it ended, once nothing of it is left.
+ended() { [ "$(owner_run)" = "$NAME" ] || cat finished 2>/dev/null; }
 
 # Copies of tables stay for a rollback that discards what came since, where the plan asks for it.
 kept() { [ "$1" = promoted ] && [ -e plan/keep ] && begun dumped; }
@@ -619,7 +632,10 @@ forward() {
 }
 
 watch() {
-    [ -e finished ] && { unlock; exit 0; }
+    if [ -e finished ]; then
+        become_actor && let_go
+        exit 0
+    fi
     [ -z "${CRON:-}" ] || : >restarter-seen
     trap '' HUP
     exec 8>>watch.lock
@@ -686,9 +702,8 @@ start() {
 }
 
 recover() {
-    if [ -e finished ]; then
-        unlock
-        cat finished
+    if [ -n "$(ended)" ]; then
+        ended
         return 0
     fi
     if [ ! -e journal ]; then
@@ -701,10 +716,10 @@ recover() {
         echo 'still at work'
         return 0
     fi
-    cause 'recovered by hand'
+    [ -e finished ] || cause 'recovered by hand'
     decide old
     attempts=0 acted=
-    until [ -e finished ]; do
+    until [ -n "$(ended)" ]; do
         if become_actor; then
             acted=yes
             settle
@@ -714,9 +729,9 @@ recover() {
         fi
         attempts=$((attempts + 1))
         [ "$attempts" -lt 30 ] || { echo "not done: $(cat latest 2>/dev/null)"; exit 5; }
-        [ -e finished ] || sleep 1
+        [ -n "$(ended)" ] || sleep 1
     done
-    cat finished
+    ended
 }
 
 open_now() {
@@ -794,10 +809,10 @@ forget() {
 report() {
     [ -z "${1:-}" ] || : >alive
     # Who follows the run need not wait for cron where one of the two processes was killed.
-    if [ "${1:-}" = follow ] && [ -e journal ] && [ ! -e finished ] && { free actor.lock || free watch.lock; }; then
+    if [ "${1:-}" = follow ] && [ -e journal ] && [ -z "$(ended)" ] && { free actor.lock || free watch.lock; }; then
         detached watch
     fi
-    printf 'decided=%s\nfinished=%s\nreason=%s\nclosed=%s\nopened=%s\nactor=%s\n--journal--\n' "$(decision)" "$(cat finished 2>/dev/null)" \
+    printf 'decided=%s\nfinished=%s\nreason=%s\nclosed=%s\nopened=%s\nactor=%s\n--journal--\n' "$(decision)" "$(ended)" \
         "$(cat reason 2>/dev/null)" "$(cat closed-at 2>/dev/null)" "$(cat opened-at 2>/dev/null)" \
         "$(if free actor.lock; then echo gone; else echo alive; fi)"
     cat journal 2>/dev/null
