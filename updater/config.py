@@ -131,12 +131,19 @@ def describe(site: model.Site) -> list[tuple[str, str]]:
         ("watched after", _duration_text(promote.bake) if promote.bake else "not at all: promote.bake is 0"),
         ("tables kept", f"for {_duration_text(promote.keep_tables)} after a migration" if promote.keep_tables else ""),
         ("caches in front", f"{len(promote.purge)} command(s) empty them" if promote.purge else ""),
+        ("deployed as", _deployer(site)),
         ("restarter", "not waited for: nothing may start the watchdog again" if promote.without_restarter else ""),
         ("backups", _describe_backup(site.backup) if site.backup else ""),
         ("notify", f"{len(site.notify)} address(es)" if site.notify else ""),
         ("language", site.language),
     ]
     return [(name, value) for name, value in lines if value]
+
+
+def _deployer(site: model.Site) -> str:
+    if site.promote.user is None and site.promote.key is None:
+        return ""
+    return f"{site.deploying.server.user}, with {f'key {site.promote.key}' if site.promote.key else 'the key above'}"
 
 
 def _describe_policy(policy: model.Policy) -> list[tuple[str, str]]:
@@ -251,6 +258,7 @@ _PATHS: tuple[_Location, ...] = (
     ("server", "key"),
     ("server", "known_hosts"),
     ("server", "password", "file"),
+    ("promote", "key"),
     ("sources", "folders"),
     ("tls_ca",),
     ("smoke_tests",),
@@ -886,9 +894,12 @@ class _Section(BaseModel):
         return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
 
 
+_User = Annotated[_Text, _matching(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,63}\$?", "a user name on the server")]
+
+
 class _Server(_Section):
     host: _Host
-    user: Annotated[_Text, _matching(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,63}\$?", "a user name on the server")]
+    user: _User
     port: Annotated[int, Field(ge=1, le=65_535)] = _LEFT_OUT
     key: Annotated[_File, AfterValidator(_private_key)] = _LEFT_OUT
     password: Annotated[str, PlainValidator(_password)] = _LEFT_OUT
@@ -1015,6 +1026,8 @@ class _Schedule(_Section):
 
 
 class _Promote(_Section):
+    user: _User = _LEFT_OUT
+    key: Annotated[_File, AfterValidator(_private_key)] = _LEFT_OUT
     max_closed: _Seconds = _LEFT_OUT
     drain: _Seconds = _LEFT_OUT
     without_restarter: bool = _LEFT_OUT
@@ -1388,6 +1401,10 @@ schedule:
 promote:
   # The longest the shop may be closed; above it a person is asked first.
   max_closed: 5m
+  # Who deploys, when the user and key above can only read (a CI runner's). The key belongs on the machine that approves:
+  # name it in the agency.yml there.
+  #user: deploy
+  #key: ~/.ssh/deploy
   # How long to wait for requests under way before closing is given up.
   drain: 30s
   # The longest the shop may stay closed whatever dies: what is undecided is undone before, by itself. Left out: twice the

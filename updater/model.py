@@ -230,6 +230,10 @@ class PromoteSettings:
     """How long the open shop is watched after a promotion. Nothing: it is not."""
     keep_tables: timedelta | None = None
     """How long copies of migrated tables stay after a promotion, for `rollback --discard-orders-since`. None: not kept."""
+    user: str | None = None
+    """Who deploys, where the runs' own user (`server.user`) only reads. None: the same."""
+    key: Path | None = None
+    """The deploy key; it lies on machines that promote, never on one that tests."""
     purge: tuple[str, ...] = field(default=(), repr=False)
     """Shell commands for the server that empty what caches pages in front of it; secrets in them are resolved."""
 
@@ -360,6 +364,13 @@ class Site:
     def state(self) -> Path:
         """The folder `.updater/` beside site.yml."""
         return self.config.parent / ".updater"
+
+    @property
+    def deploying(self) -> Site:
+        """The same site, reached by whoever may change it."""
+        user, key = self.promote.user or self.server.user, self.promote.key or self.server.key
+        password = None if self.promote.key else self.server.password
+        return replace(self, server=replace(self.server, user=user, key=key, password=password))
 
     @property
     def shared(self) -> Path | None:

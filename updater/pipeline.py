@@ -660,14 +660,18 @@ def reject(site: Site, journal: Journal, progress: Progress, run_id: str, *, per
 
 
 def _approve_and_promote(this: Run, release: Release, judgement: Judgement, person: str, seen: Evidence) -> None:
-    with host.connect(this.site.server) as server:
-        installation = cms.detect(server, this.site.docroot, probe.find_php(server, this.site), this.site.cms)
+    site = this.site = (
+        this.site.deploying
+    )  # also for what follows: the open shop is watched, and taken back, by who may
+    with host.connect(site.server) as server:
+        installation = cms.detect(server, site.docroot, probe.find_php(server, site), site.cms)
         driver = cms.driver(installation.cms)
         layout = driver.layout(server, installation)
         with this.step("compare with production"):
-            _refuse_drift(server, this.site, installation, driver, layout, release)
-            _refuse_cached_pages(this.site)
-            transaction.refuse_served(server, this.site, installation)
+            _refuse_reader(server, site)
+            _refuse_drift(server, site, installation, driver, layout, release)
+            _refuse_cached_pages(site)
+            transaction.refuse_served(server, site, installation)
         approved = this.journal.approve(
             release,
             judgement,
@@ -683,7 +687,7 @@ def _approve_and_promote(this: Run, release: Release, judgement: Judgement, pers
             with this.step("promote", run=this.id):
                 outcome = transaction.promote(
                     server,
-                    this.site,
+                    site,
                     installation,
                     approved,
                     lambda cookie: _check_production(this, layout, cookie),
@@ -845,6 +849,18 @@ def _add_to_outcome(this: Run, *, checks: tuple[Check, ...] = (), **changes: Any
     this.tell(outcome=replace(outcome, checks=(*outcome.checks, *checks), **changes))
 
 
+def _refuse_reader(server: host.Host, site: Site) -> None:
+    """A user who tests sees neither what another one promoted nor whether it came to an end."""
+    if not probe.may_write(server, site.docroot):
+        raise PromotionRefused(
+            f"{site.server.user} may only read this shop; nothing was touched",
+            where=f"{server.where}:{site.docroot}",
+            cause="whoever deploys, takes back or recovers has to write into the docroot",
+            hint="type it on the machine with the key that deploys, or name that user and key in its agency.yml: "
+            "`promote: {user: deploy, key: ~/.ssh/deploy}`",
+        )
+
+
 def _refuse_cached_pages(site: Site) -> None:
     """A cache in front would go on showing old pages with new prices behind them, and nothing here empties it."""
     seen = "" if site.promote.purge else web.cache_in_front(site)
@@ -862,7 +878,8 @@ def _refuse_drift(
 ) -> None:
     """Drifted when production is no longer what the release was made from, naming each difference."""
     code, tables = clone.fingerprint(server, site, installation, layout)
-    versions = rehearse.versions_of(driver.inventory(server, installation))
+    php = probe.read_platform(server, site, installation).php
+    versions = rehearse.versions_of(driver.inventory(server, installation), php)
     drift = [
         *(f"file {path}" for path, (before, _after) in release.changed.items() if code.get(path) != before),
         *_named_differences("component", release.versions_before, versions),
@@ -900,12 +917,14 @@ def rollback(site: Site, journal: Journal, progress: Progress, *, discard_since:
     After a migration the orders that came since are exported, and it is refused: only `discard_since`, a time that a
     person typed and that is not after the closing of the shop, restores the tables too, where their copies were kept.
     """
+    site = site.deploying
     promoted = [row for row in journal.runs() if row.state == PROMOTED]
     if not promoted:
         raise UpdaterError("nothing to roll back", cause="no run of this site was promoted", hint="`updater runs`")
     run_id = promoted[0].run
     with site_lock(site.state, run_id), _known_record(site, journal, progress, run_id) as this:
         with this.step("roll back", run=run_id), host.connect(site.server) as server:
+            _refuse_reader(server, site)
             installation = cms.detect(server, site.docroot, probe.find_php(server, site), site.cms)
             driver = cms.driver(installation.cms)
             migrated = this.record.migration is not None and this.record.migration.needed
@@ -964,14 +983,22 @@ def _export_orders(this: Run, server: host.Host, driver: Driver, installation: I
 
 def recover(site: Site, progress: Progress) -> list[str]:
     """Finish or undo whatever a dead run left on production, from the server's own journal. Twice is the same as once."""
+    site = site.deploying
     with site_lock(site.state, "recover"), host.connect(site.server) as server:
-        return transaction.recover(server, site, None, progress)
+        lines = transaction.recover(server, site, None, progress)
+        if not lines:
+            _refuse_reader(server, site)
+        return lines
 
 
 def open_shop(site: Site, progress: Progress) -> list[str]:
     """Take the gate away now, whatever else is wrong. `recover` afterwards."""
+    site = site.deploying
     with host.connect(site.server) as server:
-        return transaction.open_shop(server, site, progress)
+        lines = transaction.open_shop(server, site, progress)
+        if not lines:
+            _refuse_reader(server, site)
+        return lines
 
 
 # ----------------------------------------------------------------------------------------------------- updater init
@@ -1038,7 +1065,8 @@ def plan(site: Site, journal: Journal, progress: Progress) -> Plan:
 
 
 def check(site: Site, progress: Progress) -> tuple[probe.Capability, ...]:
-    """What the server can do, found by doing. Leaves nothing there."""
+    """What the server can do for whoever deploys, found by doing. Leaves nothing there."""
+    site = site.deploying
     with host.connect(site.server) as server:
         installation = cms.detect(server, site.docroot, probe.find_php(server, site), site.cms)
         progress.say(f"found {installation.cms} {installation.version}")

@@ -1,5 +1,5 @@
-"""An agency's week on a real shop: a client repository made by looking at the server, its CI job, and an approval typed on
-another machine that merges what was deployed. Each test goes on from where the one before it ended.
+"""An agency's week on a real shop: a client repository made by looking at the server, its CI job with a key that only reads, and an
+approval typed on the machine with the deploy key, which merges what was deployed. Each test goes on from the one before it.
 """
 
 from __future__ import annotations
@@ -38,20 +38,34 @@ class Agency:
     def remote(self) -> Path:
         return self.root / "tea.git"
 
-    def machine(self, name: str) -> Path:
-        """A folder with the agency.yml of that machine: where its key is."""
+    def machine(self, name: str, **promote: str) -> Path:
+        """A folder with the agency.yml of that machine: where its key is, and on one of them the key that deploys."""
         folder = self.root / name
         folder.mkdir(exist_ok=True)
-        (folder / "agency.yml").write_text(
-            yaml.safe_dump(
-                {
-                    "server": {"key": str(self.shop.key)},
-                    "tls_ca": str(self.shop.ca),
-                    "policy": {"windows": ["Mon-Sun 00:00-24:00 UTC"], "approvers": ["Anna"]},
-                }
-            )
-        )
+        shared = {
+            "server": {"key": str(self.reader_key)},
+            "tls_ca": str(self.shop.ca),
+            "policy": {"windows": ["Mon-Sun 00:00-24:00 UTC"], "approvers": ["Anna"]},
+            "promote": promote,
+        }
+        (folder / "agency.yml").write_text(yaml.safe_dump(shared))
         return folder
+
+    @property
+    def reader_key(self) -> Path:
+        return self.root / "reader"
+
+    def add_reader(self) -> None:
+        """A user on the server who may read the shop, its configuration too, and write nothing of it."""
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self.reader_key)], check=True)
+        script = (
+            "useradd -m -G deploy reader && install -d -m 700 -o reader ~reader/.ssh && cat > ~reader/.ssh/authorized_keys && "
+            "chown reader ~reader/.ssh/authorized_keys && chmod -R g+rX,g-w " + DOCROOT + " && "
+            "sed -i 's/^AllowUsers .*/& reader/' /etc/ssh/sshd_config.d/shop.conf && kill -HUP $(cat /run/sshd.pid)"
+        )
+        code, said = self.shop.exec(["bash", "-c", script], stdin=self.reader_key.with_suffix(".pub").read_bytes())
+        assert code == 0, said
+        assert self.shop.exec(["touch", f"{DOCROOT}/x"], user="reader")[0] != 0, "the test would prove nothing"
 
     def type(self, folder: Path, *words: str) -> tuple[int, str]:
         done = subprocess.run(
@@ -71,13 +85,14 @@ class Agency:
 def agency(lasting_shop: DemoShop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Agency]:
     made = Agency(tmp_path_factory.mktemp("agency"), lasting_shop)
     subprocess.run(["git", "init", "--bare", "--quiet", "-b", "main", str(made.remote)], check=True)
+    made.add_reader()
     yield made
 
 
 def test_a_client_repository_is_written_from_what_the_server_holds(agency: Agency) -> None:
     shop, desk = agency.shop, agency.machine("desk")
     before = shop.code_sha256()
-    words = ("--host", shop.address, "--user", shop.user, "--key", str(shop.key), "--host-key", shop.host_key)
+    words = ("--host", shop.address, "--user", "reader", "--key", str(agency.reader_key), "--host-key", shop.host_key)
     code, said = agency.type(desk, "init", "tea", *words)
     assert code == ExitCode.DONE, said
     assert f"in {DOCROOT}" in said
@@ -102,7 +117,8 @@ def test_a_person_fills_in_what_nobody_can_find_and_pushes(agency: Agency) -> No
     }.items():
         assert old in text, f"the template no longer says {old!r}"
         text = text.replace(old, new, 1)
-    path.write_text(text)
+    php = shop.exec(["sh", "-c", "ls /usr/bin/php[0-9]*.[0-9]*"])[1].decode().split()[0]
+    path.write_text(text.replace("#php: /usr/bin/php8.2", f"php: {php}"))
     shop.packages(tea / "packages", ["demo-shop-1.1"])
     code, said = agency.type(tea, "check")
     assert code == ExitCode.DONE, said
@@ -146,6 +162,9 @@ def test_the_weekly_job_tests_and_leaves_a_branch_a_report_and_an_export(agency:
     (branch,) = git(agency.remote, "for-each-ref", "--format=%(refname:short)", "refs/heads/updates").splitlines()
     assert "demo-shop" in git(agency.remote, "show", f"{branch}:inventory.yml")
     assert agency.shop.code_sha256() == before, "testing does not touch production"
+    code, said = agency.type(tea, "recover")
+    assert code == ExitCode.USAGE, said
+    assert "reader may only read this shop" in said, "nothing to recover would be a lie: it could not see"
 
 
 def sha256(tea: Path) -> str:
@@ -153,7 +172,10 @@ def sha256(tea: Path) -> str:
 
 
 def test_the_approval_typed_on_another_machine_deploys_what_ci_tested_and_merges_it(agency: Agency) -> None:
-    runner, laptop = agency.root / "runner" / "tea", agency.machine("laptop")
+    runner, laptop = (
+        agency.root / "runner" / "tea",
+        agency.machine("laptop", user=agency.shop.user, key=str(agency.shop.key)),
+    )
     git(laptop, "clone", "--quiet", str(agency.remote), "tea")
     orders = agency.shop.sql("SELECT COUNT(*) FROM sh_demo_shop_orders").strip()
     words = ["approve", "--import", str(runner / "updates.release"), "--sha256", sha256(runner), "--person", "Anna"]

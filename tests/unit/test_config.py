@@ -582,7 +582,7 @@ def test_the_template_without_any_knowledge_loads_too(folder: Path) -> None:
 
 def test_every_setting_that_the_template_shows_is_accepted_and_none_is_left_out(folder: Path) -> None:
     text = UNCOMMENT.sub(r"\1", config.template(key="key", host_key=HOST_KEY, folders=["packages"]))
-    text = text.replace("../agency.yml", "shared.yml")
+    text = text.replace("../agency.yml", "shared.yml").replace("~/.ssh/deploy", "key")
     text = text.replace("approve: ask", "approve: never")  # which `observe` goes with
     (folder / "shared.yml").write_text("{}")
     secrets = {"BACKUP_PASSWORD": "backup-word-1", "S3_ID": "s3-id-12", "S3_SECRET": "s3-secret-12"}

@@ -15,7 +15,16 @@ from updater.model import Installation, Platform, Site
 from updater.production.clone import dump_client
 from updater.production.database import DatabaseFacts, other_prefixes, own_tables, read_database
 from updater.production.host import Host
-from updater.production.web import WebPhp, client, get, one_time_file, one_time_php, read_web_php, serves
+from updater.production.web import (
+    WebPhp,
+    client,
+    get,
+    one_time_file,
+    one_time_php,
+    read_named_php,
+    read_web_php,
+    serves,
+)
 
 # Where distributions and hosting panels (cPanel, CloudLinux, Plesk, ISPmanager, Remi) put their command line PHPs.
 _PHPS = (
@@ -97,8 +106,11 @@ def docroots(host: Host, most: int = 20) -> list[str]:
 
 
 def read_platform(host: Host, site: Site, installation: Installation) -> Platform:
-    """The web's PHP by a one-time file over HTTP, and the database by the shop's own credentials. CommandFailed says which failed."""
-    web = read_web_php(host, site)
+    """The web's PHP by a one-time file over HTTP, and the database by the shop's own credentials. CommandFailed says which failed.
+
+    A user who may not write into the docroot needs the web's PHP named in site.yml; a promotion, whose user can, compares it.
+    """
+    web = read_web_php(host, site) if may_write(host, site.docroot) else _named_php(host, site)
     database = read_database(host, installation)
     return Platform(
         php=web.version,
@@ -110,6 +122,22 @@ def read_platform(host: Host, site: Site, installation: Installation) -> Platfor
         charset=database.charset,
         collation=database.collation,
     )
+
+
+def may_write(host: Host, folder: str) -> bool:
+    """Whether the ssh user may; one who tests need not, one who deploys has to."""
+    return host.run(["test", "-w", folder], check=False).exit_code == 0
+
+
+def _named_php(host: Host, site: Site) -> WebPhp:
+    if site.php is None:
+        raise CommandFailed(
+            "the web's PHP cannot be asked",
+            where=f"{host.where}:{site.docroot}",
+            cause="this user may not write into the docroot, and so cannot put a one-time file there",
+            hint="name the PHP that serves the shop in site.yml, like `php: /usr/bin/php8.2`",
+        )
+    return read_named_php(host, site)
 
 
 # ---------------------------------------------------------------------------------------------------- capabilities

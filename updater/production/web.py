@@ -91,6 +91,37 @@ def read_web_php(host: Host, site: Site) -> WebPhp:
     )
 
 
+_DESCRIBE = r"""
+$ini = array();
+foreach (ini_get_all(null, false) as $key => $value) { $ini[$key] = $value === null ? '' : (string) $value; }
+echo json_encode(array('version' => PHP_VERSION, 'sapi' => PHP_SAPI, 'extensions' => get_loaded_extensions(), 'ini' => $ini),
+    JSON_PARTIAL_OUTPUT_ON_ERROR);
+"""
+_COMMAND_LINE = frozenset(
+    (
+        "display_errors",
+        "html_errors",
+        "implicit_flush",
+        "max_execution_time",
+        "memory_limit",
+        "output_buffering",
+        "register_argc_argv",
+    )
+)
+"""Settings that PHP's command line has its own values of, by its documentation and by distributions' php.ini."""
+
+
+def read_named_php(host: Host, site: Site) -> WebPhp:
+    """The PHP that site.yml names as the web's, asked on the command line: for a user who may only read the docroot.
+
+    What the web's PHP has set for itself stays unknown, and is left to PHP's own defaults.
+    """
+    assert site.php is not None
+    told = json.loads(host.run([site.php, "-d", "display_errors=stderr", "-r", _DESCRIBE]).text)
+    ini = {name: value for name, value in told["ini"].items() if name not in _COMMAND_LINE}
+    return WebPhp(told["version"], told["sapi"], tuple(sorted(told["extensions"], key=str.lower)), ini, None, "", False)
+
+
 # Header → what its value says when a page came from a cache in front of the web server.
 _CACHED = {
     "cf-cache-status": r"\bhit\b",

@@ -136,18 +136,18 @@ def build_release(
         archive=archive,
         migration=trial.migration,
         schema_before=snapshot.tables,
-        versions_before=versions_of(inventory),
+        versions_before=versions_of(inventory, snapshot.platform.php),
         rehearsed_seconds=trial.migration.seconds + _time_copies(stack, trial.migration),
         sha256="",
     )
     return replace(release, sha256=release_digest(release))
 
 
-def versions_of(inventory: Inventory) -> dict[str, str]:
-    """Versions and activity of every component, as a fingerprint of what was tested together."""
+def versions_of(inventory: Inventory, php: str) -> dict[str, str]:
+    """Versions and activity of every component, and the web's PHP (`8.2`), as a fingerprint of what was tested together."""
     versions = {f"{part.kind}:{part.slug}": part.version for part in inventory.components}
     active = {f"{part.kind}:{part.slug}:active": "yes" if part.active else "no" for part in inventory.components}
-    return versions | active
+    return versions | active | {"web:php": ".".join(php.split(".")[:2])}
 
 
 _ASIDE = "/tmp/updater-carried.tar"  # noqa: S108 - inside the container
