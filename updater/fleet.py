@@ -21,9 +21,11 @@ from zoneinfo import ZoneInfo
 from updater import config, export, notify, pipeline, repository, samples, schedule
 from updater.errors import ApprovalRefused, ExitCode, SiteLocked, UpdaterError
 from updater.journal import Journal, now, site_lock, write_atomically
-from updater.model import Approve, Site
+from updater.model import Approve, Inventory, Site
 from updater.report.fleet_page import Line, ordered, render
+from updater.report.record import RunRecord
 from updater.secrets import redact
+from updater.versions import compare_versions
 
 _NOT_SITES = {".updater", ".git", ".venv", "node_modules", "baselines", "packages", "smoke_tests"}
 """Folders that hold no site of their own; a clone of production is none either."""
@@ -175,6 +177,75 @@ def _waiting(site: Site, journal: Journal) -> tuple[list[WaitingRun], list[Troub
         else:
             found.append(WaitingRun(site, row.run, row.finished or row.started, what, superseded=bool(found)))
     return found, troubles
+
+
+# ------------------------------------------------------------------------------------------- updater fleet inventory
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What one site runs. `kind` is core, plugin, theme or `php`; `run`: the one that saw it, '' for the first look of `init`."""
+
+    site: str
+    kind: str
+    slug: str
+    name: str
+    version: str
+    active: bool
+    run: str
+
+
+def installed_below(folder: Path) -> tuple[list[Installed], list[Trouble]]:
+    """What every site in this folder and below it runs, as far as this machine knows, and the sites of which it knows nothing."""
+    found: list[Installed] = []
+    troubles: list[Trouble] = []
+    for path in sites_below(folder):
+        try:
+            site = config.load(path)
+            known = _newest_inventory(site)
+        except UpdaterError as error:
+            troubles.append(Trouble(path, str(error)))
+            continue
+        if known is None:
+            troubles.append(
+                Trouble(path, "nothing is known of what it runs: it was never tested and has no inventory.yml")
+            )
+            continue
+        inventory, run = known
+        found.append(Installed(site.name, "php", "php", "PHP", inventory.php, True, run))
+        found += [
+            Installed(site.name, it.kind, it.slug, it.name, it.version, it.active, run)
+            for it in sorted(inventory.components, key=lambda it: (it.kind, it.slug))
+        ]
+    return found, troubles
+
+
+def _newest_inventory(site: Site) -> tuple[Inventory, str] | None:
+    """Of the newest run that saw it, here or (by inventory.yml) elsewhere, and that run. Run ids sort by time."""
+    written = repository.read_inventory(site)
+    with opened(site) as journal:
+        for row in journal.runs(limit=1_000):
+            if written and written[1] > row.run:
+                return written
+            record = journal.output(row.run, "record", RunRecord) if journal.has(row.run, "record") else None
+            if record is not None and record.inventory is not None:
+                deployed = record.state == pipeline.PROMOTED
+                inventory = repository.inventory_after(record) if deployed else record.inventory
+                return (inventory or record.inventory), row.run
+    return written
+
+
+def running(
+    installed: Sequence[Installed], component: str = "", below: str = "", at_least: str = ""
+) -> list[Installed]:
+    """Those that are this component (a slug, or `theme:oak` where two share one), of a version below or at least another."""
+    return [
+        it
+        for it in installed
+        if component in ("", it.slug, f"{it.kind}:{it.slug}")
+        and (not below or compare_versions(it.version, below) < 0)
+        and (not at_least or compare_versions(it.version, at_least) >= 0)
+    ]
 
 
 # ------------------------------------------------------------------------------------------------- updater fleet run

@@ -8,8 +8,9 @@ that somebody's uncommitted changes stay as they are; a failure here never chang
 from __future__ import annotations
 
 import os
+import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ import yaml
 from updater.checks import baseline, smoke
 from updater.checks.evidence import AFTER
 from updater.errors import UpdaterError
-from updater.model import Inventory, Site
+from updater.model import Component, Inventory, Site
 from updater.report.markdown import markdown
 from updater.report.record import RunRecord, public
 from updater.secrets import redact
@@ -149,7 +150,36 @@ def inventory_yml(inventory: Inventory, run: str = "") -> str:
     return head + str(yaml.safe_dump(content, allow_unicode=True, sort_keys=False, width=120))
 
 
-def _after(record: RunRecord) -> Inventory | None:
+def read_inventory(site: Site) -> tuple[Inventory, str] | None:
+    """inventory.yml beside site.yml, and the run that wrote it ('' for the first look); None when there is none."""
+    path = site.config.parent / INVENTORY
+    if not path.exists():
+        return None
+    try:
+        text = path.read_text(encoding="utf-8")
+        content = yaml.safe_load(text)
+        parts = tuple(map(_component, content["components"]))
+        found = Inventory(content["cms"], content["version"], content["php"], parts)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise UpdaterError(
+            "inventory.yml cannot be read",
+            where=str(path),
+            cause=" ".join(str(error).split()),
+            hint="it is written by updater: git checkout -- inventory.yml brings the last one back",
+        ) from error
+    written = re.match(r"# What the shop runs after run (\S+)\. ", text)
+    return found, written[1] if written else ""
+
+
+def _component(written: Mapping[str, object]) -> Component:
+    texts = [written[key] for key in ("kind", "slug", "name", "version")]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError(f"of {written['slug']} something is no text")
+    kind, slug, name, version = map(str, texts)
+    return Component(kind, slug, name, version, bool(written["active"]), "")
+
+
+def inventory_after(record: RunRecord) -> Inventory | None:
     """The inventory with the versions that the run brings."""
     if record.inventory is None:
         return None
@@ -165,7 +195,7 @@ def _write(tree: git.Repo, below: Path, site: Site, record: RunRecord, folder: P
     """Inventory, pictures and summary into the tree, and staged. Nothing else of it is touched."""
     assert tree.working_tree_dir is not None
     home = Path(tree.working_tree_dir) / below
-    inventory = _after(public(record))
+    inventory = inventory_after(public(record))
     if inventory is not None:
         (home / INVENTORY).write_text(inventory_yml(inventory, record.run), encoding="utf-8")
     person = record.approval.person if record.approval else ""
