@@ -45,7 +45,7 @@ from updater.language import speak
 from updater.model import Server, Site
 from updater.report import RunRecord, observed, run_json
 from updater.report.record import callbacks_refused
-from updater.secrets import redact
+from updater.secrets import ENV_FILE, redact
 
 _WIDE = 400
 """Columns where no terminal is: a line that goes into a pipe, a log or a mail is not broken to fit a screen."""
@@ -1192,7 +1192,7 @@ def schedule_install(folder: Path, without: tuple[str, ...]) -> None:
         for line in act(timer, schedule.ThisMachine()):
             out.print(line, markup=False, soft_wrap=True)
     out.print(
-        f"secrets of site.yml and agency.yml (${{NAME}}) are read from {folder.resolve() / schedule.SECRETS}: lines NAME=value, "
+        f"secrets of site.yml and agency.yml (${{NAME}}) are read from {folder.resolve() / ENV_FILE}: lines NAME='value', "
         "chmod 600, never in git\nnext: updater schedule show",
         markup=False,
         soft_wrap=True,

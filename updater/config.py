@@ -14,6 +14,7 @@ import json
 import os
 import re
 import unicodedata
+from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, time, timedelta
@@ -40,7 +41,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from updater import model
 from updater.errors import ConfigError
-from updater.secrets import register
+from updater.secrets import ENV_FILE, from_file, register
 
 _Location = tuple[str | int, ...]
 
@@ -58,7 +59,7 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> model.Site:
     agency = _agency(path, document)
     if agency and agency.is_file():  # else validation says at its line that there is none
         document = _over(_read(agency), document, agency.parent)
-    context = _Context(base=path.absolute().parent, environ=environ)
+    context = _Context(base=path.absolute().parent, environ=_secrets(path, environ))
     try:
         parsed = _SiteFile.model_validate(document.data, context=context)
     except ValidationError as error:
@@ -267,6 +268,26 @@ _PATHS: tuple[_Location, ...] = (
 """Keys that hold paths on this machine: relative to the file that they are written in."""
 
 
+def _secrets(path: Path, environ: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment, and what it does not say from the nearest updater.env: a timer, and a person who just logged in, know nothing."""
+    found = (folder / ENV_FILE for folder in path.absolute().parents)
+    nearest = next((candidate for candidate in found if _is(Path.is_file, candidate)), None)
+    if nearest is None:
+        return environ
+    _refuse_others(nearest, "whoever writes it decides where messages and backups go")
+    return ChainMap(dict(environ), dict(from_file(nearest)))
+
+
+def _refuse_others(file: Path, cause: str) -> None:
+    if file.stat().st_uid not in (os.getuid(), 0):
+        raise ConfigError(
+            f"this {file.name} belongs to another user",
+            where=str(file),
+            cause=cause,
+            hint=f"make it yours: chown $(id -un) {file}",
+        )
+
+
 def _agency(path: Path, document: _Document) -> Path | None:
     """The agency.yml that site.yml names, or the nearest one in a folder around it."""
     named = document.data.get("agency")
@@ -277,13 +298,8 @@ def _agency(path: Path, document: _Document) -> Path | None:
             return None
     found = (folder / "agency.yml" for folder in path.absolute().parents)
     nearest = next((candidate for candidate in found if _is(Path.is_file, candidate)), None)
-    if nearest and nearest.stat().st_uid not in (os.getuid(), 0):
-        raise ConfigError(
-            "this agency.yml belongs to another user",
-            where=str(nearest),
-            cause="whoever writes it decides what is deployed",
-            hint="make it yours, or name the right one in site.yml: `agency: path`",
-        )
+    if nearest:
+        _refuse_others(nearest, "whoever writes it decides what is deployed")
     return nearest
 
 
@@ -799,7 +815,9 @@ def _expanded(value: str, info: ValidationInfo) -> str:
     def resolve(match: re.Match[str]) -> str:
         found = _context(info).environ.get(match[1], "")
         if not found:
-            raise _wrong(f"the environment variable {match[1]} is not set; type `export {match[1]}=…` first")
+            raise _wrong(
+                f"the environment variable {match[1]} is not set; type `export {match[1]}=…`, or write it into {ENV_FILE}"
+            )
         return register(found)
 
     text = _VARIABLE.sub(resolve, value)

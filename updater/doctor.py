@@ -16,6 +16,7 @@ from updater.checks.browser import find_chromium
 from updater.errors import ExitCode, SiteLocked, UpdaterError
 from updater.journal import Journal, RunRow, now, site_lock
 from updater.model import Site
+from updater.secrets import ENV_FILE
 from updater.staging import daemon, names
 
 Health = Literal["good", "attention", "ill"]
@@ -53,6 +54,7 @@ def look(folder: Path, machine: schedule.Machine) -> list[Row]:
         _row("disk", lambda: _disk(folder)),
         _row("left behind", _left_behind),
         _row("schedule", lambda: _schedule(folder, machine)),
+        *_secrets(folder),
     ]
     for path in fleet.sites_below(folder):
         rows += _site(path)
@@ -113,6 +115,14 @@ def _left_behind() -> Row:
     if left:
         return Row("left behind", "attention", f"of killed runs: {', '.join(left[:5])}", "the next run removes them")
     return Row("left behind", "good", "nothing of killed runs")
+
+
+def _secrets(folder: Path) -> Iterator[Row]:
+    file = folder / ENV_FILE
+    if file.is_file():
+        private = not file.stat().st_mode & 0o077
+        told = "only you can read it" if private else "others on this machine can read the secrets in it"
+        yield Row(ENV_FILE, "good" if private else "attention", told, "" if private else f"chmod 600 {file}")
 
 
 def _schedule(folder: Path, machine: schedule.Machine) -> Row:

@@ -24,6 +24,7 @@ from zoneinfo import ZoneInfo
 from updater.errors import ExitCode, UpdaterError
 from updater.journal import RunRow, write_atomically
 from updater.model import BackupEvent, Schedule, Window
+from updater.secrets import ENV_FILE
 
 MINUTES = 10
 """Between two looks at what is due."""
@@ -192,10 +193,6 @@ def timers_of(folder: Path) -> list[Timer]:
     return [Timer(folder.resolve(), units, system, job) for job in JOBS]
 
 
-SECRETS = "updater.env"
-"""Beside the sites: lines NAME=value for the ${NAME} of site.yml and agency.yml, which a timer knows nothing of. Never in git."""
-
-
 def service_unit(timer: Timer) -> str:
     """`Type=oneshot` never overlaps itself; killing it reaches the runs, which leave production whole."""
     command = " ".join(_unit_word(word) for word in timer.command)
@@ -208,7 +205,7 @@ Wants=network-online.target
 [Service]
 Type=oneshot
 WorkingDirectory={str(timer.folder).replace("%", "%%")}
-EnvironmentFile=-{str(timer.folder / SECRETS).replace("%", "%%")}
+EnvironmentFile=-{str(timer.folder / ENV_FILE).replace("%", "%%")}
 ExecStart={command}
 Nice=10
 TimeoutStartSec=infinity
@@ -237,7 +234,7 @@ def _unit_word(word: str) -> str:
 
 def crontab_line(timer: Timer) -> str:
     """% ends a command in crontab, and its shell is /bin/sh."""
-    folder, secrets = shlex.quote(str(timer.folder)), shlex.quote(f"./{SECRETS}")
+    folder, secrets = shlex.quote(str(timer.folder)), shlex.quote(f"./{ENV_FILE}")
     command = " ".join(shlex.quote(word) for word in timer.command)
     line = f"cd {folder} && {{ [ ! -f {secrets} ] || {{ set -a; . {secrets}; set +a; }}; {command}; }} # {timer.name}"
     return f"*/{MINUTES} * * * * " + line.replace("%", "\\%")

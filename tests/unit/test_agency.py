@@ -94,7 +94,7 @@ def test_each_mistake_names_its_file_and_line(folder: Path) -> None:
         "site.yml:4: docroot: must be an absolute path on the server, like /var/www/shop",
         "agency.yml:3: policy.approve: must be one of: 'never', 'ask', 'patch' or 'passed'",
         "agency.yml:4: policy.windows[0]: Europe/Moskow is no time zone; did you mean Europe/Moscow?",
-        "agency.yml:7: notify[0]: the environment variable TELEGRAM_URL is not set; type `export TELEGRAM_URL=…` first",
+        "agency.yml:7: notify[0]: the environment variable TELEGRAM_URL is not set; type `export TELEGRAM_URL=…`, or write it into updater.env",
     ]
 
 

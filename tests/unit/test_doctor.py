@@ -133,3 +133,14 @@ def test_the_command_ends_with_2_when_something_is_ill(
         cli.main(["doctor", str(tea.parent)])
     assert ended.value.code == ExitCode.USAGE
     assert "Docker does not answer" in capsys.readouterr().out
+
+
+def test_secrets_that_others_can_read_are_told_with_what_to_type(tea: Path) -> None:
+    file = tea.parents[1] / "updater.env"
+    assert rows(tea.parents[1], "updater.env") == []
+    file.write_text("A='b'\n")
+    file.chmod(0o644)
+    (open_to_all,) = rows(tea.parents[1], "updater.env")
+    assert (open_to_all.health, open_to_all.hint) == ("attention", f"chmod 600 {file}")
+    file.chmod(0o600)
+    assert rows(tea.parents[1], "updater.env")[0].health == "good"

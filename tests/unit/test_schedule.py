@@ -21,6 +21,7 @@ from updater.errors import ConfigError, ExitCode, UpdaterError
 from updater.journal import RunRow
 from updater.model import BackupEvent, Schedule, Window
 from updater.schedule import due
+from updater.secrets import ENV_FILE
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 TUESDAY = datetime(2026, 11, 24, tzinfo=MOSCOW)
@@ -298,7 +299,7 @@ def test_a_crontab_that_cannot_be_read_is_not_written_over(timer: schedule.Timer
 
 def test_the_crontab_line_runs_in_the_folder_with_its_secrets(timer: schedule.Timer, tmp_path: Path) -> None:
     """As cron does: everything after the fifth blank, with \\% made %, given to sh."""
-    (timer.folder / schedule.SECRETS).write_text("TELEGRAM_URL='tgram://a b'\n")
+    (timer.folder / ENV_FILE).write_text("TELEGRAM_URL='tgram://a b'\n")
     command = schedule.crontab_line(timer).split(" ", 5)[5].replace("\\%", "%")
     program = timer.command[0]
     shown = tmp_path / "bin" / Path(program).name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import traceback
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from updater import config
 from updater.errors import ConfigError
 from updater.model import Site
-from updater.secrets import REDACTED, redact, register
+from updater.secrets import ENV_FILE, REDACTED, from_file, redact, register
 
 SECRET = "hunter2-S3cret"
 MINIMAL = "site: a\nurl: https://a.example\ndocroot: /var/www\nserver: {host: a.example, user: b, password: %s}\n"
@@ -50,11 +51,45 @@ def test_a_password_file_must_hold_one_line(tmp_path: Path, content: str) -> Non
     assert "must hold the password in one line" in str(refused(tmp_path, MINIMAL % "{file: password}"))
 
 
+def test_what_the_environment_does_not_say_an_updater_env_around_the_sites_does(tmp_path: Path) -> None:
+    """A timer knows no environment, nor does a person who just logged in to approve."""
+    (tmp_path / ENV_FILE).write_text("# of the agency\n\nSHOP_PASSWORD='file & secret'\nMAIL=mailto://a.example/x\n")
+    (tmp_path / "tea").mkdir()
+    assert load(tmp_path / "tea", MINIMAL % "'${SHOP_PASSWORD}'").server.password == "file & secret"
+    assert redact("<file & secret>") == f"<{REDACTED}>"
+    assert load(tmp_path / "tea", MINIMAL % "'${SHOP_PASSWORD}'", SHOP_PASSWORD="shell").server.password == "shell"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"SHOP_PASSWORD=mailto://{SECRET}/?mode=insecure&from=a",
+        f"SHOP_PASSWORD={SECRET} $x",
+        f"export SHOP_PASSWORD={SECRET}",
+        f'SHOP_PASSWORD="{SECRET}$(id)"',
+        f"SHOP_PASSWORD='{SECRET}",
+        SECRET,
+    ],
+)
+def test_a_line_that_a_shell_would_read_otherwise_is_a_mistake_and_not_shown(tmp_path: Path, line: str) -> None:
+    (tmp_path / ENV_FILE).write_text(f"# secrets\n{line}\n")
+    error = refused(tmp_path, MINIMAL % "'${SHOP_PASSWORD}'")
+    assert error.where == f"{tmp_path / ENV_FILE}:2"
+
+
+@pytest.mark.parametrize("value", ["'a & b ? c'", '"a & b"', "json://127.0.0.1:80/a-b_c,d@e%20", "''", ""])
+def test_a_shell_reads_every_line_as_we_do(tmp_path: Path, value: str) -> None:
+    (tmp_path / ENV_FILE).write_text(f"A={value}\n")
+    script = f'. {tmp_path / ENV_FILE}; printf %s "$A"'
+    said = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True).stdout
+    assert from_file(tmp_path / ENV_FILE) == {"A": said}
+
+
 def test_a_missing_variable_is_a_mistake_with_its_line(tmp_path: Path) -> None:
     error = refused(tmp_path, MINIMAL % '"${SHOP_PASSWORD}"' + "notify:\n  - ${NOTIFY}\n")
     assert error.what.replace(f"{tmp_path}/", "").split("\n") == [
-        "site.yml:4: server.password: the environment variable SHOP_PASSWORD is not set; type `export SHOP_PASSWORD=…` first",
-        "site.yml:6: notify[0]: the environment variable NOTIFY is not set; type `export NOTIFY=…` first",
+        "site.yml:4: server.password: the environment variable SHOP_PASSWORD is not set; type `export SHOP_PASSWORD=…`, or write it into updater.env",
+        "site.yml:6: notify[0]: the environment variable NOTIFY is not set; type `export NOTIFY=…`, or write it into updater.env",
     ]
 
 
