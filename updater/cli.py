@@ -1203,7 +1203,7 @@ def schedule_install(folder: Path, without: tuple[str, ...]) -> None:
 @FOLDER
 @JSON
 def schedule_show(folder: Path, as_json: bool) -> None:
-    """Show what this machine starts by itself, and when each site was tested last and is due next."""
+    """Show what this machine starts by itself, when each site was tested last and is due next, and when it was backed up."""
     timers = schedule.timers_of(folder)
     installed = {timer.job: schedule.shown(timer, schedule.ThisMachine()) for timer in timers}
     rows = fleet.calendar(folder, now())
@@ -1213,9 +1213,10 @@ def schedule_show(folder: Path, as_json: bool) -> None:
     for timer in timers:
         nothing = f"nothing starts it by itself: updater schedule install {folder}"
         out.print(f"{timer.job}: {installed[timer.job] or nothing}", markup=False, soft_wrap=True)
-    table = Table("site", "tested", "due", box=None, padding=(0, 1))
+    columns = ("site", "tested", "due", "backed up")
+    table = Table(*columns, box=None, padding=(0, 1))
     for row in rows:
-        table.add_row(escape(row["site"]), escape(row["tested"]), escape(row["due"]))
+        table.add_row(*(escape(row[column]) for column in columns))
     out.print(table)
 
 

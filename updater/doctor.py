@@ -128,10 +128,10 @@ def _secrets(folder: Path) -> Iterator[Row]:
 def _schedule(folder: Path, machine: schedule.Machine) -> Row:
     timers = schedule.timers_of(folder)
     installed = {timer.job: schedule.shown(timer, machine) for timer in timers}
-    missing = [timer.purpose for timer in timers if not installed[timer.job]]
+    missing = [job for job, where in installed.items() if not where]
     found = "; ".join(f"{job}: {where}" for job, where in installed.items() if where)
     if missing:
-        detail = f"nothing on this machine starts by itself to {', to '.join(missing)}"
+        detail = f"not begun by itself on this machine: {', '.join(missing)}"
         hint = f"updater schedule install {folder}"
         return Row("schedule", "attention", f"{detail} ({found})" if found else detail, hint)
     return Row("schedule", "attention" if "start it" in found else "good", found)

@@ -312,7 +312,8 @@ def due_below(folder: Path, at: datetime) -> tuple[list[Path], list[Trouble]]:
 
 
 def calendar(folder: Path, at: datetime) -> list[dict[str, str]]:
-    """`site`, when it was `tested` last and how that ended, and when it is `due`, in words; a site that cannot be read too."""
+    """`site`, when it was `tested` last and how that ended, when it is `due` and was `backed up`, in words; a site that cannot
+    be read too. `backed up` is empty where site.yml names no place for backups."""
     rows = []
     for path in sites_below(folder):
         try:
@@ -320,13 +321,15 @@ def calendar(folder: Path, at: datetime) -> list[dict[str, str]]:
             with opened(site) as journal:
                 runs = journal.runs(limit=5)
         except UpdaterError as error:
-            rows.append({"site": path.absolute().parent.name, "tested": "", "due": _first(str(error))})
+            rows.append({"site": path.absolute().parent.name, "tested": "", "due": _first(str(error)), "backed up": ""})
             continue
         moment = schedule.next_due(site.name, site.schedule, runs, at)
         zone = ZoneInfo(site.schedule.nights[0].zone)
         tested = f"{runs[0].started.astimezone(zone):%a %Y-%m-%d %H:%M}, {runs[0].state}" if runs else "never"
         due = f"{moment.astimezone(zone):%a %Y-%m-%d %H:%M %Z}" if moment else "not within a turn: see schedule.nights"
-        rows.append({"site": site.name, "tested": tested, "due": due})
+        made = [it.at for it in samples.backups(site.state) if it.kind == "made" and it.ok]
+        backed_up = f"{max(made).astimezone(zone):%a %Y-%m-%d %H:%M}" if made else "never"
+        rows.append({"site": site.name, "tested": tested, "due": due, "backed up": backed_up if site.backup else ""})
     return rows
 
 

@@ -15,9 +15,10 @@ import waiting_run
 from prompt import typed
 from webhook import listening
 
-from updater import config, fleet, notify
+from updater import config, fleet, notify, samples
 from updater.errors import ExitCode, SiteLocked
 from updater.journal import now, site_lock
+from updater.model import BackupEvent
 from updater.report.fleet_page import Line, ordered
 
 NIGHT = "schedule: {nights: ['Mon-Sun 00:00-24:00 UTC']}\n"
@@ -235,8 +236,14 @@ def test_nothing_due_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 
 def test_the_calendar_shows_every_site(clients: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (clients / "tea" / "site.yml").write_text("site: tea\n")
+    with_backups(clients / "pets")
+    made = datetime(2026, 11, 23, 2, 40, tzinfo=UTC)
+    samples.add_backup(clients / "pets" / ".updater", BackupEvent(made, "made", "b", "here", True, made))
+    failed = replace(samples.backups(clients / "pets" / ".updater")[0], at=made + timedelta(hours=3), ok=False)
+    samples.add_backup(clients / "pets" / ".updater", failed)
     rows = fleet.calendar(clients, datetime(2026, 11, 24, tzinfo=UTC))
-    assert rows[0] == {"site": "books", "tested": "never", "due": "Tue 2026-11-24 00:00 UTC"}
+    assert rows[0] == {"site": "books", "tested": "never", "due": "Tue 2026-11-24 00:00 UTC", "backed up": ""}
+    assert rows[1]["backed up"] == "Mon 2026-11-23 02:40", "the last one that is anywhere"
     assert "server: missing" in rows[2]["due"]
     assert typed("schedule", "show", str(clients)) == ExitCode.DONE
     shown = capsys.readouterr().out
