@@ -1,6 +1,6 @@
 # Each target does its own set-up; with nothing to do that takes a fraction of a second.
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit faults lint languages clean
+.PHONY: help demo test unit faults bench lint languages clean
 PYTEST = .venv/bin/pytest
 ARGS ?=
 # More than two cores can do at once: much of a test is waiting for a page, a database or a deadline. A file's tests stay together.
@@ -27,6 +27,10 @@ faults: ## Break promotions in every way we know, and count what is left of the 
 	@scripts/bootstrap
 	@PYTHONPATH=tests:tests/faults .venv/bin/python tests/faults/run.py $(if $(N),-n $(N)) $(if $(SEED),--seed $(SEED)) $(if $(ALL),--every) $(ARGS)
 	@$(if $(N),,$(PYTEST) -n $(WORKERS) --dist loadfile -m '' tests/integration/test_transaction.py tests/e2e/test_interrupt.py tests/faults)
+
+bench: ## Measure beside other tools, and write bench/README.md (ONLY=diff: that row)
+	@scripts/bootstrap
+	@PYTHONPATH=bench:tests:tests/faults .venv/bin/python -m measure $(ONLY)
 
 lint: ## Check style, types, imports and shell scripts
 	@scripts/bootstrap --python

@@ -61,6 +61,7 @@ def clone(
     with _local_disk(into):
         taken = datetime.now(UTC)
         moved = _files(host, site, installation, layout, mirror, progress)
+        progress.say("reading the tables' definitions")
         facts = read_database(host, installation)
         tables = own_tables(facts.tables, installation.database.prefix)
         schema = read_schema(host, installation, tables)

@@ -1,0 +1,254 @@
+"""A clone of a site of 9,000 files and a database of 300 MB over ssh, its load into a stack, and the way back to a checkpoint."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from live_server import LiveServer, running
+
+from measure.pairs import Pairs, measured, middle
+from measure.table import Line, Row
+from updater.log import Silent
+from updater.model import Snapshot
+from updater.production.clone import clone
+from updater.production.host import Host, connect
+from updater.staging.stack import StackHandle, stage
+
+ABOUT = "cloning 9,000 files and 300 MB of database, loading it, restoring a checkpoint, beside mariadb-dump | ssh | mariadb"
+PAIRS = 3
+FILES, MEDIA = 7500, 1500
+
+# Files as a shop has them: much PHP, fewer and larger pictures that do not compress.
+_FILES = rf"""
+cd /srv/shop && su deploy -c 'php -r "
+mt_srand(7);
+for (\$n = 0; \$n < {FILES}; \$n++) {{
+    \$folder = sprintf(\"plugins/p%02d/src%02d\", \$n % 25, \$n % 40);
+    @mkdir(\$folder, 0755, true);
+    \$lines = \"\";
+    for (\$k = 0; \$k < 90; \$k++) {{ \$lines .= \"    \\\$this->value[\" . mt_rand() . \"] = strlen(\\\$name) + \" . mt_rand() . \";\n\"; }}
+    file_put_contents(\"\$folder/class-\$n.php\", \"<?php\nclass C\$n {{ function f(\\\$name) {{\n\$lines}} }}\n\");
+}}
+for (\$n = 0; \$n < {MEDIA}; \$n++) {{
+    \$folder = sprintf(\"media/2026/%02d\", \$n % 12);
+    @mkdir(\$folder, 0755, true);
+    file_put_contents(\"\$folder/\$n.jpg\", random_bytes(mt_rand(20000, 180000)));
+}}"'
+"""
+# Rows as WordPress and its shops have them: many small ones with two indexes, fewer with long texts, orders.
+_TABLES = """
+CREATE TABLE shop_meta (id BIGINT AUTO_INCREMENT PRIMARY KEY, post BIGINT NOT NULL, name VARCHAR(255), value LONGTEXT,
+  KEY post (post), KEY name (name(191))) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+INSERT INTO shop_meta (post, name, value)
+  SELECT seq DIV 12, ELT(1 + seq % 12, '_sku', '_price', '_stock', '_weight', '_tax_class', '_image', '_visibility', 'total_sales', '_length',
+  '_width', '_height', '_edit_lock'), CONCAT(MD5(seq), ' ', seq * 7) FROM seq_1_to_700000;
+CREATE TABLE shop_posts (id BIGINT AUTO_INCREMENT PRIMARY KEY, title TEXT, content LONGTEXT, kind VARCHAR(20), at DATETIME, slug VARCHAR(200),
+  KEY slug (slug(191)), KEY kind (kind, at)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+INSERT INTO shop_posts (title, content, kind, at, slug)
+  SELECT CONCAT('Чай № ', seq), REPEAT(CONCAT('Листовой чай, сбор ', MD5(seq), '. It''s \\\\ "fresh". '), 22), 'product',
+  '2026-01-01' + INTERVAL seq MINUTE, CONCAT('tea-', seq) FROM seq_1_to_60000;
+CREATE TABLE shop_orders (id BIGINT AUTO_INCREMENT PRIMARY KEY, token CHAR(32), total DECIMAL(12,2), at DATETIME, payload BLOB, KEY token (token))
+  ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+INSERT INTO shop_orders (token, total, at, payload)
+  SELECT MD5(seq), seq / 7, '2026-01-01' + INTERVAL seq MINUTE, UNHEX(SHA2(seq, 512)) FROM seq_1_to_160000;
+"""
+_SIZE = "SELECT ROUND(SUM(data_length + index_length) / 1e6) FROM information_schema.tables WHERE table_schema = 'shop'"
+
+
+@dataclass
+class Stages:
+    """Progress that notes when each thing was said."""
+
+    said: list[tuple[float, str]] = field(default_factory=list)
+
+    def step(self, name: str) -> None:
+        self.say(name)
+
+    def say(self, message: str) -> None:
+        self.said.append((time.monotonic(), message))
+
+    def seconds(self, begins: str, ends: str) -> float:
+        """From the first line that begins with one to the first that begins with the other."""
+        times = [next(at for at, what in self.said if what.startswith(wanted)) for wanted in (begins, ends)]
+        return times[1] - times[0]
+
+
+@dataclass(frozen=True)
+class Cloned:
+    snapshot: Snapshot
+    files: float
+    dump: float
+    proof: float
+    """Seconds; `proof` is the comparison of every code file with the server"""
+
+
+def run() -> Row:
+    with TemporaryDirectory(prefix="updater-bench-") as temporary:
+        folder = Path(temporary)
+        (folder / "server").mkdir()
+        with running(folder / "server") as live, connect(live.server) as host:
+            live.root(_FILES)
+            live.root(f"mariadb shop <<'SQL'\n{_TABLES}\nSQL")
+            live.root(
+                'printf \'[client]\\nuser=shop\\npassword="%s"\\n\' "$p" > /home/deploy/.my.cnf; chown deploy: /home/deploy/.my.cnf',
+                p=live.installation.database.password.replace("\\", "\\\\").replace('"', '\\"'),
+            )
+            return _row(live, host, folder)
+
+
+def _row(live: LiveServer, host: Host, folder: Path) -> Row:
+    count = int(live.root("find /srv/shop -type f | wc -l"))
+    size = float(live.root(f'mariadb -N -e "{_SIZE}"'))
+    with _cold(live, folder) as seconds:
+        by_hand = seconds
+    first = _clone(live, host, folder, "first")
+    again = [_clone(live, host, folder, f"again-{turn}") for turn in range(PAIRS)]
+    layout = replace(live.layout, volatile_tables=())
+    with stage(live.site, first.snapshot, layout, Silent()) as stack:
+        moved = _database(live, host, folder, stack)
+        wrong = _unequal(live, stack)
+        checkpoints = _checkpoint(stack)
+        wrong += _unequal(live, stack)
+    files = Line(
+        "files, second clone of an unchanged site, beside the first",
+        middle(tuple(one.files for one in again)),
+        "s",
+        first.files,
+        0.1,
+    )
+    return Row(
+        title="Cloning and restoring",
+        peer="peer",
+        how=f"A server in a container over ssh: {count} files, {size:.0f} MB of database with its indexes. Production and staging share "
+        "these cores. The dump is one consistent snapshot; CHECKSUM TABLE of every table was equal after each load and restore."
+        if not wrong
+        else f"A server in a container over ssh: {count} files, {size:.0f} MB of database with its indexes.",
+        lines=(
+            files,
+            Line("every code file compared with the server, each time", middle(tuple(one.proof for one in again)), "s"),
+            Line("files, first clone, beside rsync by hand", first.files, "s", by_hand),
+            Line.of("database dumped and loaded, beside `mariadb-dump | ssh | mariadb`", moved, 0.75),
+            Line("a checkpoint made", checkpoints[0], "s"),
+            Line("a checkpoint restored (files, database, both running again)", checkpoints[1], "s", goal=3.0),
+        ),
+        wrong=tuple(wrong),
+    )
+
+
+def _clone(live: LiveServer, host: Host, folder: Path, name: str) -> Cloned:
+    stages = Stages()
+    layout = replace(live.layout, volatile_tables=())
+    snapshot = clone(
+        host,
+        live.site,
+        live.installation,
+        layout,
+        live.platform,
+        f"bench-{name}",
+        folder / "mirror",
+        folder / name,
+        stages,
+    )
+    stages.say("done")
+    compared = "comparing every code file"
+    return Cloned(
+        snapshot,
+        files=stages.seconds("copying files", "reading the tables"),
+        dump=stages.seconds("dumping", compared),
+        proof=stages.seconds(compared, "done"),
+    )
+
+
+@contextmanager
+def _cold(live: LiveServer, folder: Path) -> Iterator[float]:
+    """Seconds of a first copy with rsync as one types it; gone afterwards."""
+    with TemporaryDirectory(dir=folder) as target:
+        begun = time.monotonic()
+        command = [
+            "rsync",
+            "-az",
+            "-e",
+            " ".join(_ssh(live, folder)[:-1]),
+            f"{_ssh(live, folder)[-1]}:/srv/shop/",
+            target,
+        ]
+        subprocess.run(command, check=True)
+        yield time.monotonic() - begun
+
+
+def _ssh(live: LiveServer, folder: Path) -> list[str]:
+    known = folder / "known_hosts"
+    known.write_text(f"{live.server.host} {live.server.host_key}\n", encoding="ascii")
+    options = ["-i", str(live.server.key), "-o", f"UserKnownHostsFile={known}", "-o", "IdentitiesOnly=yes"]
+    return ["ssh", *options, f"deploy@{live.server.host}"]
+
+
+# ------------------------------------------------------------------------------------------------------- the database
+
+
+def _database(live: LiveServer, host: Host, folder: Path, stack: StackHandle) -> Pairs:
+    """Both load into the stack's own server. Ours: the dump of a clone and its load, whole."""
+    turns = iter(range(100))
+    loads: list[float] = []
+    dumps: list[float] = []
+
+    def ours() -> float:
+        cloned = _clone(live, host, folder, f"database-{next(turns)}")
+        begun = time.monotonic()
+        stack.database.load(cloned.snapshot.dump)
+        loads.append(time.monotonic() - begun)
+        dumps.append(cloned.dump)
+        return cloned.dump + loads[-1]
+
+    def theirs() -> float:
+        _root(stack, "DROP DATABASE IF EXISTS byhand; CREATE DATABASE byhand")
+        begun = time.monotonic()
+        dump = subprocess.Popen([*_ssh(live, folder), "mariadb-dump --single-transaction shop"], stdout=subprocess.PIPE)
+        client = ["docker", "exec", "-i", stack.stack.database, "mariadb", "byhand"]
+        subprocess.run(client, stdin=dump.stdout, check=True)
+        assert dump.wait() == 0
+        return time.monotonic() - begun
+
+    pairs = measured(ours, theirs, PAIRS)
+    _root(stack, "DROP DATABASE byhand")
+    print(f"dumps {dumps}, loads {loads}, by hand {pairs.theirs}", flush=True)
+    return pairs
+
+
+def _root(stack: StackHandle, statements: str) -> None:
+    """As the staging server's own root, beside what the site may do."""
+    subprocess.run(["docker", "exec", stack.stack.database, "mariadb", "-e", statements], check=True)
+
+
+def _unequal(live: LiveServer, stack: StackHandle) -> list[str]:
+    ours = stack.checksums()
+    names = ", ".join(ours)
+    told = live.root(f"mariadb -N shop -e 'CHECKSUM TABLE {names}'")
+    theirs = {line.split("\t")[0].removeprefix("shop."): line.split("\t")[1] for line in told.splitlines()}
+    assert len(theirs) >= 4, told
+    return [
+        f"CHECKSUM TABLE {name}: {ours[name]} here, {theirs.get(name)} on production"
+        for name in ours
+        if ours[name] != theirs.get(name)
+    ]
+
+
+def _checkpoint(stack: StackHandle) -> tuple[float, float]:
+    """Seconds to make one, and to come back to it after changes (median of PAIRS)."""
+    begun = time.monotonic()
+    stack.checkpoint("bench")
+    made = time.monotonic() - begun
+    restored = []
+    for _ in range(PAIRS):
+        stack.sql("UPDATE shop_orders SET total = total + 1; DROP TABLE shop_goods;")
+        stack.run(["sh", "-c", "rm -r plugins/p00; echo x > index.php"])
+        begun = time.monotonic()
+        stack.restore("bench")
+        restored.append(time.monotonic() - begun)
+    return made, middle(tuple(restored))
