@@ -214,9 +214,8 @@ def init(
         raise UpdaterError("there is a file already", where=str(path), hint="name another: `updater init other.yml`")
     known = {"name": name, "url": url, "host": host, "user": user, "docroot": docroot, "host_key": host_key}
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
-        config.template(port=port, **{key: value for key, value in known.items() if value}), encoding="utf-8"
-    )
+    text = config.template(port=port, **{key: value for key, value in known.items() if value})
+    path.write_text(config.left_to_agency(text, path), encoding="utf-8")
     out.print(f"wrote {path}\nnext: fill it in, then `updater check {path} --connect`", markup=False)
 
 

@@ -296,6 +296,10 @@ def _agency(path: Path, document: _Document) -> Path | None:
             return (path.absolute().parent / Path(named).expanduser()).resolve()
         except (OSError, RuntimeError, ValueError):  # as in _local, which says so at its line
             return None
+    return _agency_around(path)
+
+
+def _agency_around(path: Path) -> Path | None:
     found = (folder / "agency.yml" for folder in path.absolute().parents)
     nearest = next((candidate for candidate in found if _is(Path.is_file, candidate)), None)
     if nearest:
@@ -1510,6 +1514,32 @@ def template(
         folders=f"folders: {_list(folders)}" if folders else "#folders: [packages]",
         smoke_tests=f"{'' if smoke_tests else '#'}smoke_tests: {_scalar(smoke_tests or 'smoke_tests')}",
     )
+
+
+def left_to_agency(text: str, path: Path) -> str:
+    """The template as a site.yml at `path`, with what the agency.yml around it says as comments: each default written out would win.
+
+    Where the server is and how to get there stays: it was asked for.
+    """
+    agency = _agency_around(path)
+    shared = _read(agency).data if agency else {}
+    section, lines = "", []
+    for line in text.splitlines(keepends=True):
+        key = re.match(r"(  )?([a-z_]+):(.*)", line)
+        if key is None:
+            lines.append(line)
+            continue
+        if not key[1]:
+            section = key[2]
+        said = shared.get(section) if key[1] else shared
+        value = key[3].split("#")[0].strip()  # a section's own line has none, and stays for what is written below it
+        left = bool(value) and section != "server" and isinstance(said, Mapping) and key[2] in said
+        lines.append(f"{key[1] or ''}#{line.lstrip()}" if left else line)
+    if agency and lines:
+        lines.insert(
+            2, f"# What {agency.name} says for all sites is a comment here: without its # this site differs.\n"
+        )
+    return "".join(lines)
 
 
 def _scalar(text: str) -> str:

@@ -13,7 +13,7 @@ import yaml
 
 from updater import client, config
 from updater.errors import UpdaterError
-from updater.model import Component, Database, Installation, Inventory, Server
+from updater.model import Approve, Component, Database, Installation, Inventory, Server
 
 FOUND = Inventory(
     "wordpress", "6.8.1", "8.2.29", (Component("plugin", "shop", "Shop: «чай»", "1.0", True, "plugins/shop"),)
@@ -191,3 +191,27 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(UpdaterError, match="there is something already"):
         client.create(tmp_path / "tea", SERVER, SHOP, FOUND)
     assert [entry.name for entry in tmp_path.iterdir()] == ["tea"], "nothing half-written is left"
+
+
+def test_what_the_agency_says_for_all_sites_is_not_overridden_by_a_default_written_out(tmp_path: Path) -> None:
+    """`approve: never` for every client was `ask` for each new one."""
+    (tmp_path / "agency.yml").write_text(
+        "server: {user: agency, work: .updater-agency}\npolicy: {approve: never, minimum_age: 3d, expires: 2d}\n"
+        "promote: {bake: 9m}\nschedule: {every: 14d}\nviewports: {wide: 1920x1080}\nlanguage: ru\n"
+    )
+    client.create(tmp_path / "tea", SERVER, SHOP, FOUND)
+    site = config.load(tmp_path / "tea" / "site.yml")
+    assert (site.policy.approve, site.policy.minimum_age.days, site.policy.expires.days) == (Approve.NEVER, 3, 2)
+    assert (site.promote.bake.seconds, site.schedule.every.days, str(site.language)) == (540, 14, "ru")
+    assert [viewport.name for viewport in site.viewports] == ["wide"]
+    assert (site.server.user, site.server.work) == ("deploy", ".updater-agency"), "how to get there was asked for"
+    assert site.promote.max_closed == 300, "what nobody said is the default"
+    text = (tmp_path / "tea" / "site.yml").read_text()
+    assert "  #approve: ask" in text
+    assert "What agency.yml says for all sites is a comment here" in text
+
+
+def test_without_an_agency_every_default_is_written_out(made: Path) -> None:
+    text = (made / "site.yml").read_text()
+    assert "  approve: ask" in text
+    assert "agency.yml says for all" not in text

@@ -6,7 +6,6 @@ import hashlib
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -67,6 +66,7 @@ def create(
     address = url or installation.url
     name = name or re.sub(r"[^A-Za-z0-9.-]", "-", (urlsplit(address).hostname or server.host).removeprefix("www."))
     files = _content(name, address, server, installation, inventory)
+    files["site.yml"] = config.left_to_agency(files["site.yml"], folder / "site.yml")
     folder.absolute().parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.absolute().parent))
     try:
@@ -93,9 +93,7 @@ def refuse_occupied(folder: Path) -> None:
         )
 
 
-def _content(
-    name: str, url: str, server: Server, installation: Installation, inventory: Inventory
-) -> Mapping[str, str]:
+def _content(name: str, url: str, server: Server, installation: Installation, inventory: Inventory) -> dict[str, str]:
     site = config.template(
         name=name,
         url=url,

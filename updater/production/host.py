@@ -539,7 +539,7 @@ def _may_pass(failure: Exception) -> bool:
 
 def _explained(failure: Exception, server: Server, where: str) -> Exception:
     """The failure in plain words, with what to type next; anything unexpected as it is."""
-    hint = "check `server.host` and `server.port` in site.yml"
+    hint = "check `server.host` and `server.port` in site.yml, or what was typed as --host and --port"
     match failure:
         case ConnectionFailed() | ConfigError():
             return failure
