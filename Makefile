@@ -1,6 +1,6 @@
 # Each target does its own set-up; with nothing to do that takes a fraction of a second.
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit faults bench lint languages clean
+.PHONY: help demo test unit faults bench corpus lint languages clean
 PYTEST = .venv/bin/pytest
 ARGS ?=
 # More than two cores can do at once: much of a test is waiting for a page, a database or a deadline. A file's tests stay together.
@@ -31,6 +31,10 @@ faults: ## Break promotions in every way we know, and count what is left of the 
 bench: ## Measure beside other tools, and write bench/README.md (ONLY=diff: that row)
 	@scripts/bootstrap
 	@PYTHONPATH=bench:tests:tests/faults .venv/bin/python -m measure $(ONLY)
+
+corpus: ## Measure the verdict on breaking and harmless updates, into docs/verdicts.md (ONLY=price, or N=10 SEED=7 for some)
+	@scripts/bootstrap
+	@ONLY="$(ONLY)" N="$(N)" SEED="$(SEED)" MINUTES="$(MINUTES)" FRESH="$(FRESH)" KEEP="$(KEEP)" PAGE="$(PAGE)" .venv/bin/python tests/corpus/run.py
 
 lint: ## Check style, types, imports and shell scripts
 	@scripts/bootstrap --python

@@ -11,8 +11,8 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -198,6 +198,30 @@ def run(site: Site, journal: Journal, progress: Progress, *, retry: bool = False
                 _promote_by_policy(this, proven.release, proven.judgement, proven.evidence)
     _end_observing(site, journal, progress)
     return this.record
+
+
+@contextmanager
+def proving_ground(site: Site, journal: Journal, progress: Progress) -> Iterator[Callable[[Path], Proven]]:
+    """The un-updated shop, cloned, staged and known; given is what proves the packages of a folder on it, as `run` does, as often
+    as wanted. Production stays as it is, no report is written and nobody is told: this is for `make corpus`, which measures
+    the verdict itself."""
+    run_id = new_run_id()
+    folder = journal.begin(run_id, site.name)
+    with site_lock(site.state, run_id), closing(Logged(progress, folder / "run.log")) as log:
+        this = Run(site, journal, log, run_id, folder, _blank_record(site, run_id))
+        snapshot, layout = _clone(this)
+        driver = cms.driver(snapshot.installation.cms)
+        production = _look_at_production(this, driver, layout)
+        with _staged(this, driver, layout, snapshot) as shop:
+            ground = _know_the_ground(this, driver, layout, snapshot, shop, production)
+
+            def prove(packages: Path) -> Proven:
+                shop.restore("clean")
+                shutil.rmtree(folder / evidence.AFTER, ignore_errors=True)
+                this.site = replace(site, sources=replace(site.sources, folders=(packages,), online=False))
+                return _prove(this, ground, _plan(this, driver, shop, snapshot, retry=True))
+
+            yield prove
 
 
 def _clone(this: Run) -> tuple[Snapshot, Layout]:
@@ -1173,19 +1197,8 @@ def report_month(site: Site, journal: Journal, first: date) -> tuple[Path, Path]
 def _new_record(site: Site, journal: Journal, progress: Progress, run_id: str) -> Iterator[Run]:
     """A run from its beginning: however the block ends, the record says how, and the report is written."""
     folder = journal.begin(run_id, site.name)
-    record = RunRecord(
-        run=run_id,
-        site=site.name,
-        url=site.url,
-        cms=site.cms,
-        state="running",
-        exit_code=int(ExitCode.DONE),
-        started=now(),
-        config=revision(site.config),
-        language=site.language,
-    )
     log = Logged(progress, folder / "run.log")
-    this = Run(site, journal, log, run_id, folder, record)
+    this = Run(site, journal, log, run_id, folder, _blank_record(site, run_id))
     try:
         yield this
     except UpdaterError as error:
@@ -1203,6 +1216,20 @@ def _new_record(site: Site, journal: Journal, progress: Progress, run_id: str) -
     finally:
         _save(this)
         log.close()
+
+
+def _blank_record(site: Site, run_id: str) -> RunRecord:
+    return RunRecord(
+        run=run_id,
+        site=site.name,
+        url=site.url,
+        cms=site.cms,
+        state="running",
+        exit_code=int(ExitCode.DONE),
+        started=now(),
+        config=revision(site.config),
+        language=site.language,
+    )
 
 
 @contextmanager

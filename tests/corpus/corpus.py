@@ -1,0 +1,295 @@
+"""The corpus: small updates of the demo shop, breaking and harmless ones, and what the verdict says of each.
+
+A case is one YAML file in `bad/` or `benign/` (README.md says what stands in it). Its update is a real package, made of the demo's
+own plugins; what judges it is the pipeline as it is: the CMS's own upgrader, staging, smoke tests, pictures, facts, logs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import random
+import re
+import shutil
+import statistics
+import subprocess
+import zipfile
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import yaml
+
+from updater.model import Verdict
+from updater.pipeline import Proven
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+PLUGINS = ROOT / "demo" / "plugins"
+BAD, BENIGN = "bad", "benign"
+INSTALLED = "1.0"
+OFFERED = "1.0.1"
+
+CAUGHT, MISSED, QUIET, FALSE_ALARM, UNDECIDED, REFUSED = (
+    "caught", "missed", "quiet", "false alarm", "inconclusive", "error",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """`change`: path below plugins/ → (text as it is, text as it becomes), each standing there exactly once."""
+
+    name: str
+    side: str
+    kind: str
+    says: str
+    shop: str = "plain"
+    finds: str = ""
+    """What a reason or a finding has to name, so that the engineer knows where to look"""
+    change: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
+    new: Mapping[str, str] = field(default_factory=dict)
+    remove: Sequence[str] = ()
+    version: str = OFFERED
+
+    @property
+    def plugins(self) -> list[str]:
+        touched = {path.partition("/")[0] for path in (*self.change, *self.new, *self.remove)}
+        return sorted(touched or {"demo-shop"})
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    case: str
+    side: str
+    kind: str
+    verdict: str
+    reason: str
+    findings: tuple[str, ...]
+    named: bool
+    """Whether what `finds` asks for was said"""
+    held: bool
+    """Never applied: the plan itself held it back"""
+    seconds: float
+    code: str
+    """`code_sha256()` of the program that judged"""
+    sha256: str
+    """of the case"""
+    commit: str
+
+    @property
+    def outcome(self) -> str:
+        if self.held:
+            return CAUGHT if self.side == BAD else FALSE_ALARM
+        if self.verdict == Verdict.INCONCLUSIVE:
+            return UNDECIDED
+        if self.verdict not in (Verdict.PASS, Verdict.FAIL):
+            return REFUSED
+        if self.side == BAD:
+            return CAUGHT if self.verdict == Verdict.FAIL else MISSED
+        return QUIET if self.verdict == Verdict.PASS else FALSE_ALARM
+
+
+# ---------------------------------------------------------------------------------------------------------- cases
+
+
+def cases(only: str = "") -> list[Case]:
+    """All of them, by name. `only`: those whose name, side or kind has this in it."""
+    found = [read(path) for side in (BAD, BENIGN) for path in sorted((HERE / side).glob("*.yml"))]
+    return [case for case in found if only in f"{case.side}/{case.name} {case.kind}"]
+
+
+def draw(of: Sequence[Case], number: int, seed: int) -> list[Case]:
+    """As many bad as benign ones, in the corpus' order; the same ones for the same seed."""
+    lot = random.Random(seed)
+    drawn: set[str] = set()
+    for side, wanted in ((BAD, number // 2 + number % 2), (BENIGN, number // 2)):
+        there = [case.name for case in of if case.side == side]
+        drawn |= set(lot.sample(there, min(wanted, len(there))))
+    return [case for case in of if case.name in drawn]
+
+
+def read(path: Path) -> Case:
+    data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    change = {file: [(edit["was"], edit["is"]) for edit in edits] for file, edits in data.pop("change", {}).items()}
+    return Case(name=path.stem, side=path.parent.name, change=change, **data)
+
+
+def sha256(case: Case) -> str:
+    return hashlib.sha256(json.dumps(asdict(case), sort_keys=True).encode()).hexdigest()
+
+
+def code_sha256() -> str:
+    """Of all that a verdict depends on and that stands in this repository."""
+    seen = hashlib.sha256()
+    for folder in ("updater", "smoke_tests", "stacks", "demo", "tests/corpus/shops"):
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                seen.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
+    return seen.hexdigest()
+
+
+def files(case: Case, plugin: str) -> dict[str, str | bytes]:
+    """The new version of this plugin, path below plugins/ → content. ValueError when an edit does not fit."""
+    base = PLUGINS / plugin / INSTALLED
+    held: dict[str, str | bytes] = {}
+    for path in sorted(base.rglob("*")):
+        if path.is_file():
+            held[path.relative_to(base).as_posix()] = path.read_text(encoding="utf-8")
+    header = f"{plugin}/{plugin}.php"
+    edits = {header: [(f" * Version: {INSTALLED}\n", f" * Version: {case.version}\n")]}
+    for path, wanted in case.change.items():
+        if path.startswith(f"{plugin}/"):
+            edits.setdefault(path, []).extend(wanted)
+    for path, wanted in edits.items():
+        for was, becomes in wanted:
+            text = held.get(path, "")
+            assert isinstance(text, str)
+            if text.count(was) != 1:
+                raise ValueError(f"{case.name}: {path} holds {text.count(was)} × {was!r}")
+            held[path] = text.replace(was, becomes)
+    held |= {path: text for path, text in case.new.items() if path.startswith(f"{plugin}/")}
+    for path in case.remove:
+        if path.startswith(f"{plugin}/"):
+            del held[path]
+    return held
+
+
+def package(case: Case, into: Path) -> Path:
+    """A folder with the zips of this case, as a source of updates."""
+    shutil.rmtree(into, ignore_errors=True)
+    into.mkdir(parents=True)
+    for plugin in case.plugins:
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+            for path, content in files(case, plugin).items():
+                archive.writestr(zipfile.ZipInfo(path, (2026, 1, 1, 0, 0, 0)), content)
+        (into / f"{plugin}-{case.version}.zip").write_bytes(stream.getvalue())
+    return into
+
+
+# -------------------------------------------------------------------------------------------------------- results
+
+
+def judged(case: Case, proven: Proven, seconds: float) -> Result:
+    broken = [check for check in proven.evidence.checks if check.required and check.status != "passed"]
+    findings = [f"{check.name}: {finding.where}: {finding.message}" for check in broken for finding in check.findings]
+    said = "\n".join([*proven.judgement.reasons, *findings])
+    return Result(
+        case.name,
+        case.side,
+        case.kind,
+        proven.judgement.verdict.value,
+        reason=proven.judgement.reasons[0],
+        findings=tuple(text[:300] for text in findings[:20]),
+        named=case.finds in said,
+        held=not proven.trial.applied,
+        seconds=round(seconds, 1),
+        code=code_sha256(),
+        sha256=sha256(case),
+        commit=commit(),
+    )
+
+
+def broken_off(case: Case, error: Exception, seconds: float) -> Result:
+    """The pipeline itself failed: no verdict at all."""
+    known = {"seconds": round(seconds, 1), "code": code_sha256(), "sha256": sha256(case), "commit": commit()}
+    return Result(case.name, case.side, case.kind, "none", str(error), (), named=False, held=False, **known)
+
+
+def load(path: Path) -> list[Result]:
+    if not path.exists():
+        return []
+    entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return [Result(**{**entry, "findings": tuple(entry["findings"])}) for entry in entries]
+
+
+def keep(path: Path, result: Result) -> None:
+    """Appended at once: a corpus that is cut off goes on where it stood."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(asdict(result), ensure_ascii=False) + "\n")
+
+
+def at_most(wrong: int, of: int, confidence: float = 0.95) -> float:
+    """The highest rate that so many wrong ones among `of` leave possible (Clopper and Pearson, one-sided)."""
+    if wrong >= of:
+        return 1.0
+
+    def so_few(rate: float) -> float:
+        return sum(math.comb(of, k) * rate**k * (1 - rate) ** (of - k) for k in range(wrong + 1))
+
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if so_few(middle) > 1 - confidence else (low, middle)
+    return high
+
+
+def table(results: Iterable[Result], of: Sequence[Case]) -> str:
+    """docs/verdicts.md: both rates, each kind, each case that did not go as it should."""
+    there = {case.name: case for case in of}
+    seen = [result for result in results if result.case in there]
+    by_side = {side: [it for it in seen if it.side == side] for side in (BAD, BENIGN)}
+    commits = ", ".join(sorted({it.commit for it in seen}))
+    lines = [HEAD.format(commits=commits, ran=len(seen), cases=len(of)), RATES]
+    for side, wrong, title in (
+        (BAD, MISSED, "breaking updates that were let through"),
+        (BENIGN, FALSE_ALARM, "harmless updates that were rejected"),
+    ):
+        ran = by_side[side]
+        if not ran:
+            lines.append(f"| {title} | none was tried | |\n")
+            continue
+        bad = [it for it in ran if it.outcome == wrong]
+        bound = at_most(len(bad), len(ran))
+        lines.append(f"| {title} | {len(bad)} of {len(ran)} ({len(bad) / len(ran):.0%}) | {bound:.0%} |\n")
+    undecided = [it for it in seen if it.outcome in (UNDECIDED, REFUSED)]
+    lines.append(f"| inconclusive: never deployed, and of no help either | {len(undecided)} of {len(seen)} | |\n")
+    named = [it for it in by_side[BAD] if it.outcome == CAUGHT]
+    right = sum(1 for it in named if it.named)
+    lines.append(f"| of those caught, the finding names what broke | {right} of {len(named)} | |\n")
+    for side, title in ((BAD, "Breaking updates"), (BENIGN, "Harmless updates")):
+        lines.append(f"\n## {title}\n\n{KINDS}")
+        kinds: dict[str, list[Result]] = defaultdict(list)
+        for result in by_side[side]:
+            kinds[result.kind].append(result)
+        for kind, ran in sorted(kinds.items()):
+            tally = [sum(1 for it in ran if it.outcome in names) for names in _COLUMNS]
+            lines.append(
+                f"| {kind} | {' | '.join(map(str, tally))} | {statistics.median(it.seconds for it in ran):.0f} |\n"
+            )
+    lines.append("\n## What did not go as it should\n\n")
+    odd = [it for it in seen if it.outcome not in (CAUGHT, QUIET) or not it.named]
+    lines += [f"- **{it.outcome}**, {it.case} ({there[it.case].says}) {_plain(it.reason)}\n" for it in odd]
+    left = [case.name for case in of if case.name not in {it.case for it in seen}]
+    if not odd:
+        lines.append("Nothing.\n")
+    if left:
+        lines.append(f"\nNot tried in this run: {', '.join(left)}.\n")
+    return "".join(lines)
+
+
+_COLUMNS = ((CAUGHT, QUIET), (MISSED, FALSE_ALARM), (UNDECIDED, REFUSED))
+HEAD = """# How far a verdict can be trusted
+
+Written by `make corpus` from {ran} of {cases} cases, judged at {commits}. Each case is an update of the demo shop's own plugins (`tests/corpus/`),
+applied and judged by the pipeline as it is, alone and on a fresh checkpoint. Rates are of these cases; what another shop
+meets is as varied as shops are.
+
+"""
+RATES = "| | of the cases | at most, with 95 % confidence |\n|---|---|---|\n"
+KINDS = "| kind | right | wrong | inconclusive | median seconds |\n|---|---|---|---|---|\n"
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"\s+", " ", text).replace("|", "/")[:300]
+
+
+def commit() -> str:
+    asked = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return asked.stdout.strip()
