@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from updater import cms, culprit, edits, failed, notify, orders, policy, report, repository, resources, samples, sources
-from updater.checks import bake, baseline, browser, detector, evidence, live, logs, smoke, verdict
+from updater.checks import bake, baseline, browser, crawl, detector, evidence, live, logs, smoke, verdict
 from updater.checks.observation import LogLine, Observation, Target
 from updater.cms.base import Driver, ShopState
 from updater.config import revision
@@ -370,14 +370,16 @@ def _look(
         shop.step(phase)
         paths = (shop.php_errors, *driver.error_logs(shop, shop.installation))
         offsets = logs.mark(shop, paths)
+        target = _staging(this.site, shop.stack)
         return smoke.observe(
-            _staging(this.site, shop.stack),
+            target,
             this.site,
             _suite(layout),
             folder or this.folder / phase,
             this.progress,
             state=lambda: driver.orders(shop, shop.installation, this.site.orders),
             errors=lambda: logs.read_errors(shop, paths, offsets),
+            crawl=lambda: crawl.crawl(target, this.site.pages, like=like.crawl, queries=shop.queries),
             like=like,
             hurried=hurried,
         )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from updater.checks import facts, logs, visual
+from updater.checks import crawl, facts, logs, visual
 from updater.checks.browser import NETWORK_CHANGED
 from updater.checks.observation import Observation, PageView
 from updater.model import BlockedCall, CaughtMail, Check, Evidence, Finding, Picture, Status, Thresholds
@@ -93,6 +93,7 @@ def gather(
             *facts.compare(before, after, noise, more_noise),
             browser_check(before, after, noise),
             logs.compare_errors(before, after, noise),
+            *crawl.compare(before, noise, after, more_noise),
             *picture_checks,
         ]
     return Evidence(checks=tuple(checks), pictures=compared, blocked=tuple(blocked), mail=tuple(mail))
@@ -104,9 +105,12 @@ def mail_of_this_trial(mail: Sequence[CaughtMail], begun: datetime) -> tuple[Cau
 
 
 def only_pages_differ(seen: Evidence) -> bool:
-    """Whether nothing is wrong but what pages show: what a turning banner, a counter or a shuffled list could have done."""
+    """Whether nothing is wrong but what pages show and how long they take: what a turning banner, a counter, a shuffled list or
+    a busy machine could have done."""
     wrong = [check for check in seen.checks if check.required and check.status is not Status.PASSED]
-    return bool(wrong) and all(check.name.startswith(visual.NAME) or facts.of_pages_only(check) for check in wrong)
+    return bool(wrong) and all(
+        check.name.startswith(visual.NAME) or check.name == crawl.SPEED or facts.of_pages_only(check) for check in wrong
+    )
 
 
 def _disturbed(seen: Observation) -> bool:

@@ -75,6 +75,31 @@ class LogLine:
 
 
 @dataclass(frozen=True, slots=True)
+class CrawledPage:
+    """One page fetched without a browser. `kind`: a kind of pages in the sitemap, or the path of a page that site.yml names."""
+
+    path: str
+    kind: str
+    answer: str
+    """`200`, `301 to /about/`, `200, but empty`, `no answer`"""
+    seconds: float
+    """Until the last byte, of the fastest take"""
+    php: str = ""
+    """A message of PHP's that stands on the page"""
+    hosts: tuple[str, ...] = ()
+    """Other hosts whose scripts and frames it loads, and to which its forms lead"""
+
+
+@dataclass(frozen=True, slots=True)
+class Crawl:
+    """`listed`: how many of the site's addresses its sitemap lists. `queries`: kind of page → the database's queries per page."""
+
+    listed: int
+    pages: tuple[CrawledPage, ...]
+    queries: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """One pass. `facts` are values of the shop by name: `product.price`, `checkout.total`, `checkout.payment_methods`…"""
 
@@ -89,3 +114,5 @@ class Observation:
     state_after: ShopState = field(default_factory=ShopState)
     errors: tuple[LogLine, ...] = ()
     seconds: float = 0.0
+    crawl: Crawl | None = None
+    """None where nothing was crawled: production, and passes that look for something else"""

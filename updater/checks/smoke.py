@@ -23,7 +23,7 @@ import cattrs
 
 from updater.checks.browser import find_chromium
 from updater.checks.facts import fact_key, split_fact
-from updater.checks.observation import LogLine, Observation, PageView, Shot, Target, Test
+from updater.checks.observation import Crawl, LogLine, Observation, PageView, Shot, Target, Test
 from updater.cms.base import ShopState
 from updater.log import Progress
 from updater.model import Site
@@ -45,6 +45,7 @@ def observe(
     *,
     state: Callable[[], ShopState] | None = None,
     errors: Callable[[], tuple[LogLine, ...]] | None = None,
+    crawl: Callable[[], Crawl] | None = None,
     like: Observation | None = None,
     pictures: bool = True,
     hurried: bool = False,
@@ -54,13 +55,14 @@ def observe(
 ) -> Observation:
     """Walk through the shop as `suite` (smoke_tests/<cms>) and the client's own tests say; everything seen lands in `out`.
 
-    `state` and `errors` are asked before and after. `like`: visit the pages and the product that this observation visited,
+    `state` and `errors` are asked before and after, `crawl` once and first. `like`: visit the pages and the product that this observation visited,
     so that a link which the update removed is missed and not overlooked. `hurried`: end at the first test that fails; a pass
     without a failure is the same either way. `fault`: a script laid over every page (detector.py). A failing shop is a result and no exception;
     BrowserFailed when there is no Chromium.
     """
     out.mkdir(parents=True, exist_ok=True)
     chromium = find_chromium()
+    crawled = crawl() if crawl else None
     state_before = state() if state else ShopState()
     begun = time.monotonic()
     job_file = {**_job(target, site, out, like, pictures), "patience": patience, "fault": fault}
@@ -93,6 +95,7 @@ def observe(
         state_before=state_before,
         state_after=state() if state else ShopState(),
         errors=errors() if errors else (),
+        crawl=crawled,
         seconds=round(seconds, 1),
     )
     save(observation)

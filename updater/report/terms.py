@@ -61,6 +61,8 @@ CHECKS = (
     mark("orders"),
     mark("order mail"),
     mark("PHP errors"),
+    mark("crawl"),
+    mark("speed"),
 )
 _PICTURE = "picture of "
 

@@ -281,6 +281,10 @@ class StackHandle:
         """As StagedDatabase.sql."""
         return self.database.sql(statement)
 
+    def queries(self) -> int:
+        """How many queries the database was asked since it started, this one included."""
+        return int(self.sql("SHOW GLOBAL STATUS LIKE 'Questions'")[0][1])
+
     def peak_memory(self) -> dict[str, int]:
         """Most bytes that web and database used since they were last started; {} where the kernel does not tell."""
         script = "cat /sys/fs/cgroup/memory.peak /sys/fs/cgroup/memory/memory.max_usage_in_bytes 2>/dev/null || true"

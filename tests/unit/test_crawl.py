@@ -1,0 +1,192 @@
+"""The crawl: what the sitemap lists is fetched, and what changed, slowed or went is told with both values."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from updater.checks import crawl
+from updater.checks.observation import Crawl, CrawledPage, Observation, Target
+from updater.model import Status
+
+HOST = "shop.example"
+TEXT = "<p>Samovars, porcelain and honey from people we know by name.</p>"
+
+
+@dataclass
+class Server:
+    """Addresses and what they answer: (status, body), or ("to", where)."""
+
+    pages: dict[str, tuple[int | str, str]]
+    asked: list[str] = field(default_factory=list)
+    target: Target = field(default=Target("", {}, trust_any_certificate=False))
+
+
+@contextmanager
+def serve(pages: dict[str, tuple[int | str, str]]) -> Iterator[Server]:
+    server = Server(pages)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            assert self.headers["Host"].startswith(HOST)
+            server.asked.append(self.path)
+            status, body = server.pages.get(self.path, (404, "<p>There is nothing here, sorry.</p>"))
+            self.send_response(302 if status == "to" else int(status))
+            if status == "to":
+                self.send_header("Location", body)
+                body = ""
+            data = body.encode()
+            self.send_header("Content-Type", "text/xml" if self.path.endswith(".xml") else "text/html; charset=utf-8")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, format: str, *args: object) -> None: ...  # noqa: A002 - the base class names it so
+
+    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.target = Target(
+        f"http://{HOST}:{listening.server_address[1]}/", {HOST: "127.0.0.1"}, trust_any_certificate=False
+    )
+    thread = threading.Thread(target=listening.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        listening.shutdown()
+        listening.server_close()
+        thread.join()
+
+
+def sitemap(*paths: str) -> str:
+    return "<urlset>" + "".join(f"<url><loc>https://{HOST}{path}</loc></url>" for path in paths) + "</urlset>"
+
+
+def shop(**changes: tuple[int | str, str]) -> dict[str, tuple[int | str, str]]:
+    index = "".join(
+        f"<sitemap><loc><![CDATA[https://{HOST}/wp-sitemap-{kind}-1.xml]]></loc></sitemap>"
+        for kind in ("posts-product", "taxonomies-category")
+    )
+    pages: dict[str, tuple[int | str, str]] = {
+        "/robots.txt": (
+            200,
+            f"User-agent: *\nSitemap: https://{HOST}/wp-sitemap.xml\nSitemap: https://other.example/x",
+        ),
+        "/wp-sitemap.xml": (200, f"<sitemapindex>{index}</sitemapindex>"),
+        "/wp-sitemap-posts-product-1.xml": (200, sitemap("/product/tea/", "/product/cup/", "/?a=1&amp;b=2")),
+        "/wp-sitemap-taxonomies-category-1.xml": (200, sitemap("/category/news/")),
+        "/old/": ("to", "/about/"),
+    }
+    pages |= dict.fromkeys(("/", "/product/tea/", "/product/cup/", "/?a=1&b=2", "/category/news/"), (200, TEXT))
+    return pages | {f"/{name.replace('_', '/')}/": answer for name, answer in changes.items()}
+
+
+def test_the_pages_named_and_some_of_each_kind_of_the_sitemap_are_fetched_in_turn():
+    with serve(shop()) as server:
+        seen = crawl.crawl(server.target, ["/old/"])
+        assert seen.listed == 4
+        assert [(page.path, page.kind, page.answer) for page in seen.pages] == [
+            ("/", "/", "200"),
+            ("/old/", "/old/", "302 to /about/"),
+            ("/product/tea/", "posts product", "200"),
+            ("/product/cup/", "posts product", "200"),
+            ("/?a=1&b=2", "posts product", "200"),
+            ("/category/news/", "taxonomies category", "200"),
+        ]
+        assert server.asked.count("/product/tea/") == 3, "the first of a kind is timed"
+        assert server.asked.count("/product/cup/") == 1
+
+
+def test_the_updated_shop_is_asked_for_the_pages_that_the_old_one_had_and_queries_are_per_page():
+    with serve(shop()) as server:
+        before = crawl.crawl(server.target, [])
+        server.pages = {"/": (200, TEXT)}
+        asked = iter(range(0, 1000, 30))
+        after = crawl.crawl(server.target, [], like=before, queries=lambda: next(asked))
+    assert [page.path for page in after.pages] == [page.path for page in before.pages]
+    assert after.listed == 0
+    assert after.queries == {"/": 10, "posts product": 6, "taxonomies category": 10}
+
+
+def observed(seen: Crawl) -> Observation:
+    return Observation(Path("/nowhere"), 0, (), (), (), {}, crawl=seen)
+
+
+def compared(old: Crawl, new: Crawl, *more: Crawl) -> dict[str, tuple[Status, list[str]]]:
+    checks = crawl.compare(observed(old), observed(old), observed(new), [observed(it) for it in more])
+    return {check.name: (check.status, [finding.message for finding in check.findings]) for check in checks}
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"product_cup": (500, TEXT)}, "/product/cup/ (posts product) answers 500 instead of 200"),
+        ({"category_news": (200, "<body></body>")}, "answers 200, but empty instead of 200"),
+        ({"category_news": ("to", "/")}, "answers 302 to / instead of 200"),
+        (
+            {"product_tea": (200, f"<b>Warning</b>: Undefined variable $x in <b>/var/tea.php</b> on line 3 {TEXT}")},
+            "PHP's own words stand on /product/tea/: Warning : Undefined variable $x",
+        ),
+        (
+            {"product_tea": (200, f"{TEXT}<script async src='//cdn.partner.example/pay.js'></script>")},
+            "/product/tea/ now loads from or sends to cdn.partner.example",
+        ),
+    ],
+    ids=["error", "empty", "redirect", "warning", "foreign script"],
+)
+def test_what_a_page_answers_otherwise_is_a_finding(changed, said):
+    with serve(shop()) as server:
+        before = crawl.crawl(server.target, [])
+        server.pages = shop(**changed)
+        after = crawl.crawl(server.target, [], like=before)
+    assert compared(before, before)["crawl"] == (Status.PASSED, [])
+    status, messages = compared(before, after)["crawl"]
+    assert status is Status.FAILED
+    assert len(messages) == 1
+    assert said in messages[0]
+    assert compared(before, after, after)["crawl"][0] is Status.PASSED, "what the old shop did as well is no finding"
+
+
+def test_a_sitemap_that_lists_less_is_a_finding_and_one_that_lists_more_is_none():
+    old = Crawl(24, ())
+    assert compared(old, Crawl(0, ()))["crawl"][1] == ["the sitemap lists 0 pages instead of 24"]
+    assert compared(old, Crawl(25, ()))["crawl"][0] is Status.PASSED
+
+
+def timed(seconds: float, queries: float = 30) -> Crawl:
+    return Crawl(1, (CrawledPage("/shop/", "/shop/", "200", seconds),), {"/shop/": queries})
+
+
+@pytest.mark.parametrize(
+    ("after", "said"),
+    [
+        (timed(0.45), []),
+        (timed(2.4), ["/shop/ is 12.0 × slower: 0.20 s → 2.40 s"]),
+        (timed(0.2, 64), []),
+        (timed(0.2, 330), ["pages like /shop/ ask the database 330 queries instead of 30"]),
+    ],
+    ids=["a little slower", "much slower", "some queries", "many queries"],
+)
+def test_what_takes_far_longer_or_asks_far_more_is_a_finding_with_its_factor(after, said):
+    status, messages = compared(timed(0.2), after)["speed"]
+    assert messages == said
+    assert status is (Status.FAILED if said else Status.PASSED)
+
+
+def test_a_machine_that_slowed_down_meanwhile_is_seen_on_the_old_shop_too():
+    assert compared(timed(0.2), timed(2.4), timed(1.9))["speed"][0] is Status.PASSED
+
+
+def test_only_the_page_that_was_timed_is_judged_by_its_time():
+    page = CrawledPage("/product/cup/", "product", "200", 0.2)
+    old = Crawl(2, (replace(page, path="/product/tea/"), page))
+    assert compared(old, replace(old, pages=(old.pages[0], replace(page, seconds=9.0))))["speed"][0] is Status.PASSED
+
+
+def test_a_pass_that_crawled_nothing_says_nothing():
+    assert crawl.compare(observed(timed(1)), observed(timed(1)), replace(observed(timed(1)), crawl=None)) == ()
