@@ -122,6 +122,7 @@ def describe(site: model.Site) -> list[tuple[str, str]]:
         ("viewports", ", ".join(f"{view.name} {view.width}x{view.height}" for view in site.viewports)),
         ("masks", ", ".join(f"{mask.selector} on {mask.page}" for mask in site.masks)),
         ("thresholds", f"{site.thresholds.changed:.2%} changed, {site.thresholds.masked:.0%} masked"),
+        ("may call", ", ".join(site.calls)),
         ("bandwidth", f"{site.clone.bandwidth} KiB/s" if site.clone.bandwidth else "unlimited"),
         ("not cloned", ", ".join(site.clone.exclude)),
         ("scrubbed too", ", ".join(site.clone.scrub)),
@@ -1134,6 +1135,7 @@ class _SiteFile(_Section):
     )
     masks: list[_Mask] = _LEFT_OUT
     thresholds: _Thresholds = _LEFT_OUT
+    calls: list[_Host] = _LEFT_OUT
     clone: _Clone = _LEFT_OUT
     stack: _Stack = _LEFT_OUT
     policy: _Policy = _LEFT_OUT
@@ -1366,6 +1368,8 @@ viewports: {{desktop: 1366x768, mobile: 375x812}}
 #  - {{selector: ".instagram-feed", page: "/*"}}
 # Shares of a picture: changed beyond the noise is a finding; masked more than this is inconclusive.
 thresholds: {{changed: 0.001, masked: 0.25}}
+# Other hosts (with all below them) that an update may begin to call, or its pages to load from: a new one fails otherwise.
+#calls: [api.payments.example]
 
 #clone:
 #  # KiB a second, for a server that must not notice.

@@ -349,6 +349,8 @@ class Site:
     viewports: tuple[Viewport, ...] = (DESKTOP, MOBILE)
     masks: tuple[Mask, ...] = ()
     thresholds: Thresholds = field(default_factory=Thresholds)
+    calls: tuple[str, ...] = ()
+    """Other hosts, or their domains, that an update may begin to call or to load from."""
     clone: CloneSettings = field(default_factory=CloneSettings)
     stack: StackSettings = field(default_factory=StackSettings)
     policy: Policy = field(default_factory=Policy)

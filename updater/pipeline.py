@@ -404,7 +404,7 @@ def _compare(this: Run, ground: Ground, trial: Trial, folder: Path, *, hurried: 
         after = _look(
             this, ground.driver, ground.layout, shop, evidence.AFTER, ground.before, folder=into, hurried=hurried
         )
-    mail = evidence.mail_of_this_trial(shop.mail(), begun)
+    mail = evidence.of_this_trial(shop.mail(), begun)
 
     def gathered() -> Evidence:
         with this.step("compare"):
@@ -414,11 +414,12 @@ def _compare(this: Run, ground: Ground, trial: Trial, folder: Path, *, hurried: 
                 after,
                 more_noise=ground.more_noise,
                 ground=ground.checks,
-                blocked=shop.blocked(),
+                blocked=evidence.of_this_trial(shop.blocked(), begun),
                 mail=mail,
                 thresholds=this.site.thresholds,
                 root=this.folder,
                 pictures=folder / "pictures",
+                known_calls=this.site.calls,
             )
 
     seen = gathered()

@@ -124,6 +124,7 @@ masks:
   - {{selector: ".feed", page: "/blog/*"}}
   - selector: .stock
 thresholds: {{changed: 0.1%, masked: 0.5}}
+calls: [api.payments.example]
 clone: {{bandwidth: 4096, nice: off, exclude: [backups/], scrub: [customers.phone]}}
 stack: {{image: "registry.example/php:8.2", memory: 512m, cpus: 1.5, processes: 200}}
 policy: {{approve: patch, expires: 36h, hold: {{slider: needs a licence}}, accept_nearest_stack: true}}
@@ -181,6 +182,7 @@ def test_every_setting_arrives_in_the_site_with_its_type(folder: Path) -> None:
     assert site.viewports == (model.DESKTOP, model.MOBILE)
     assert site.masks == (model.Mask(".feed", "/blog/*"), model.Mask(".stock"))
     assert site.thresholds == model.Thresholds(0.001, 0.5)
+    assert site.calls == ("api.payments.example",)
     assert site.clone == model.CloneSettings(4096, False, ("backups/",), ("customers.phone",))
     assert site.stack == model.StackSettings("registry.example/php:8.2", "512m", 1.5, 200)
     assert site.policy == model.Policy(

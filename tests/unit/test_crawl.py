@@ -102,6 +102,26 @@ def test_the_pages_named_and_some_of_each_kind_of_the_sitemap_are_fetched_in_tur
         assert server.asked.count("/product/cup/") == 1
 
 
+@pytest.mark.parametrize(
+    ("place", "path", "kind"),
+    [
+        ("/wp-sitemap-posts-product-1.xml", "/product/tea/", "posts product"),
+        ("/product_cat-sitemap2.xml", "/tea/", "product cat"),
+        ("/sitemap.xml", "/catalog/tea/", "catalog"),
+        ("/sitemap.xml", "/tea/", "page"),
+        ("/upload/sitemap-iblock-4.xml", "/catalog/tea/", "iblock"),
+    ],
+)
+def test_the_kind_of_a_page_is_what_its_sitemap_is_called_else_its_folder(place, path, kind):
+    assert crawl._kind(place, path) == kind
+
+
+def test_a_sitemap_that_leads_elsewhere_is_followed():
+    pages = {"/sitemap.xml": ("to", "/map/all.xml"), "/map/all.xml": (200, sitemap("/", "/tea/")), "/": (200, TEXT)}
+    with serve(pages) as server:
+        assert crawl.crawl(server.target, []).listed == 2
+
+
 def test_the_updated_shop_is_asked_for_the_pages_that_the_old_one_had_and_queries_are_per_page():
     with serve(shop()) as server:
         before = crawl.crawl(server.target, [])
@@ -152,6 +172,14 @@ def test_what_a_page_answers_otherwise_is_a_finding(changed, said):
     assert compared(before, after, after)["crawl"][0] is Status.PASSED, "what the old shop did as well is no finding"
 
 
+def test_a_script_of_a_host_that_site_yml_names_is_no_finding():
+    page = CrawledPage("/shop/", "/shop/", "200", 0.2)
+    old, new = Crawl(1, (page,)), Crawl(1, (replace(page, hosts=("js.payments.example",)),))
+    seen = (observed(old), observed(old), observed(new))
+    assert crawl.compare(*seen)[0].status is Status.FAILED
+    assert crawl.compare(*seen, known_calls=("payments.example",))[0].status is Status.PASSED
+
+
 def test_a_sitemap_that_lists_less_is_a_finding_and_one_that_lists_more_is_none():
     old = Crawl(24, ())
     assert compared(old, Crawl(0, ()))["crawl"][1] == ["the sitemap lists 0 pages instead of 24"]
@@ -190,3 +218,11 @@ def test_only_the_page_that_was_timed_is_judged_by_its_time():
 
 def test_a_pass_that_crawled_nothing_says_nothing():
     assert crawl.compare(observed(timed(1)), observed(timed(1)), replace(observed(timed(1)), crawl=None)) == ()
+
+
+def test_a_crawl_ends_in_time_and_what_the_updated_shop_did_not_show_by_then_is_a_finding():
+    with serve(shop()) as server:
+        before = crawl.crawl(server.target, [])
+        assert crawl.crawl(server.target, [], seconds=-1).pages == ()
+        after = crawl.crawl(server.target, [], like=before, seconds=-1)
+    assert "/product/tea/ (posts product) answers nothing in time instead of 200" in compared(before, after)["crawl"][1]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from updater.checks.evidence import browser_check, mail_of_this_trial, only_pages_differ, smoke_check
+from updater.checks.evidence import browser_check, of_this_trial, only_pages_differ, smoke_check
 from updater.checks.observation import Observation, PageView, Test
 from updater.model import CaughtMail, Check, Evidence, Finding, Status
 
@@ -82,4 +82,4 @@ def test_mail_of_an_earlier_trial_tells_of_no_order_of_this_one() -> None:
         CaughtMail(at, ("anna@shop.example",), "Order 1031", step=step)
         for at, step in ((earlier, "before"), (earlier, "after"), (later, "after"))
     )
-    assert mail_of_this_trial((before, other, own), begun) == (before, own)
+    assert of_this_trial((before, other, own), begun) == (before, own)

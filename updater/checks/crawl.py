@@ -10,12 +10,13 @@ import html
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from urllib.parse import urljoin, urlsplit
 
 import httpx
 
+from updater.checks import calls
 from updater.checks.observation import Crawl, CrawledPage, Observation, Target
 from updater.model import Check, Finding, Status
 
@@ -26,6 +27,9 @@ MOST_PAGES = 50
 MOST_SITEMAPS = 20
 TAKES = 3
 """Of the first page of each kind: the fastest is what the page needs, the rest is what else this machine did."""
+FIRST_SECONDS, LATER_SECONDS = 60.0, 240.0
+"""The first crawl of a run leaves out what it does not reach in that time; one that looks for the same pages has longer, and what it
+does not reach then is a finding."""
 TIMEOUT = 30.0
 """Seconds. A page that takes longer has no answer."""
 SLOWER, SECONDS_MORE = 2.0, 0.3
@@ -35,7 +39,8 @@ BUSIER, QUERIES_MORE = 1.5, 20
 LEAST_TEXT = 20
 """As smoke_tests: characters below which a page is empty."""
 
-_SITEMAPS = ("/wp-sitemap.xml", "/sitemap_index.xml", "/sitemap.xml")
+_SITEMAPS = ("/sitemap.xml", "/sitemap_index.xml")
+"""Where one is looked for that robots.txt does not name; either may lead elsewhere."""
 _LOC = re.compile(r"<loc>\s*(?:<!\[CDATA\[)?\s*(.*?)\s*(?:\]\]>)?\s*</loc>", re.S)
 _PHP = re.compile(
     r"((?:fatal error|parse error|warning|notice|deprecated)(?:</b>)?:\s+.{1,300}?) in (?:<b>)?/\S+ on line",
@@ -46,11 +51,17 @@ _TAG = re.compile(r"<(script|style)\b.*?</\1>|<[^>]+>", re.I | re.S)
 
 
 def crawl(
-    target: Target, pages: Sequence[str], *, like: Crawl | None = None, queries: Callable[[], int] | None = None
+    target: Target,
+    pages: Sequence[str],
+    *,
+    like: Crawl | None = None,
+    queries: Callable[[], int] | None = None,
+    seconds: float | None = None,
 ) -> Crawl:
     """Fetch `pages` and up to MOST_PAGES of the sitemap, one after another, as a visitor without cookies.
 
     `like`: fetch the pages that this crawl fetched. `queries`: how many the database was asked since it started.
+    `seconds`: until no further page is asked for; None is FIRST_SECONDS, with `like` LATER_SECONDS.
     A page that does not answer is a result and no exception.
     """
     with _Visitor(target) as visitor:
@@ -61,11 +72,19 @@ def crawl(
             by_kind[kind].append(path)
         found: list[CrawledPage] = []
         asked: dict[str, float] = {}
+        default = LATER_SECONDS if like else FIRST_SECONDS
+        until = time.monotonic() + (default if seconds is None else seconds)
         for kind, paths in by_kind.items():
-            begun = queries() if queries else 0
-            found += [visitor.look_at(path, kind, TAKES if path == paths[0] else 1) for path in paths]
-            if queries:
-                asked[kind] = (queries() - begun) / (len(paths) + TAKES - 1)
+            begun, fetched = queries() if queries else 0, 0
+            for path in paths:
+                if time.monotonic() > until:
+                    found += [CrawledPage(path, kind, "nothing in time", 0.0)] if like else []
+                    continue
+                takes = TAKES if path == paths[0] else 1
+                found.append(visitor.look_at(path, kind, takes))
+                fetched += takes
+            if queries and fetched:
+                asked[kind] = (queries() - begun) / fetched
     return Crawl(len(listed), tuple(found), asked)
 
 
@@ -145,6 +164,8 @@ def _listed(visitor: _Visitor) -> list[tuple[str, str]]:
             continue
         seen.add(place)
         answer = visitor.get(place)
+        if answer is not None and answer.is_redirect:
+            waiting = [_path(urljoin(place, answer.headers["location"])), *waiting]
         if answer is None or answer.status_code != httpx.codes.OK:
             continue
         addresses = [url for url in map(html.unescape, _LOC.findall(answer.text)) if visitor.own(url)]
@@ -163,9 +184,10 @@ def _path(url: str) -> str:
 
 def _kind(sitemap: str, path: str) -> str:
     """What kind of page: by the sitemap that lists it, else by the first folder of its address."""
-    name = re.sub(r"\.xml.*|\d+|sitemap|wp", "", sitemap.rpartition("/")[2]).strip("-_")
+    before, _, behind = re.sub(r"\.xml.*|\d+", "", sitemap.rpartition("/")[2]).partition("sitemap")
+    name = re.sub(r"[-_]+", " ", behind.strip("-_") or before.strip("-_"))
     first = path.strip("/").partition("/")
-    return re.sub(r"[-_]+", " ", name) or (first[0] if first[1] else "page")
+    return name or (first[0] if first[1] else "page")
 
 
 def _sample(listed: Sequence[tuple[str, str]], pages: Sequence[str]) -> list[tuple[str, str]]:
@@ -185,13 +207,19 @@ def _sample(listed: Sequence[tuple[str, str]], pages: Sequence[str]) -> list[tup
 
 
 def compare(
-    before: Observation, noise: Observation, after: Observation, more_noise: Sequence[Observation] = ()
+    before: Observation,
+    noise: Observation,
+    after: Observation,
+    more_noise: Sequence[Observation] = (),
+    known_calls: Collection[str] = (),
 ) -> tuple[Check, ...]:
-    """What the crawl found that the un-updated shop does not show, and which pages became slow. () when nothing was crawled."""
+    """What the crawl found that the un-updated shop does not show, and which pages became slow. () when nothing was crawled.
+
+    `known_calls`: hosts that pages may load from, as Site.calls."""
     old = [seen.crawl for seen in (before, noise, *more_noise) if seen.crawl is not None]
     if before.crawl is None or after.crawl is None:
         return ()
-    findings = [*_sitemap(old, after.crawl), *_answers(old, after.crawl)]
+    findings = [*_sitemap(old, after.crawl), *_answers(old, after.crawl, known_calls)]
     crawled = f"{len(after.crawl.pages)} pages, {len(after.crawl.queries or {})} kinds"
     return (
         _check(CRAWL, findings, f"{crawled}: the same answers", f"{len(findings)} of the crawled pages changed"),
@@ -212,7 +240,7 @@ def _sitemap(old: Sequence[Crawl], new: Crawl) -> Iterator[Finding]:
         yield Finding(CRAWL, "sitemap", said, str(fewest), str(new.listed))
 
 
-def _answers(old: Sequence[Crawl], new: Crawl) -> Iterator[Finding]:
+def _answers(old: Sequence[Crawl], new: Crawl, known_calls: Collection[str]) -> Iterator[Finding]:
     known = [{page.path: page for page in crawl.pages} for crawl in old]
     for page in new.pages:
         earlier = [pages[page.path] for pages in known if page.path in pages]
@@ -225,8 +253,9 @@ def _answers(old: Sequence[Crawl], new: Crawl) -> Iterator[Finding]:
         if page.php and page.php not in {it.php for it in earlier}:
             yield Finding(CRAWL, page.path, f"PHP's own words stand on {page.path}: {page.php}", was.php, page.php)
         for host in page.hosts:
-            if not any(host in it.hosts for it in earlier):
-                yield Finding(CRAWL, page.path, f"{page.path} now loads from or sends to {host}", "", host)
+            if not any(host in it.hosts for it in earlier) and not calls.is_known(host, known_calls):
+                said = f"{page.path} now loads from or sends to {host}; {calls.HINT}"
+                yield Finding(CRAWL, page.path, said, "", host)
 
 
 def _speed(old: Sequence[Crawl], new: Crawl) -> Check:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
-from updater.checks import crawl, facts, logs, visual
+from updater.checks import calls, crawl, facts, logs, visual
 from updater.checks.browser import NETWORK_CHANGED
 from updater.checks.observation import Observation, PageView
 from updater.model import BlockedCall, CaughtMail, Check, Evidence, Finding, Picture, Status, Thresholds
@@ -74,10 +75,11 @@ def gather(
     thresholds: Thresholds,
     root: Path,
     pictures: Path,
+    known_calls: Collection[str] = (),
 ) -> Evidence:
     """All checks of one trial; `after` is None when the updates could not even be applied.
 
-    `ground`: what was found of the un-updated clone itself (fidelity, the approved look).
+    `ground`: what was found of the un-updated clone itself (fidelity, the approved look). `known_calls`: Site.calls.
 
     Pictures of differences are written into `pictures`, which lies below `root`, the run's folder.
     """
@@ -93,15 +95,19 @@ def gather(
             *facts.compare(before, after, noise, more_noise),
             browser_check(before, after, noise),
             logs.compare_errors(before, after, noise),
-            *crawl.compare(before, noise, after, more_noise),
+            *crawl.compare(before, noise, after, more_noise, known_calls),
+            calls.compare(blocked, (BEFORE, NOISE, *MORE_NOISE), AFTER, known_calls),
             *picture_checks,
         ]
     return Evidence(checks=tuple(checks), pictures=compared, blocked=tuple(blocked), mail=tuple(mail))
 
 
-def mail_of_this_trial(mail: Sequence[CaughtMail], begun: datetime) -> tuple[CaughtMail, ...]:
+Sent = TypeVar("Sent", BlockedCall, CaughtMail)
+
+
+def of_this_trial(sent: Sequence[Sent], begun: datetime) -> tuple[Sent, ...]:
     """Without what earlier trials sent: their orders bore the same numbers, and their mail would tell of this trial's."""
-    return tuple(letter for letter in mail if letter.step != AFTER or letter.at >= begun)
+    return tuple(one for one in sent if one.step != AFTER or one.at >= begun)
 
 
 def only_pages_differ(seen: Evidence) -> bool:

@@ -81,7 +81,7 @@ class CrawledPage:
     path: str
     kind: str
     answer: str
-    """`200`, `301 to /about/`, `200, but empty`, `no answer`"""
+    """`200`, `301 to /about/`, `200, but empty`, `no answer`, `nothing in time`"""
     seconds: float
     """Until the last byte, of the fastest take"""
     php: str = ""

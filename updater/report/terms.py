@@ -63,6 +63,7 @@ CHECKS = (
     mark("PHP errors"),
     mark("crawl"),
     mark("speed"),
+    mark("calls"),
 )
 _PICTURE = "picture of "
 
