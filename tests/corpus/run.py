@@ -3,25 +3,24 @@
     make corpus                         all that this code has not judged yet; a run that was cut off goes on
     make corpus ONLY=price              the cases whose name or kind has this in it
     make corpus N=10 SEED=7             five bad and five benign ones, drawn; the seed is printed
-    make corpus MINUTES=25              begin no further case after that; what was tried is then a fair draw
+    make corpus MINUTES=25              begin no further case after that; the order is drawn, the cases of one shop together
     make corpus FRESH=1                 forget earlier results
     make corpus KEEP=1                  results of older code count too; the page names every commit that judged
     make corpus PAGE=1                  judge nothing, write the page from the results that are there
 
-Results stand in .corpus/results.jsonl. Exit 0 when every case went as it should.
+Results stand in .corpus/results.jsonl. Exit 0 when every case asked for was run and went as it should.
 """
 
 from __future__ import annotations
 
-import math
 import os
 import random
 import signal
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
@@ -41,19 +40,11 @@ RESULTS = ROOT / ".corpus" / "results.jsonl"
 VERDICTS = ROOT / "docs" / "verdicts.md"
 
 
-def judge(
-    cases: Sequence[Case],
-    shop_name: str,
-    workdir: Path,
-    results: Path | None = None,
-    *,
-    narrow: bool = False,
-    until: float = math.inf,
-) -> list[Result]:
-    """Each case on one clone of this shop, from the same checkpoint. Told as they come, kept in `results`.
+@contextmanager
+def judging(shop_name: str, workdir: Path, *, narrow: bool = False) -> Iterator[Callable[[Case], Result]]:
+    """One clone of this shop; given is what judges a case on it, each from the same checkpoint.
 
-    `narrow`: in one window size only. `until`: begin no case after this moment of `time.monotonic()`."""
-    done = []
+    `narrow`: in one window size only."""
     with DemoShop.start(workdir / "shop") as shop:
         state = corpus.HERE / "shops" / f"{shop_name}.php"
         if state.exists():
@@ -64,23 +55,16 @@ def judge(
         if narrow:
             site = replace(site, viewports=site.viewports[:1])
         with closing(Journal(site.state)) as journal, pipeline.proving_ground(site, journal, Silent()) as prove:
-            for case in cases:
+
+            def judge(case: Case) -> Result:
                 begun = time.monotonic()
-                if begun > until:
-                    break
                 try:
                     proven = prove(corpus.package(case, workdir / "packages"))
-                    result = corpus.judged(case, proven, time.monotonic() - begun)
                 except UpdaterError as error:
-                    result = corpus.broken_off(case, error, time.monotonic() - begun)
-                done.append(result)
-                if results is not None:
-                    corpus.keep(results, result)
-                print(
-                    f"{result.outcome:>12}  {case.side}/{case.name}  {result.seconds:.0f} s  {result.reason[:150]}",
-                    flush=True,
-                )
-    return done
+                    return corpus.broken_off(case, error, time.monotonic() - begun)
+                return corpus.judged(case, proven, time.monotonic() - begun)
+
+            yield judge
 
 
 def main() -> int:
@@ -113,12 +97,18 @@ def main() -> int:
     for shop, group in groupby(waiting, key=lambda case: case.shop):
         if time.monotonic() > until:
             break
-        with tempfile.TemporaryDirectory(prefix="updater-corpus-") as workdir:
-            judge(list(group), shop, Path(workdir), RESULTS, until=until)
+        with tempfile.TemporaryDirectory(prefix="updater-corpus-") as workdir, judging(shop, Path(workdir)) as judge:
+            for case in group:
+                if time.monotonic() > until:
+                    break
+                result = judge(case)
+                corpus.keep(RESULTS, result)
+                said = f"{case.side}/{case.name}  {result.seconds:.0f} s  {result.reason[:150]}"
+                print(f"{result.outcome:>12}  {said}", flush=True)
     VERDICTS.write_text(corpus.table(known(), whole), encoding="utf-8")
     print(f"{VERDICTS.relative_to(ROOT)} is written")
-    names = {case.name for case in wanted}
-    return 0 if all(it.outcome in (CAUGHT, QUIET) for it in known() if it.case in names) else 1
+    right = {it.case for it in known() if it.outcome in (CAUGHT, QUIET)}
+    return 0 if {case.name for case in wanted} <= right else 1
 
 
 if __name__ == "__main__":

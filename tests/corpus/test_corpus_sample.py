@@ -1,15 +1,39 @@
-"""Of the corpus the two cases that `make test` can afford, in one window size; `make corpus` has all of them."""
+"""Of the corpus the cases that `make test` can afford, in one window size; `make corpus` has all of them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import corpus
-from run import judge
+import pytest
+from corpus import BAD, CAUGHT, QUIET, Case, Result
+from run import judging
 
-SAMPLE = ("delivery-method-gone", "column-added")
+SAMPLE = (
+    "bad/delivery-method-gone",
+    "bad/error-500-on-posts",
+    "bad/mail-empty",
+    "bad/noindex",
+    "bad/order-total-wrong",
+    "bad/sends-orders-abroad",
+    "bad/stock-not-reduced",
+    "bad/warning-logged",
+    "benign/column-added",
+    "benign/css-hover",
+    "benign/preload-added",
+)
+"""The bad ones are for different detectors to see. Pictures have none: a change of looks alone takes two more passes each."""
 
 
-def test_a_breaking_update_is_caught_and_named_and_a_harmless_one_passes(tmp_path):
-    cases = [case for case in corpus.cases() if case.name in SAMPLE]
-    bad, benign = judge(cases, "plain", tmp_path, narrow=True)
-    assert (bad.case, bad.outcome, bad.named) == ("delivery-method-gone", "caught", True), bad
-    assert (benign.case, benign.outcome) == ("column-added", "quiet"), benign
+@pytest.fixture(scope="module")
+def judge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Case], Result]]:
+    with judging("plain", tmp_path_factory.mktemp("corpus"), narrow=True) as judge:
+        yield judge
+
+
+@pytest.mark.parametrize("name", SAMPLE)
+def test_a_breaking_update_is_caught_and_named_and_a_harmless_one_passes(name: str, judge: Callable[[Case], Result]):
+    (case,) = [case for case in corpus.cases() if f"{case.side}/{case.name}" == name]
+    result = judge(case)
+    assert result.outcome == (CAUGHT if case.side == BAD else QUIET), result
+    assert result.named, result

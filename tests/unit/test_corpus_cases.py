@@ -80,9 +80,9 @@ def test_the_page_counts_what_was_seen_and_names_what_went_wrong_or_was_not_trie
         result(case="version-only", side=BENIGN, kind="version only", verdict="PASS", commit="def5678"),
     ]
     page = corpus.table(seen, of)
-    assert "from 3 of 4 cases, judged at abc1234, def5678" in page
+    assert "3 of 4 cases were run, judged at abc1234, def5678" in page
     assert "| breaking updates that were let through | 1 of 2 (50%) |" in page
     assert "| harmless updates that were rejected | 0 of 1 (0%) |" in page
     assert "| search engines | 0 | 1 | 0 | 40 |" in page
     assert "- **missed**, sitemap-gone (There is no sitemap any more.)" in page
-    assert "Not tried in this run: noindex." in page
+    assert page.endswith("## Not run, breaking: 1\n\nnoindex\n")
