@@ -34,7 +34,7 @@ bench: ## Measure beside other tools, and write bench/README.md (ONLY=diff: that
 
 corpus: ## Measure the verdict on breaking and harmless updates, into docs/verdicts.md (ONLY=price, or N=10 SEED=7 for some)
 	@scripts/bootstrap
-	@ONLY="$(ONLY)" N="$(N)" SEED="$(SEED)" MINUTES="$(MINUTES)" FRESH="$(FRESH)" KEEP="$(KEEP)" PAGE="$(PAGE)" .venv/bin/python tests/corpus/run.py
+	@ONLY="$(ONLY)" N="$(N)" SEED="$(SEED)" MINUTES="$(MINUTES)" FRESH="$(FRESH)" KEEP="$(KEEP)" PAGE="$(PAGE)" .venv/bin/python tests/corpus/judge.py
 
 lint: ## Check style, types, imports and shell scripts
 	@scripts/bootstrap --python

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import corpus
 import pytest
 from corpus import BAD, CAUGHT, QUIET, Case, Result
-from run import judging
+from judge import judging
 
 SAMPLE = (
     "bad/delivery-method-gone",

@@ -122,6 +122,22 @@ def test_a_sitemap_that_leads_elsewhere_is_followed():
         assert crawl.crawl(server.target, []).listed == 2
 
 
+def test_what_is_no_address_is_left_alone_and_a_redirect_may_lead_nowhere():
+    odd = "/nul%00l\x7f/"
+    pages = {
+        "/sitemap.xml": (200, sitemap("/tea/", odd) + "<loc>https://[broken/</loc>"),
+        "/tea/": (200, TEXT + '<script src="//[broken/x.js"></script>'),
+        "/": (304, ""),
+    }
+    with serve(pages) as server:
+        seen = crawl.crawl(server.target, [])
+    assert [(page.path, page.answer, page.hosts) for page in seen.pages] == [
+        ("/", "304, but empty", ()),
+        ("/tea/", "200", ()),
+        (odd, "no answer", ()),
+    ]
+
+
 def test_the_updated_shop_is_asked_for_the_pages_that_the_old_one_had_and_queries_are_per_page():
     with serve(shop()) as server:
         before = crawl.crawl(server.target, [])

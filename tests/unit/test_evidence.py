@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from updater.checks.evidence import browser_check, of_this_trial, only_pages_differ, smoke_check
+from updater.checks.evidence import browser_check, of_this_trial, only_pages_differ, slower, smoke_check
 from updater.checks.observation import Observation, PageView, Test
 from updater.model import CaughtMail, Check, Evidence, Finding, Status
 
@@ -67,6 +67,7 @@ def test_the_un_updated_shop_is_looked_at_again_only_when_nothing_but_pages_diff
     assert not only_pages_differ(Evidence((fine,)))
     assert not only_pages_differ(Evidence((picture, check("orders", Status.FAILED))))
     assert only_pages_differ(Evidence((picture, check("speed", Status.FAILED, required=False))))
+    assert slower(Evidence((check("speed", Status.FAILED),))) and not slower(Evidence((check("speed", Status.PASSED),)))
     listed, total = (
         replace(check("facts", Status.FAILED), findings=(Finding("facts", f"{name} [checkout, desktop]", "changed"),))
         for name in ("page.prices", "checkout.total")

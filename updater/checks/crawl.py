@@ -25,6 +25,8 @@ CRAWL, SPEED = "crawl", "speed"
 
 MOST_PAGES = 50
 MOST_SITEMAPS = 20
+MOST_BYTES = 20_000_000
+"""Of one answer: what comes after that is not read. A sitemap may hold 50,000 addresses."""
 TAKES = 3
 """Of the first page of each kind: the fastest is what the page needs, the rest is what else this machine did."""
 FIRST_SECONDS, LATER_SECONDS = 60.0, 240.0
@@ -74,8 +76,9 @@ def crawl(
         asked: dict[str, float] = {}
         default = LATER_SECONDS if like else FIRST_SECONDS
         until = time.monotonic() + (default if seconds is None else seconds)
+        total = queries() if queries else 0
         for kind, paths in by_kind.items():
-            begun, fetched = queries() if queries else 0, 0
+            fetched = 0
             for path in paths:
                 if time.monotonic() > until:
                     found += [CrawledPage(path, kind, "nothing in time", 0.0)] if like else []
@@ -84,7 +87,8 @@ def crawl(
                 found.append(visitor.look_at(path, kind, takes))
                 fetched += takes
             if queries and fetched:
-                asked[kind] = (queries() - begun) / fetched
+                earlier, total = total, queries()
+                asked[kind] = (total - earlier) / fetched
     return Crawl(len(listed), tuple(found), asked)
 
 
@@ -106,20 +110,34 @@ class _Visitor:
         self._http.close()
 
     def own(self, url: str) -> bool:
-        return (urlsplit(url).hostname or self._host) in self._hosts
+        """Whether it leads to this site; what is no address leads nowhere."""
+        try:
+            return urlsplit(urljoin(self._url, url)).hostname in self._hosts
+        except ValueError:
+            return False
 
     def get(self, path: str) -> httpx.Response | None:
-        """None when no answer came."""
+        """None when no whole answer came in TIMEOUT seconds."""
         address = self._hosts.get(self._host, self._host)
         place = f"[{address}]" if ":" in address else address
+        until, content = time.monotonic() + TIMEOUT, b""
         try:
-            return self._http.get(
+            with self._http.stream(
+                "GET",
                 f"{self._scheme}://{place}{self._port}{path}",
                 headers={"Host": f"{self._host}{self._port}", "User-Agent": "cms-updater"},
                 extensions={"sni_hostname": self._host},
-            )
-        except httpx.HTTPError:
+            ) as answer:
+                for part in answer.iter_bytes():
+                    content += part
+                    if time.monotonic() > until:
+                        return None
+                    if len(content) > MOST_BYTES:
+                        break
+        except (httpx.HTTPError, httpx.InvalidURL):  # what a sitemap lists is no address by that alone
             return None
+        headers = {name: answer.headers[name] for name in ("content-type", "location") if name in answer.headers}
+        return httpx.Response(answer.status_code, headers=headers, content=content)
 
     def look_at(self, path: str, kind: str, takes: int) -> CrawledPage:
         """The fastest of so many takes, and what the last one showed."""
@@ -131,7 +149,7 @@ class _Visitor:
         if answer is None:
             return CrawledPage(path, kind, "no answer", fastest)
         text = answer.text if "html" in answer.headers.get("content-type", "html") else ""
-        foreign = {urlsplit(urljoin(self._url, found)).hostname or "" for found in _FOREIGN.findall(text)}
+        foreign = {host for found in _FOREIGN.findall(text) if (host := _host(found))}
         return CrawledPage(
             path,
             kind,
@@ -143,9 +161,10 @@ class _Visitor:
 
     def _says(self, answer: httpx.Response) -> str:
         """`200`, `301 to /about/`, `200, but empty`."""
-        if answer.is_redirect:
-            to = urlsplit(urljoin(self._url, answer.headers["location"]))
-            return f"{answer.status_code} to {'' if to.hostname in self._hosts else f'//{to.hostname}'}{to.path}"
+        if answer.has_redirect_location:
+            to = answer.headers["location"]
+            place = _path(urljoin(self._url, to)) if self.own(to) else to
+            return f"{answer.status_code} to {place.partition('?')[0]}"
         kind = answer.headers.get("content-type", "html")
         empty = "html" in kind and len("".join(_TAG.sub(" ", answer.text).split())) < LEAST_TEXT
         return f"{answer.status_code}, but empty" if empty else str(answer.status_code)
@@ -164,8 +183,8 @@ def _listed(visitor: _Visitor) -> list[tuple[str, str]]:
             continue
         seen.add(place)
         answer = visitor.get(place)
-        if answer is not None and answer.is_redirect:
-            waiting = [_path(urljoin(place, answer.headers["location"])), *waiting]
+        if answer is not None and answer.has_redirect_location and visitor.own(to := answer.headers["location"]):
+            waiting = [_path(urljoin(place, to)), *waiting]
         if answer is None or answer.status_code != httpx.codes.OK:
             continue
         addresses = [url for url in map(html.unescape, _LOC.findall(answer.text)) if visitor.own(url)]
@@ -175,6 +194,14 @@ def _listed(visitor: _Visitor) -> list[tuple[str, str]]:
             for path in map(_path, addresses):
                 found.setdefault(path, _kind(place, path))
     return list(found.items())
+
+
+def _host(url: str) -> str:
+    """'' when there is none, and of what no address can be."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _path(url: str) -> str:

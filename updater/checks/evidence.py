@@ -119,6 +119,11 @@ def only_pages_differ(seen: Evidence) -> bool:
     )
 
 
+def slower(seen: Evidence) -> bool:
+    """Whether pages of the updated shop took longer: a machine that became busy looks like that too."""
+    return any(check.name == crawl.SPEED and check.status is not Status.PASSED for check in seen.checks)
+
+
 def _disturbed(seen: Observation) -> bool:
     return any(NETWORK_CHANGED in line for view in seen.views for line in (*view.console, *view.failed))
 
