@@ -8,11 +8,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from types import ModuleType
 
-from measure import cloning, diff, table
+from measure import capture, cloning, diff, table
 from measure.npm import BENCH
 from updater.errors import UpdaterError
 
-ROWS: dict[str, ModuleType] = {"diff": diff, "clone": cloning}
+ROWS: dict[str, ModuleType] = {"diff": diff, "capture": capture, "clone": cloning}
 RESULTS = BENCH / "results.json"
 
 

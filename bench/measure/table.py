@@ -128,7 +128,7 @@ def _table_row(line: Line) -> str:
     if line.spread:
         ratio += f" ({line.spread}, {line.pairs} pairs)"
     cells = (line.what, amount(line.ours, line.unit), theirs, ratio, aimed(line), verdict(line))
-    return "| " + " | ".join(cells) + " |\n"
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 
 
 INTRODUCTION = """\

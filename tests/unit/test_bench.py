@@ -62,6 +62,10 @@ def test_what_was_measured_another_day_keeps_its_date_and_what_never_was_is_name
     assert "`make bench ONLY=never`: what nobody saw" in text
 
 
+def test_a_pipe_in_a_name_does_not_end_its_cell() -> None:
+    assert "| dump \\| load | 1 s |" in section("x", row(Line("dump | load", 1.0, "s")))
+
+
 def test_amounts_are_written_as_people_read_them() -> None:
     told = [amount(value, "s") for value in (0.0123, 0.31, 12.345, 200)]
     assert told == ["12.3 ms", "0.31 s", "12.3 s", "3 min 20 s"]

@@ -1,0 +1,150 @@
+"""Ten pages in two viewports, photographed before and after a change and compared, beside BackstopJS with the same Chromium."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from measure import npm, shop
+from measure.cost import Cost, spent
+from measure.pairs import Pairs
+from measure.photographer import VIEWPORTS
+from measure.table import Line, Row
+from updater.checks.browser import find_chromium
+
+ABOUT = "photographing and comparing ten pages in two viewports, beside BackstopJS"
+PAIRS = 3
+CHANGED = {shop.PAGES[2]: "price", shop.PAGES[6]: "banner"}
+"""How two of the pages look afterwards; the other eight do not change."""
+
+
+def run() -> Row:
+    with (
+        TemporaryDirectory(prefix="updater-bench-") as folder,
+        shop.serving() as before,
+        shop.serving(looks=CHANGED) as after,
+    ):
+        return _row(Path(folder), before, after)
+
+
+def _row(folder: Path, before: int, after: int) -> Row:
+    ours, theirs, wrong = [], [], []
+    for turn in range(PAIRS):
+        for whose in ("ours", "theirs")[:: -1 if turn % 2 else 1]:
+            place = folder / f"{whose}-{turn}"
+            place.mkdir()
+            if whose == "ours":
+                cost, found = _ours(place, before, after, "plain")
+                ours.append(cost)
+                wrong += _unexpected("ours", found, set(CHANGED))
+            else:
+                cost, found = _backstop(place, before, after)
+                theirs.append(cost)
+                wrong += _unexpected("BackstopJS", found, {shop.PAGES[6]})
+        print(f"bench: pair {turn + 1}: {ours[-1].wall:.1f} s beside {theirs[-1].wall:.1f} s", flush=True)
+    (folder / "noise").mkdir()
+    with_noise, _ = _ours(folder / "noise", before, after, "noise")
+    walls = Pairs(tuple(cost.wall for cost in ours), tuple(cost.wall for cost in theirs))
+    cpus = Pairs(tuple(cost.cpu for cost in ours), tuple(cost.cpu for cost in theirs))
+    return Row(
+        title="Photographing and comparing",
+        peer="BackstopJS",
+        how="Ten pages of a shop in two viewports (1440 and 390 px wide), whole pages: `reference` and `test` of BackstopJS with its "
+        "usual settings and Puppeteer; ours takes both and compares in one process, each picture until two in a row are the same "
+        "bytes. Processors: every process below either, browser included. Afterwards one page has another price and one a banner: "
+        "ours finds both, BackstopJS the banner (a price is below its usual tolerance of 0.1 %).",
+        lines=(
+            Line.of("wall", walls, 0.6),
+            Line.of("processors", cpus, 0.5),
+            Line("wall, a third capture for what moves by itself, as in a run", with_noise.wall, "s"),
+            Line("processors, the same", with_noise.cpu, "s"),
+        ),
+        wrong=tuple(wrong),
+        versions={
+            "BackstopJS": npm.version("backstopjs"),
+            "Puppeteer": npm.version("puppeteer"),
+            "Chromium": _chromium_version(),
+        },
+    )
+
+
+def _unexpected(who: str, found: set[str], expected: set[str]) -> list[str]:
+    if found == expected:
+        return []
+    return [f"{who} found changes on {sorted(found) or 'no page'} instead of {sorted(expected)}"]
+
+
+def _ours(folder: Path, before: int, after: int, noise: str) -> tuple[Cost, set[str]]:
+    command = [sys.executable, "-m", "measure.photographer", str(before), str(after), str(folder / "shots"), noise]
+    cost = spent(command, folder, {"PYTHONPATH": str(npm.BENCH)})
+    assert cost.exit_code == 0, cost.said
+    statuses: dict[str, str] = json.loads(cost.said.splitlines()[-1])
+    assert len(statuses) == len(shop.PAGES) * len(VIEWPORTS), statuses
+    return cost, {place.split()[0] for place, status in statuses.items() if status != "passed"}
+
+
+def _backstop(folder: Path, before: int, after: int) -> tuple[Cost, set[str]]:
+    config = folder / "backstop.json"
+    config.write_text(json.dumps(_settings(folder, before, after)), encoding="utf-8")
+    program = npm.modules() / "backstopjs" / "cli" / "index.js"
+    took = []
+    for command in ("reference", "test"):
+        cost = spent(["node", str(program), command, f"--config={config}"], folder)
+        assert cost.exit_code == 0 or command == "test", cost.said  # `test` fails where something differs
+        took.append(cost)
+    report = json.loads(next(folder.glob("data/json_report/*.json")).read_text(encoding="utf-8"))
+    results = report["tests"]
+    assert len(results) == len(shop.PAGES) * len(VIEWPORTS), took[-1].said[-2000:]
+    found = {test["pair"]["label"] for test in results if test["status"] != "pass"}
+    return _sum(took[0], took[1]), found
+
+
+def _sum(one: Cost, other: Cost) -> Cost:
+    memory = max(one.memory, other.memory)
+    return Cost(one.wall + other.wall, one.cpu + other.cpu, memory, other.exit_code, one.said + other.said)
+
+
+def _settings(folder: Path, before: int, after: int) -> dict[str, object]:
+    """As `backstop init` writes them, but for the report, which would open a browser of its own."""
+    data = folder / "data"
+    return {
+        "id": "bench",
+        "viewports": [{"label": one.name, "width": one.width, "height": one.height} for one in VIEWPORTS],
+        "scenarios": [
+            {
+                "label": path,
+                "url": f"http://127.0.0.1:{after}{path}",
+                "referenceUrl": f"http://127.0.0.1:{before}{path}",
+                "selectors": ["document"],
+                "misMatchThreshold": 0.1,
+                "requireSameDimensions": True,
+            }
+            for path in shop.PAGES
+        ],
+        "paths": {
+            "bitmaps_reference": str(data / "reference"),
+            "bitmaps_test": str(data / "test"),
+            "engine_scripts": str(data / "scripts"),
+            "html_report": str(data / "html_report"),
+            "json_report": str(data / "json_report"),
+            "ci_report": str(data / "ci_report"),
+        },
+        "report": ["json"],
+        "engine": "puppeteer",
+        "engineOptions": {
+            "executablePath": str(find_chromium()),
+            "args": ["--no-sandbox"] if os.geteuid() == 0 else [],
+        },
+        "asyncCaptureLimit": 5,
+        "asyncCompareLimit": 50,
+    }
+
+
+def _chromium_version() -> str:
+    command = [str(find_chromium()), "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout.strip().removeprefix("Chromium ").split(" ")[0]
