@@ -12,25 +12,25 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from updater import __version__, cms, notify, resources, restic, samples
-from updater.checks import evidence, facts, smoke
+from updater.checks import evidence, facts, smoke, verdict
 from updater.checks.observation import Target
 from updater.errors import BackupFailed, ExitCode, UpdaterError
 from updater.journal import converter, dump, new_run_id, now, site_lock, write_atomically
 from updater.language import speak
 from updater.log import Logged, Progress
-from updater.model import BackupEvent, BackupSettings, Check, Finding, Layout, Site, Snapshot, Status
+from updater.model import BackupEvent, BackupSettings, Check, Finding, Layout, Platform, Site, Snapshot, Status, Verdict
 from updater.production import clone, host, probe
 from updater.secrets import register
 from updater.staging import stack
 
-_FILES, _PART, _DUMP, _CONTENT = "mirror", "backup", "backup/database.sql", "backup/backup.json"
+FILES, _PART, _DUMP, _CONTENT = "mirror", "backup", "backup/database.sql", "backup/backup.json"
 """In `.updater/` while it is made, in a repository, and below the folder that it is restored to: the same names."""
 _MAKING, _RESTORED = "backup", "restored"
 
@@ -59,7 +59,7 @@ class Saved:
     taken: datetime
     events: tuple[BackupEvent, ...]
     left_out: tuple[str, ...]
-    forgotten: int
+    forgotten: int = 0
     """Older backups that policy no longer keeps, over all places"""
     remarks: tuple[str, ...] = ()
 
@@ -75,7 +75,7 @@ class Proof:
     backup: str
     place: str
     taken: datetime
-    status: Status
+    verdict: Verdict
     detail: str
     checks: tuple[Check, ...]
     fetched_seconds: float
@@ -86,8 +86,8 @@ class Proof:
 
     @property
     def exit_code(self) -> ExitCode:
-        ends = {Status.PASSED: ExitCode.DONE, Status.FAILED: ExitCode.REJECTED}
-        return ends.get(self.status, ExitCode.INCONCLUSIVE)
+        ends = {Verdict.FAIL: ExitCode.REJECTED, Verdict.INCONCLUSIVE: ExitCode.INCONCLUSIVE}
+        return ends.get(self.verdict, ExitCode.DONE)
 
 
 # --------------------------------------------------------------------------------------------------- updater backup
@@ -98,24 +98,42 @@ def make(site: Site, progress: Progress) -> Saved:
 
     Raises what a clone raises, BackupFailed without `backup:` in site.yml, SiteLocked. Production is only read.
     """
-    settings, backup = _settings(site), new_run_id()
-    with site_lock(site.state, backup), _logged(site, backup, progress) as log, _making(site):
+    backup = new_run_id()
+    with site_lock(site.state, backup), _logged(site, backup, progress) as log, making(site):
         try:
-            begun = time.monotonic()
-            content = _copy_production(site, backup, log)
-            saved = [_save(site, settings, content, place, log, begun) for place in _repositories(site)]
+            _content, saved = make_one(site, backup, log)
         except UpdaterError as failed:
             _tell_failed(site, backup, str(failed))
             raise
-    events = tuple(event for event, _forgotten, _remark in saved)
-    lost = [f"{event.place}: {event.detail}" for event in events if not event.ok]
+        saved = _forget(site, saved)
+    lost = [f"{event.place}: {event.detail}" for event in saved.events if not event.ok]
     if lost:
         _tell_failed(site, backup, "\n".join(lost))
-    forgotten, remarks = sum(count for _, count, _ in saved), tuple(remark for *_, remark in saved if remark)
-    return Saved(backup, content.taken, events, content.left_out, forgotten, remarks)
+    return saved
 
 
-def _copy_production(site: Site, backup: str, progress: Progress) -> Content:
+def make_one(site: Site, backup: str, progress: Progress) -> tuple[Content, Saved]:
+    """The backup itself, inside `making` and the site's lock, with what became of it."""
+    begun, into = time.monotonic(), places(site)
+    content = copy_production(site, backup, progress)
+    events = tuple(_save(site, content, place, progress, begun) for place in into)
+    return content, Saved(backup, content.taken, events, content.left_out)
+
+
+def _forget(site: Site, saved: Saved) -> Saved:
+    """What policy no longer keeps goes from the places that got this one. Append-only places refuse that: said, and no failure."""
+    settings, forgotten, remarks = _settings(site), 0, []
+    got = {event.place for event in saved.events if event.ok}
+    for place in places(site):
+        if place.name in got:
+            try:
+                forgotten += restic.forget(place, site.name, settings.daily, settings.weekly, settings.monthly)
+            except UpdaterError as failed:
+                remarks.append(f"older backups in {place.name} could not be removed: {failed.what}")
+    return replace(saved, forgotten=forgotten, remarks=tuple(remarks))
+
+
+def copy_production(site: Site, backup: str, progress: Progress) -> Content:
     """The whole of production below `.updater/`: unlike the clone of a run with the rows of every table."""
     progress.step("copy production")
     with host.connect(site.server) as server:
@@ -124,7 +142,7 @@ def _copy_production(site: Site, backup: str, progress: Progress) -> Content:
         layout = cms.driver(installation.cms).layout(server, installation)
         platform = probe.read_platform(server, site, installation)
         whole = replace(layout, volatile_tables=())
-        mirror, into = site.state / _FILES, site.state / _MAKING
+        mirror, into = site.state / FILES, site.state / _MAKING
         snapshot = clone.clone(server, site, installation, whole, platform, backup, mirror, into, progress)
     # Plain, so that restic finds the rows that it has already; it packs by itself.
     sha256 = _unpack(snapshot.dump, site.state / _DUMP)
@@ -135,7 +153,7 @@ def _copy_production(site: Site, backup: str, progress: Progress) -> Content:
         site=site.name,
         url=site.url,
         taken=snapshot.taken,
-        snapshot=replace(snapshot, files=Path(_FILES), dump=Path(_DUMP)),
+        snapshot=replace(snapshot, files=Path(FILES), dump=Path(_DUMP)),
         layout=layout,
         dump_sha256=sha256,
         left_out=(*layout.caches, *site.clone.exclude),
@@ -155,28 +173,19 @@ def _unpack(packed: Path, target: Path) -> str:
     return digest.hexdigest()
 
 
-def _save(
-    site: Site, settings: BackupSettings, content: Content, place: restic.Repository, progress: Progress, begun: float
-) -> tuple[BackupEvent, int, str]:
-    """What became of it there; how many older ones went, and why they could not (an append-only place refuses that)."""
+def _save(site: Site, content: Content, place: restic.Repository, progress: Progress, begun: float) -> BackupEvent:
     progress.step(f"save in {place.name}")
-    forgotten, remark = 0, ""
     event = BackupEvent(now(), "made", content.backup, place.name, ok=False, taken=content.taken)
     try:
         _refuse_emptied(site, place)
         if restic.make(place):
             progress.say("made the repository")
-        size = restic.save(place, site.name, content.backup, content.taken, site.state, [_FILES, _PART])
+        size = restic.save(place, site.name, content.backup, content.taken, site.state, [FILES, _PART])
         event = replace(event, at=now(), ok=True, bytes=size, seconds=round(time.monotonic() - begun, 1))
     except UpdaterError as failed:
         event = replace(event, at=now(), detail=str(failed))
     samples.add_backup(site.state, event)
-    if event.ok:
-        try:
-            forgotten = restic.forget(place, site.name, settings.daily, settings.weekly, settings.monthly)
-        except UpdaterError as failed:
-            remark = f"older backups in {place.name} could not be removed: {failed.what}"
-    return event, forgotten, remark
+    return event
 
 
 def _refuse_emptied(site: Site, place: restic.Repository) -> None:
@@ -207,13 +216,13 @@ def verify(site: Site, progress: Progress, *, place: str = "") -> Proof:
         try:
             log.step("look at the repository")
             restic.check(chosen)
-            with _restored(site, chosen, kept, verification, log) as shop:
+            with standing_in_stack(site, chosen, kept, verification, log) as shop:
                 proof = _prove(site, shop, log)
         except UpdaterError as failed:
             _note_restored(site, kept, chosen, ok=False, detail=str(failed), seconds=0.0)
             _tell_unproven(site, chosen, kept, str(failed))
             raise
-        passed = proof.status is Status.PASSED
+        passed = proof.exit_code is ExitCode.DONE
         _note_restored(site, kept, chosen, ok=passed, detail=proof.detail, seconds=proof.restored_seconds)
         if passed:
             restic.mark_proven(chosen, kept)
@@ -239,17 +248,27 @@ class Restored:
 
 
 @contextmanager
-def _restored(
-    site: Site, place: restic.Repository, kept: restic.Kept, run: str, progress: Progress
+def standing_in_stack(
+    site: Site,
+    place: restic.Repository,
+    kept: restic.Kept,
+    run: str,
+    progress: Progress,
+    *,
+    like: Platform | None = None,
 ) -> Iterator[Restored]:
-    """The backup in a running stack, its personal data scrubbed, nothing able to leave it."""
+    """The backup in a running stack, its personal data scrubbed, nothing able to leave it.
+
+    `like`: production's platform of today, where it is to go there; without, that of its own time.
+    """
     stack.clean(progress)
     with _fetched(site, place, kept, run, progress) as (content, folder, begun):
         fetched = time.monotonic() - begun
         wrong = _differing(content, folder)
         driver = cms.driver(content.snapshot.installation.cms)
         progress.step("bring it up in a stack")
-        with stack.stage(site, replace(content.snapshot, run=run), content.layout, progress) as shop:
+        snapshot = replace(content.snapshot, run=run, platform=like or content.snapshot.platform)
+        with stack.stage(site, snapshot, content.layout, progress) as shop:
             driver.guard(shop, shop.installation, shop.stack.hosts)
             up = time.monotonic() - begun
             seen = site.state / _RESTORED / run / "seen"
@@ -283,13 +302,13 @@ def read(folder: Path) -> Content:
             hint="`updater backup list SITE` shows others; `restic restore` brings the files all the same",
         ) from unreadable
     register(content.snapshot.installation.database.password)
-    return replace(content, snapshot=replace(content.snapshot, files=folder / _FILES, dump=folder / _DUMP))
+    return replace(content, snapshot=replace(content.snapshot, files=folder / FILES, dump=folder / _DUMP))
 
 
 def _differing(content: Content, folder: Path) -> tuple[str, ...]:
     """Code files and the dump that came back otherwise than they went, or not at all."""
     outside = [*content.layout.media, *content.layout.caches]
-    found, kept = clone.local_manifest(folder / _FILES, outside), content.snapshot.code
+    found, kept = clone.local_manifest(folder / FILES, outside), content.snapshot.code
     # An empty folder around media is told differently by the two manifests; every file and link is compared.
     code = (path for path in found.keys() | kept.keys() if "dir" not in (found.get(path), kept.get(path)))
     wrong = [path for path in code if found.get(path) != kept.get(path)]
@@ -311,14 +330,20 @@ def _prove(site: Site, restored: Restored, progress: Progress) -> Proof:
         progress,
         state=lambda: driver.orders(shop, shop.installation, site.orders),
     )
-    checks = (_whole(restored), evidence.smoke_check(seen, evidence.AFTER), facts.order_check(seen, evidence.AFTER))
-    status, detail = _judged(site, restored, checks)
+    checks = (whole(restored), evidence.smoke_check(seen, evidence.AFTER), facts.order_check(seen, evidence.AFTER))
+    staged = restored.shop.stack
+    judgement = verdict.judge_restored(
+        checks,
+        stack_matched=staged.matched,
+        mismatch=staged.mismatch,
+        accept_nearest=site.policy.accept_nearest_stack,
+    )
     return Proof(
         content.backup,
         restored.place,
         content.taken,
-        status,
-        detail,
+        judgement.verdict,
+        "; ".join(judgement.reasons),
         checks,
         restored.fetched_seconds,
         restored.restored_seconds,
@@ -332,7 +357,7 @@ def target(site: Site, shop: stack.StackHandle) -> Target:
     return Target(site.url, dict.fromkeys(shop.stack.hosts, shop.stack.address), trust_any_certificate=True)
 
 
-def _whole(restored: Restored) -> Check:
+def whole(restored: Restored) -> Check:
     wrong = restored.differing
     if wrong:
         findings = tuple(Finding("backup", path, f"{path} is not what was backed up") for path in wrong)
@@ -340,18 +365,6 @@ def _whole(restored: Restored) -> Check:
         return Check("backup whole", evidence.AFTER, Status.FAILED, detail, findings=findings)
     count = len(restored.content.snapshot.code)
     return Check("backup whole", evidence.AFTER, Status.PASSED, f"{count} code files and the dump are as they went")
-
-
-def _judged(site: Site, restored: Restored, checks: Sequence[Check]) -> tuple[Status, str]:
-    """Passed only when every check did, in a stack that is like production: else nobody knows whether it would sell there."""
-    staged = restored.shop.stack
-    for status in (Status.FAILED, Status.INCONCLUSIVE):
-        for check in checks:
-            if check.required and check.status is status:
-                return status, f"{check.name}: {check.detail}"
-    if not staged.matched and not site.policy.accept_nearest_stack:
-        return Status.INCONCLUSIVE, f"the stack is not like production: {staged.mismatch}"
-    return Status.PASSED, "; ".join(check.detail for check in checks)
 
 
 # -------------------------------------------------------------------------------------------------- updater restore
@@ -365,8 +378,8 @@ def standing(site: Site, progress: Progress, *, at: datetime | None, place: str 
     """
     run = new_run_id()
     with site_lock(site.state, run), _logged(site, run, progress) as log:
-        chosen, kept = _answering(site, place, at)
-        with _restored(site, chosen, kept, run, log) as shop:
+        chosen, kept = answering(site, place, at)
+        with standing_in_stack(site, chosen, kept, run, log) as shop:
             yield shop
 
 
@@ -374,7 +387,7 @@ def fetch(site: Site, progress: Progress, into: Path, *, at: datetime | None, pl
     """Write the files and the dump of that backup into a new private folder, for a person to take from."""
     if into.exists() and any(into.iterdir()):
         raise BackupFailed("the folder is not empty", where=str(into), hint="name a new one with --into")
-    chosen, kept = _answering(site, place, at)
+    chosen, kept = answering(site, place, at)
     progress.step(f"fetch it from {chosen.name}")
     restic.fetch(chosen, kept, into)
     content = read(into)
@@ -389,15 +402,15 @@ def fetch(site: Site, progress: Progress, into: Path, *, at: datetime | None, pl
     return content
 
 
-def _answering(site: Site, name: str, at: datetime | None) -> tuple[restic.Repository, restic.Kept]:
+def answering(site: Site, name: str, at: datetime | None) -> tuple[restic.Repository, restic.Kept]:
     """The named place, else the first one that answers and has such a backup: on a bad day one of them may be gone."""
-    places = [_place(site, name)] if name else _repositories(site)
-    for place in places[:-1]:
+    chosen = [_place(site, name)] if name else places(site)
+    for place in chosen[:-1]:
         try:
             return place, _newest(site, place, at)
         except BackupFailed:
             continue
-    return places[-1], _newest(site, places[-1], at)
+    return chosen[-1], _newest(site, chosen[-1], at)
 
 
 # --------------------------------------------------------------------------------------- which backup, which place
@@ -405,7 +418,7 @@ def _answering(site: Site, name: str, at: datetime | None) -> tuple[restic.Repos
 
 def listed(site: Site) -> list[tuple[str, restic.Kept]]:
     """(place, backup) of every backup of this site, newest first. BackupFailed when a place does not answer."""
-    found = [(place.name, kept) for place in _repositories(site) for kept in restic.find(place, site.name)]
+    found = [(place.name, kept) for place in places(site) for kept in restic.find(place, site.name)]
     return sorted(found, key=lambda it: it[1].taken, reverse=True)
 
 
@@ -420,7 +433,7 @@ def _settings(site: Site) -> BackupSettings:
     return site.backup
 
 
-def _repositories(site: Site) -> list[restic.Repository]:
+def places(site: Site) -> list[restic.Repository]:
     """The places in the order of site.yml."""
     settings, cache = _settings(site), site.state / "restic"
     return [
@@ -430,7 +443,7 @@ def _repositories(site: Site) -> list[restic.Repository]:
 
 
 def _place(site: Site, name: str) -> restic.Repository:
-    for place in _repositories(site):
+    for place in places(site):
         if place.name == name:
             return place
     raise BackupFailed(
@@ -446,7 +459,7 @@ def _place_to_prove(site: Site, name: str) -> restic.Repository:
         return _place(site, name)
     never = datetime.min.replace(tzinfo=UTC)
     proven = {it.place: it.at for it in samples.backups(site.state) if it.kind == "restored" and it.ok}
-    return min(_repositories(site), key=lambda place: proven.get(place.name, never))
+    return min(places(site), key=lambda place: proven.get(place.name, never))
 
 
 def _newest(site: Site, place: restic.Repository, before: datetime | None) -> restic.Kept:
@@ -486,7 +499,7 @@ def _tell_unproven(site: Site, place: restic.Repository, kept: restic.Kept, why:
 
 
 @contextmanager
-def _making(site: Site) -> Iterator[None]:
+def making(site: Site) -> Iterator[None]:
     """The folder of the dump while it is made: private, and gone however that ends."""
     folder = site.state / _MAKING
     shutil.rmtree(folder, ignore_errors=True)

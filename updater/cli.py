@@ -36,6 +36,7 @@ from updater import (
     passport,
     pipeline,
     repository,
+    restoring,
     schedule,
     watch,
 )
@@ -101,6 +102,16 @@ class Terminal:
     def say(self, message: str) -> None:
         self._status.update(f"[bold]{escape(self._step)}[/]  {escape(redact(message))}  [dim]{self._elapsed()}[/]")
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Nothing moves on the terminal while a person reads and types."""
+        self._finish_step()
+        self._status.stop()
+        try:
+            yield
+        finally:
+            self._status.start()
+
     def _finish_step(self) -> None:
         if self._step:
             seconds = time.monotonic() - self._step_begun
@@ -128,6 +139,10 @@ class Lines:
 
     def say(self, message: str) -> None:
         self._print(f"   {message}")
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        yield
 
     def _print(self, line: str) -> None:
         minutes, seconds = divmod(int(time.monotonic() - self._begun), 60)
@@ -639,7 +654,7 @@ def backup_verify(site: Path, place: str, later: bool, as_json: bool) -> None:
                 "backup": proof.backup,
                 "place": proof.place,
                 "taken": proof.taken.isoformat(),
-                "status": proof.status,
+                "verdict": proof.verdict,
                 "detail": proof.detail,
                 "checks": [{"name": it.name, "status": it.status, "detail": it.detail} for it in proof.checks],
                 "seconds": {
@@ -696,15 +711,50 @@ def backup_list(site: Path, as_json: bool) -> None:
 )
 @FROM
 @click.option("--into", type=click.Path(path_type=Path), help="only write its files and its dump into this new folder")
+@click.option(
+    "--into-production", is_flag=True, help="bring production back to it; asks before, and names what is lost"
+)
+@click.option(
+    "--consent", default="", metavar="SITE-NAME", help="the site's name, instead of the question; needs --person"
+)
+@click.option("--person", help="who consents; default: your login")
 @JSON
-def restore(site: Path, at: datetime | None, place: str, into: Path | None, as_json: bool) -> None:
+def restore(
+    site: Path,
+    at: datetime | None,
+    place: str,
+    into: Path | None,
+    into_production: bool,
+    consent: str,
+    person: str | None,
+    as_json: bool,
+) -> None:
     """Bring a backup up in a stack, to look at it: the shop as it was, under its own names, reachable from this machine only.
 
     It stands until you press Enter. Its personal data is scrubbed and nothing leaves it, as in every stack. With --into the
     backup's files and database dump are written to a folder instead, as they are: that folder then holds personal data.
+
+    With --into-production the live shop goes back to it, files and database: first it is backed up as it is, the backup is
+    tested in a stack, and what would be lost is shown. Who types the site's name then lets it happen, behind the gate, with
+    the same checks and the same way back as a deployment.
     """
     loaded = _load(site)
     moment = at.replace(tzinfo=UTC) if at else None
+    if into_production and into is not None:
+        raise UpdaterError("--into and --into-production were both named", hint="leave out one of them")
+    if into_production:
+        _refuse_silence(loaded, consent, person)
+        with _telling(loaded), fleet.opened(loaded) as journal, _progress() as progress:
+            record = restoring.into_production(
+                loaded,
+                journal,
+                progress,
+                lambda loss: _asked(progress, loaded, loss, consent),
+                person=person or getpass.getuser(),
+                at=moment,
+                place=place,
+            )
+        _show_end(record, loaded, as_json)
     if into is not None:
         with _progress() as progress:
             content = backups.fetch(loaded, progress, into, at=moment, place=place)
@@ -726,10 +776,45 @@ def restore(site: Path, at: datetime | None, place: str, into: Path | None, as_j
             hint="fetch the files with --into FOLDER, or test the backup: updater backup verify SITE",
         )
     progress = _progress()
-    with progress, backups.standing(loaded, progress, at=moment, place=place) as restored:
-        progress.step("")
+    with progress, backups.standing(loaded, progress, at=moment, place=place) as restored, progress.paused():
         err.print(_how_to_look(loaded, restored), markup=False, soft_wrap=True)
         click.pause("Press Enter to remove it.", err=True)
+
+
+def _refuse_silence(site: Site, consent: str, person: str | None) -> None:
+    """Before an hour of work: can anybody consent at its end?"""
+    if consent and not person:
+        raise UpdaterError(
+            "--consent needs --person", cause="it is recorded with a name", hint="add --person 'Anna K.'"
+        )
+    if (consent or not sys.stdin.isatty()) and consent != site.name:
+        raise UpdaterError(
+            f"--consent is not the site's name: {consent!r}" if consent else "nobody is there to consent",
+            where=str(site.config),
+            cause="what came since the backup is lost, and only the site's name says that somebody wants this",
+            hint=f"type it in a terminal, or add --consent {site.name} --person 'Anna K.'",
+        )
+
+
+def _asked(progress: Terminal | Lines, site: Site, loss: restoring.Loss, consent: str) -> bool:
+    with progress.paused():
+        return _consents(site, loss, consent)
+
+
+def _consents(site: Site, loss: restoring.Loss, consent: str) -> bool:
+    """Whether a person typed the site's name; nobody else's silence is consent."""
+    err.print(
+        f"\n[bold]{escape(site.name)}[/]  {escape(site.url)}\n"
+        f"goes back to the backup of [bold]{loss.taken:%Y-%m-%d %H:%M} UTC[/] in {escape(loss.place)}:\n"
+        f"  {loss.files} files and {loss.tables} tables are replaced; {', '.join(loss.stay)} and later uploads stay\n"
+        f"  [bold red]lost:[/] everything since then, and what comes until the shop closes; {escape(redact(loss.came))}\n"
+        f"  production as it is now is kept as backup {loss.today}\n"
+        f"  after {loss.deadline} s at most the shop opens again, undone by itself if not finished",
+        soft_wrap=True,
+    )
+    if consent or not sys.stdin.isatty():
+        return consent == site.name
+    return click.prompt(f"Type {site.name} to do it", default="", show_default=False, err=True) == site.name
 
 
 def _how_to_look(site: Site, restored: backups.Restored) -> str:

@@ -162,7 +162,7 @@ def run(site: Site, journal: Journal, progress: Progress, *, retry: bool = False
     Raises SiteLocked when another run works on this site.
     """
     run_id = new_run_id()
-    with site_lock(site.state, run_id), _new_record(site, journal, progress, run_id) as this:
+    with site_lock(site.state, run_id), new_record(site, journal, progress, run_id) as this:
         _begin_observing(site, this.record.started)
         stack.clean(progress)  # what a killed run of this site left behind
         snapshot, layout = _clone(this)
@@ -194,7 +194,7 @@ def run(site: Site, journal: Journal, progress: Progress, *, retry: bool = False
                 and _may_deploy_now(this, now())
                 and _short_enough(this, proven.release)
             ):
-                _save(this)
+                save(this)
                 _promote_by_policy(this, proven.release, proven.judgement, proven.evidence)
     _end_observing(site, journal, progress)
     return this.record
@@ -599,7 +599,7 @@ def _short_enough(this: Run, release: Release) -> bool:
 def _promote_by_policy(this: Run, release: Release, judgement: Judgement, seen: Evidence) -> None:
     """What the server refuses before closing is left to a person: what was tested is still good."""
     try:
-        _approve_and_promote(this, release, judgement, f"policy (approve: {this.site.policy.approve})", seen)
+        approve_and_promote(this, release, judgement, f"policy (approve: {this.site.policy.approve})", seen)
     except PromotionRefused as refused:
         this.note(f"not deployed by policy: {refused}")
 
@@ -626,6 +626,12 @@ def waiting(site: Site, journal: Journal, run_id: str) -> Waiting:
         raise ApprovalRefused(f"run {run_id} cannot be approved", where=str(site.config), cause=forbidden)
     judgement = journal.output(run_id, "judgement", Judgement)
     journal.refuse_unless_waiting(run_id, judgement, site.policy.expires)
+    if journal.output(run_id, "record", RunRecord).restored:
+        raise ApprovalRefused(
+            f"run {run_id} restores a backup",
+            cause="what would be lost is shown and consented to by the command that restores",
+            hint="updater restore SITE --into-production",
+        )
     release = journal.output(run_id, "release", Release)
     return Waiting(
         journal.output(run_id, "record", RunRecord),
@@ -678,7 +684,7 @@ def approve(
             this.note(f"deployed at once by {person} ({anyway}), although {closed}")
         if comment:
             this.note(f"approved by {person}: {comment}")
-        _approve_and_promote(this, what.release, what.judgement, person, what.evidence)
+        approve_and_promote(this, what.release, what.judgement, person, what.evidence)
     return this.record
 
 
@@ -701,17 +707,21 @@ def reject(site: Site, journal: Journal, progress: Progress, run_id: str, *, per
     return this.record
 
 
-def _approve_and_promote(this: Run, release: Release, judgement: Judgement, person: str, seen: Evidence) -> None:
-    site = this.site = (
-        this.site.deploying
-    )  # also for what follows: the open shop is watched, and taken back, by who may
+def approve_and_promote(
+    this: Run, release: Release, judgement: Judgement, person: str, seen: Evidence, dump: Path | None = None
+) -> None:
+    """Bring the release to production on this person's word. `dump`: of a restore, which replaces whatever drifted meanwhile;
+    what it swaps the server compares by itself, and what its tables lose is exported while the shop is closed."""
+    # Also for what follows: the open shop is watched, and taken back, by who may.
+    site = this.site = this.site.deploying
     with host.connect(site.server) as server:
         installation = cms.detect(server, site.docroot, probe.find_php(server, site), site.cms)
         driver = cms.driver(installation.cms)
         layout = driver.layout(server, installation)
         with this.step("compare with production"):
-            _refuse_reader(server, site)
-            _refuse_drift(server, site, installation, driver, layout, release)
+            refuse_reader(server, site)
+            if dump is None:
+                _refuse_drift(server, site, installation, driver, layout, release)
             _refuse_cached_pages(site)
             transaction.refuse_served(server, site, installation)
         approved = this.journal.approve(
@@ -736,6 +746,7 @@ def _approve_and_promote(this: Run, release: Release, judgement: Judgement, pers
                     this.progress,
                     gate=driver.gate(installation),
                     purge=driver.purge(installation),
+                    dump=dump,
                     restarter=0 if this.site.promote.without_restarter else transaction.RESTARTER,
                 )
         except StateUnknown:
@@ -744,9 +755,12 @@ def _approve_and_promote(this: Run, release: Release, judgement: Judgement, pers
             this.journal.withdraw(this.id)  # production is as it was: the approval was not used
             raise
     _tell_outcome(this, outcome)
-    if outcome.state == "promoted" and this.site.promote.bake:
+    if outcome.state == "promoted":
         _name_outcomes(this)
-        _keep_record(this)  # whatever dies while it is watched, this run is promoted
+        keep_record(this)  # whatever dies from here on, this run is promoted
+    if outcome.state == "promoted" and dump is not None:
+        _fetch_discarded(this)
+    if outcome.state == "promoted" and this.site.promote.bake:
         _watch_the_open_shop(this, driver, installation, release, before, log)
     if this.record.state == PROMOTED:
         assert this.record.approval is not None
@@ -770,6 +784,17 @@ def _tell_outcome(this: Run, outcome: Outcome) -> None:
         this.end(PROMOTED, ExitCode.DONE)
     else:
         this.end(ROLLED_BACK, ExitCode.ROLLED_BACK)
+
+
+def _fetch_discarded(this: Run) -> None:
+    """By now the shop is what it is: what cannot be fetched is said, and no failure."""
+    try:
+        with host.connect(this.site.server) as server:
+            path = transaction.fetch_discarded(server, this.site, this.id, this.folder)
+    except (UpdaterError, KeyboardInterrupt) as lost:
+        this.note(f"the rows that were lost could not be fetched; the tables kept on the server hold them: {lost}")
+    else:
+        this.note(f"the rows that were lost, as they were when the shop closed: {path}")
 
 
 # ------------------------------------------------------------------------------------------------- the open shop
@@ -891,7 +916,7 @@ def _add_to_outcome(this: Run, *, checks: tuple[Check, ...] = (), **changes: Any
     this.tell(outcome=replace(outcome, checks=(*outcome.checks, *checks), **changes))
 
 
-def _refuse_reader(server: host.Host, site: Site) -> None:
+def refuse_reader(server: host.Host, site: Site) -> None:
     """A user who tests sees neither what another one promoted nor whether it came to an end."""
     if not probe.may_write(server, site.docroot):
         raise PromotionRefused(
@@ -966,7 +991,7 @@ def rollback(site: Site, journal: Journal, progress: Progress, *, discard_since:
     run_id = promoted[0].run
     with site_lock(site.state, run_id), _known_record(site, journal, progress, run_id) as this:
         with this.step("roll back", run=run_id), host.connect(site.server) as server:
-            _refuse_reader(server, site)
+            refuse_reader(server, site)
             installation = cms.detect(server, site.docroot, probe.find_php(server, site), site.cms)
             driver = cms.driver(installation.cms)
             migrated = this.record.migration is not None and this.record.migration.needed
@@ -1005,10 +1030,16 @@ def _remember_orders(this: Run, server: host.Host, driver: Driver, installation:
 def _export_orders(this: Run, server: host.Host, driver: Driver, installation: Installation) -> str:
     """What came since the promotion, in words; the rows go to a file in the private folder of the run."""
     try:
-        found = orders.since(
-            this.journal.output(this.id, ORDERS_BEFORE, ShopState),
-            driver.orders(server, installation, this.site.orders),
-        )
+        before = this.journal.output(this.id, ORDERS_BEFORE, ShopState)
+    except UpdaterError as unknown:
+        return f"the orders that came since cannot be read: {unknown.what}"
+    return export_orders(this, before, server, driver, installation)
+
+
+def export_orders(this: Run, before: ShopState, server: host.Host, driver: Driver, installation: Installation) -> str:
+    """What the shop took in since `before`, in words; the rows go to a file in the private folder of the run."""
+    try:
+        found = orders.since(before, driver.orders(server, installation, this.site.orders))
     except UpdaterError as unknown:
         return f"the orders that came since cannot be read: {unknown.what}"
     if not found.count:
@@ -1029,7 +1060,7 @@ def recover(site: Site, progress: Progress) -> list[str]:
     with site_lock(site.state, "recover"), host.connect(site.server) as server:
         lines = transaction.recover(server, site, None, progress)
         if not lines:
-            _refuse_reader(server, site)
+            refuse_reader(server, site)
         return lines
 
 
@@ -1039,7 +1070,7 @@ def open_shop(site: Site, progress: Progress) -> list[str]:
     with host.connect(site.server) as server:
         lines = transaction.open_shop(server, site, progress)
         if not lines:
-            _refuse_reader(server, site)
+            refuse_reader(server, site)
         return lines
 
 
@@ -1212,7 +1243,7 @@ def report_month(site: Site, journal: Journal, first: date) -> tuple[Path, Path]
 
 
 @contextmanager
-def _new_record(site: Site, journal: Journal, progress: Progress, run_id: str) -> Iterator[Run]:
+def new_record(site: Site, journal: Journal, progress: Progress, run_id: str) -> Iterator[Run]:
     """A run from its beginning: however the block ends, the record says how, and the report is written."""
     folder = journal.begin(run_id, site.name)
     log = Logged(progress, folder / "run.log")
@@ -1232,7 +1263,7 @@ def _new_record(site: Site, journal: Journal, progress: Progress, run_id: str) -
         this.end("failed", ExitCode.BUG)
         raise
     finally:
-        _save(this)
+        save(this)
         log.close()
 
 
@@ -1258,12 +1289,12 @@ def _known_record(site: Site, journal: Journal, progress: Progress, run_id: str)
     this = Run(site, journal, log, run_id, journal.folder(run_id), record, dict(record.timings))
     try:
         yield this
-        _save(this)
+        save(this)
     except StateUnknown as error:
         log.failed(error)
         this.tell(error=str(error), hint=error.hint)
         this.end("unknown", error.exit_code)
-        _save(this)
+        save(this)
         raise
     except (UpdaterError, KeyboardInterrupt) as error:
         log.failed(error)
@@ -1272,7 +1303,7 @@ def _known_record(site: Site, journal: Journal, progress: Progress, run_id: str)
             this.note(
                 f"{now():%Y-%m-%d %H:%M} UTC: not deployed: {error}" if str(error) else "interrupted, not deployed"
             )
-        _save(this)
+        save(this)
         raise
     finally:
         log.close()
@@ -1287,11 +1318,11 @@ _STATES = {
 """How an expected failure names the state of a run; anything else is `failed`."""
 
 
-def _save(this: Run) -> None:
+def save(this: Run) -> None:
     """The record, the journal's line, the report, and word to whoever should know (which never changes a verdict)."""
     _name_outcomes(this)
     _keep_history(this)
-    _keep_record(this)
+    keep_record(this)
     _tell_people(this)
 
 
@@ -1302,7 +1333,7 @@ def _name_outcomes(this: Run) -> None:
     this.tell(timings=dict(this.timings), updates=tuple(updates))
 
 
-def _keep_record(this: Run) -> None:
+def keep_record(this: Run) -> None:
     this.keep("record", this.record)
     this.journal.finish(this.id, this.record.state, this.record.exit_code)
     report.write(this.record, this.folder)

@@ -214,7 +214,10 @@ def _message(done: str, record: RunRecord, release_sha256: str) -> str:
     """A subject that `git log --oneline` shows whole, each change on a line, and what scripts ask for as trailers."""
     changes = [f"{it.name} {it.from_version} → {it.to_version}" for it in record.updates if it.outcome != "held"]
     held = [f"{it.name} {it.to_version} is held back" for it in record.held_here]
-    subject = f"{done}: {changes[0] if len(changes) == 1 else f'{len(changes)} updates'} of {record.site}"
+    what = changes[0] if len(changes) == 1 else f"{len(changes)} updates"
+    if record.restored:
+        what = f"the backup of {record.restored:%Y-%m-%d %H:%M} UTC"
+    subject = f"{done}: {what} of {record.site}"
     trailers = [f"{_RUN}: {record.run}", f"{_RELEASE}: {release_sha256}"]
     trailers += [f"{_PERSON}: {' '.join(record.approval.person.split())}"] if record.approval else []
     return redact("\n".join([subject, "", *changes, *held, "", *trailers]))

@@ -107,7 +107,7 @@ def test_a_backup_is_proven_by_buying_in_it_when_the_server_is_gone(prompt: Prom
     code, out, err = prompt.type("backup", "verify", "--from", "away", "--json")
     proof = json.loads(out)
     assert code == ExitCode.DONE, (proof, err)
-    assert (proof["status"], proof["place"]) == ("passed", "away")
+    assert (proof["verdict"], proof["place"]) == ("PASS", "away")
     assert {it["name"]: it["status"] for it in proof["checks"]} == dict.fromkeys(
         ("backup whole", "smoke tests", "orders"), "passed"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import re
@@ -46,6 +47,7 @@ from updater.model import (
 from updater.production.transaction import (
     RESTARTER,
     Patience,
+    fetch_discarded,
     forget_copies,
     open_shop,
     promote,
@@ -365,10 +367,11 @@ class Shop:
         check: Callable[[tuple[str, str]], tuple[Check, ...]] | None = None,
         patience: Patience = PATIENT,
         restarter: int = 0,
+        dump: Path | None = None,
     ) -> Outcome:
         return promote(
             self.box, self.site, self.installation, approved, check or self.passes, Silent(),
-            gate=self.gate, purge=self.purge, sh=self.sh, patience=patience, restarter=restarter,
+            gate=self.gate, purge=self.purge, sh=self.sh, patience=patience, restarter=restarter, dump=dump,
         )  # fmt: skip
 
     def passes(self, cookie: tuple[str, str]) -> tuple[Check, ...]:
@@ -494,6 +497,71 @@ def test_a_release_with_a_migration_is_promoted_whole(shop: Shop) -> None:
     assert "extra" in shop.tables()
     assert "shop_old" not in shop.tables()
     assert shop.box.root("cat /home/deploy/purged") == "xx", "tried in the open shop, and after the promotion"
+
+
+LOADED = """SET FOREIGN_KEY_CHECKS = 0;
+ALTER TABLE shop_options ADD COLUMN extra INT; INSERT INTO shop_options (v) VALUES (1);
+CREATE TABLE shop_new (a INT); DROP TABLE shop_old; DELETE FROM shop_child; DELETE FROM shop_parent;
+"""
+"""What MIGRATE does, as a restore's dump."""
+
+
+def restore(shop: Shop, sql: bytes) -> tuple[ApprovedRelease, Path]:
+    migration = Migration(
+        (), ("shop_options", "shop_child", "shop_parent"), ("shop_new",), ("shop_old",), {"shop_new": digest(SHOP_NEW)}
+    )
+    dump = shop.folder / "dump.sql.gz"
+    dump.write_bytes(sql)
+    return shop.release(migration=migration), dump
+
+
+def test_the_dump_of_a_restore_is_loaded_in_the_closed_shop(shop: Shop) -> None:
+    approved, dump = restore(shop, gzip.compress(LOADED.encode()))
+    outcome = shop.promote(approved, dump=dump)
+    assert outcome.state == "promoted", outcome.reason
+    shop.assert_new()
+    assert "extra" in shop.tables()
+    assert shop.box.root("find /home/deploy/.updater -name '*.sql*'") == "", "no rows stay in the work folder"
+
+
+def test_what_a_restore_loses_is_exported_as_it_was_when_the_shop_closed(dash_shop: Shop, tmp_path: Path) -> None:
+    loses = "DELETE FROM shop_options WHERE id = 1; UPDATE shop_options SET v = 'other' WHERE id = 0;"
+    approved, dump = restore(dash_shop, gzip.compress(f"{LOADED} {loses}".encode()))
+    assert dash_shop.promote(approved, dump=dump).state == "promoted"
+    lost = fetch_discarded(dash_shop.box, dash_shop.site, approved.release.run, tmp_path)
+    assert lost.stat().st_mode & 0o077 == 0
+    with tarfile.open(lost) as tar:
+        rows = {it.name: tar.extractfile(it).read().decode() for it in tar if it.isfile()}  # type: ignore[union-attr]
+    assert set(rows) == {"since/shop_options.csv", "since/shop_old.csv", "since.json"}
+    assert rows["since/shop_old.csv"] == "a\n5\n", "a table that the backup does not know is lost whole"
+    assert [row.split(",")[0] for row in rows["since/shop_options.csv"].splitlines()] == ["id", "1"], "0 only changed"
+    assert dash_shop.box.root("find /home/deploy/.updater -name since") == "", "it holds personal data, and was fetched"
+
+
+def test_a_dump_that_cannot_be_loaded_to_its_end_brings_back_every_row(dash_shop: Shop) -> None:
+    tables = dash_shop.tables()
+    approved, dump = restore(dash_shop, gzip.compress(f"{LOADED} THIS IS NO SQL;".encode()))
+    outcome = dash_shop.promote(approved, dump=dump)
+    assert (outcome.state, outcome.reason) == ("rolled_back", "the backup cannot be loaded")
+    dash_shop.assert_old(tables)
+
+
+def test_killed_while_a_dump_is_loaded_every_row_is_back(dash_shop: Shop) -> None:
+    tables = dash_shop.tables()
+    dash_shop.trap("mariadb", "--binary-mode", KILL_MAIN, after=True)
+    approved, dump = restore(dash_shop, gzip.compress(LOADED.encode()))
+    outcome = dash_shop.promote(approved, dump=dump)
+    assert outcome.state == "rolled_back"
+    dash_shop.assert_old(tables)
+
+
+def test_a_damaged_dump_is_refused_in_the_open_shop(dash_shop: Shop) -> None:
+    tables = dash_shop.tables()
+    approved, dump = restore(dash_shop, gzip.compress(LOADED.encode())[:-9])
+    with pytest.raises(PromotionRefused) as caught:
+        dash_shop.promote(approved, dump=dump)
+    assert "dump cannot be unpacked" in caught.value.cause
+    dash_shop.assert_old(tables)
 
 
 def test_a_failing_check_brings_back_every_byte_and_row(shop: Shop) -> None:

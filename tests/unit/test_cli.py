@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 import waiting_run
 
-from updater import cli, notify, resources
+from updater import cli, notify, resources, restoring
 from updater.demo_shop import Kind
 from updater.errors import ExitCode
 from updater.journal import Journal
+from updater.model import Server, Site
 
 COMMANDS = [
     "init",
@@ -313,3 +315,52 @@ def test_the_demo_offers_every_shop_that_is_described() -> None:
     assert sorted(cli.DEMOS) == sorted(path.stem for path in resources.folder("demo").glob("*.toml"))
     for name in cli.DEMOS:
         assert Kind.load(name).demo.broken
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "nobody is there to consent"),
+        (("--consent", "shop", "--person", "Anna"), "--consent is not the site's name: 'shop'"),
+        (("--consent", "my-shop"), "--consent needs --person"),
+        (("--into", "there"), "--into and --into-production were both named"),
+    ],
+)
+def test_a_restore_into_production_that_nobody_can_consent_to_begins_nothing(
+    words: tuple[str, ...], said: str, updater: Typed, site: Path
+) -> None:
+    answer = updater("restore", "site.yml", "--into-production", *words, cwd=site)
+    assert answer.returncode == ExitCode.USAGE
+    assert said in answer.stderr
+    assert not (site / ".updater" / "runs").exists()
+
+
+@pytest.mark.parametrize(("typed", "consents"), [("tea", True), ("yes", False), ("Tea", False), ("", False)])
+def test_only_the_sites_own_name_consents_to_losing_what_came_since(
+    typed: str, consents: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site = Site("tea", Server("shop.example", "deploy"), "/srv", "https://shop.example", tmp_path / "site.yml")
+    taken = datetime(2026, 11, 24, 3, 0, tzinfo=UTC)
+    loss = restoring.Loss(
+        taken, "away", "20261125-120000-aaaa", "2 orders came since: 7 (10.00)", 3, 40, ("config.php",), 120
+    )
+    assert cli._consents(site, loss, typed) is consents
+    shown = capsys.readouterr().err
+    for said in (
+        "2026-11-24 03:00 UTC",
+        "3 files and 40 tables",
+        "2 orders came since",
+        "config.php",
+        "20261125-120000-aaaa",
+    ):
+        assert said in shown
+
+
+def test_a_restore_into_production_is_not_approved_like_an_update(updater: Typed, site: Path) -> None:
+    journal = Journal(site / ".updater")
+    record = waiting_run.leave(journal, "my-shop")
+    journal.keep(record.run, "record", replace(record, restored=datetime(2026, 11, 24, tzinfo=UTC)))
+    journal.close()
+    answer = updater("approve", record.run, "--yes", "--person", "Anna", cwd=site)
+    assert answer.returncode == ExitCode.USAGE
+    assert "restores a backup" in answer.stderr

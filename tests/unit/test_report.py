@@ -310,6 +310,25 @@ def test_a_refused_request_is_told_without_what_is_personal() -> None:
     assert run_json(promoted)["outcome"]["callbacks_refused"] == ["POST /?wc-api=pay"]
 
 
+@pytest.mark.parametrize(
+    ("state", "code", "headline", "command"),
+    [
+        ("promoted", 0, "The shop is back as it was on 24 November 2026, 03:00 UTC.", "updater rollback site.yml"),
+        ("promoted", 5, "The restored shop is live, and has shown faults since. Someone must look now.", ""),
+        ("rejected", 1, "The backup was not restored.", "updater backup list site.yml"),
+        ("inconclusive", 7, "It cannot be told whether the shop", "updater restore site.yml --into-production"),
+        ("rolled back", 4, "The restore failed and was undone.", "updater restore site.yml --into-production"),
+        ("rolled back", 0, "The restore was taken back.", ""),
+        ("unknown", 5, "The state of production is not known.", "updater status site.yml"),
+    ],
+)
+def test_a_restore_is_never_told_as_an_update(state: str, code: int, headline: str, command: str) -> None:
+    told = tell(record(state=state, exit_code=code, updates=(), restored=datetime(2026, 11, 24, 3, tzinfo=UTC)))
+    assert told.headline.startswith(headline)
+    assert "update" not in told.headline
+    assert command in [typed for _, typed in told.next] or not command
+
+
 def test_an_unknown_state_never_claims_that_production_is_untouched() -> None:
     told = tell(record(state="rejected", exit_code=5))
     assert "not known" in told.headline

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import updater
-from updater.checks.verdict import judge
+from updater.checks.verdict import judge, judge_restored
 from updater.model import Check, Evidence, Judgement, Picture, Status, Verdict
 
 PICTURE = Picture("home", "desktop", "a.png", "b.png", "", "", 0.0, 0.0, 0.0)
@@ -180,3 +180,27 @@ def test_the_order_of_checks_is_irrelevant(
 def test_every_judgement_says_why(some: list[Check], seen: tuple[Picture, ...], policy: dict[str, object]) -> None:
     assert all(judged(tuple(some), seen, **policy).reasons)
     assert judged(tuple(some), seen, **policy).reasons
+
+
+SOLD = Check("orders", "after", Status.PASSED, "2 orders placed")
+
+
+@pytest.mark.parametrize(
+    ("checks", "matched", "nearest", "verdict"),
+    [
+        ((SOLD,), True, False, Verdict.PASS),
+        ((SOLD, replace(SOLD, status=Status.FAILED)), True, False, Verdict.FAIL),
+        ((SOLD, replace(SOLD, status=Status.INCONCLUSIVE)), True, False, Verdict.INCONCLUSIVE),
+        ((SOLD, replace(SOLD, status=Status.FAILED, required=False)), True, False, Verdict.PASS),
+        ((replace(SOLD, required=False),), True, False, Verdict.INCONCLUSIVE),
+        ((), True, False, Verdict.INCONCLUSIVE),
+        ((SOLD,), False, False, Verdict.INCONCLUSIVE),
+        ((SOLD,), False, True, Verdict.PASS),
+    ],
+)
+def test_a_backup_goes_to_production_only_when_everything_that_was_needed_was_seen_to_work(
+    checks: tuple[Check, ...], matched: bool, nearest: bool, verdict: Verdict
+) -> None:
+    said = judge_restored(checks, stack_matched=matched, mismatch="PHP 8.4", accept_nearest=nearest)
+    assert said.verdict is verdict
+    assert said.reasons

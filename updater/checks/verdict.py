@@ -7,7 +7,7 @@ so the ground is asked first; neither answer ever deploys.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from updater.model import Check, Evidence, Judgement, Status, Verdict
 
@@ -42,6 +42,22 @@ def judge(
         return Judgement(Verdict.INCONCLUSIVE, _unique(gaps))
     proven = f"Every required check passed ({len(deciding)}), pictures compared: {len(evidence.pictures)}."
     return Judgement(Verdict.PASS, (proven,))
+
+
+def judge_restored(checks: Sequence[Check], *, stack_matched: bool, mismatch: str, accept_nearest: bool) -> Judgement:
+    """Of a backup that stands in a stack: whether it is whole and sells. There is nothing to compare its pictures with."""
+    needed = [check for check in checks if check.required]
+    broken = [_words(check) for check in needed if check.status is Status.FAILED]
+    unknown = [_words(check) for check in needed if check.status is Status.INCONCLUSIVE]
+    if not stack_matched and not accept_nearest:
+        unknown.append(
+            f"The stack is not like production: {mismatch}. `policy.accept_nearest_stack: true` accepts this."
+        )
+    if broken:
+        return Judgement(Verdict.FAIL, _unique([*broken, *unknown]))
+    if unknown or not needed:
+        return Judgement(Verdict.INCONCLUSIVE, _unique(unknown or ["No check looked at the restored shop."]))
+    return Judgement(Verdict.PASS, tuple(_words(check) for check in checks))
 
 
 def _ground(checks: Iterable[Check], stack_matched: bool, mismatch: str, accept_nearest: bool) -> list[str]:

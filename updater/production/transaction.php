@@ -630,24 +630,34 @@ function copies() {
     }
 }
 
-/** Rows that are in the tables and not in their copies, by primary key, as since/<table>.csv: what a restore loses. */
-function since() {
+/** What a rollback loses: rows that came since the copies were made. */
+function since() { export_rows('table', 'copy'); }
+
+/** What a restore loses, with what it drops. */
+function lost() { export_rows('copy', 'table'); }
+
+/** Rows of the one that are not in the other, by primary key, as since/<table>.csv. */
+function export_rows($one, $other) {
     global $RUN;
     $found = array();
     if (!is_dir("$RUN/since")) { mkdir("$RUN/since", 0700); }
     foreach (tables() as $it) {
-        if ($it['mode'] !== 'copy' || !table_there($it['table']) || !table_there($it['copy'])) { continue; }
-        $on = array();
-        foreach (rows('SHOW KEYS FROM ' . name($it['table']) . " WHERE Key_name = 'PRIMARY'") as $key) {
-            $on[] = 'now.' . name($key['Column_name']) . ' = kept.' . name($key['Column_name']);
-            $first = 'kept.' . name($key['Column_name']);
+        if ($it['mode'] !== 'copy' || !table_there($it['copy']) || !table_there($it[$one])) { continue; }
+        $missing = '';
+        if (table_there($it[$other])) {
+            $on = array();
+            foreach (rows('SHOW KEYS FROM ' . name($it[$one]) . " WHERE Key_name = 'PRIMARY'") as $key) {
+                $on[] = 'here.' . name($key['Column_name']) . ' = there.' . name($key['Column_name']);
+                $first = 'there.' . name($key['Column_name']);
+            }
+            if (!$on) { continue; }
+            $missing = ' LEFT JOIN ' . name($it[$other]) . ' there ON ' . implode(' AND ', $on) . " WHERE $first IS NULL";
         }
-        if (!$on) { continue; }
-        $rows = rows('SELECT now.* FROM ' . name($it['table']) . ' now LEFT JOIN ' . name($it['copy']) . ' kept ON ' . implode(' AND ', $on) . " WHERE $first IS NULL");
+        $rows = rows('SELECT here.* FROM ' . name($it[$one]) . " here$missing");
         if (!$rows) { continue; }
         $file = fopen("$RUN/since/" . preg_replace('/[^A-Za-z0-9_]/', '-', $it['table']) . '.csv', 'w');
         foreach (array_merge(array(array_keys($rows[0])), $rows) as $row) {
-            if (fputcsv($file, array_map('strval', array_values($row)), ',', '"', '') === false) { fail('what came since cannot be written'); }
+            if (fputcsv($file, array_map('strval', array_values($row)), ',', '"', '') === false) { fail('the rows cannot be written'); }
         }
         fclose($file);
         $found[$it['table']] = count($rows);
@@ -765,6 +775,6 @@ function get($name, $address, $token, &$why) {
 $verbs = array('preflight' => 'preflight', 'stage' => 'stage', 'carry' => 'carry', 'verify' => 'verify', 'drain' => 'drain',
     'kill-threads' => 'kill_threads', 'copy' => 'copy_tables', 'dump-tables' => 'dump_tables', 'load-tables' => 'load_tables', 'restore' => 'restore', 'verify-tables' => 'verify_tables',
     'drop-copies' => 'drop_copies', 'answer' => 'read_answer', 'purged' => 'read_purge',
-    'unmoved' => 'unmoved', 'forget' => 'forget', 'copies' => 'copies', 'since' => 'since', 'opcache' => 'opcache');
+    'unmoved' => 'unmoved', 'forget' => 'forget', 'copies' => 'copies', 'since' => 'since', 'lost' => 'lost', 'opcache' => 'opcache');
 if (!isset($verbs[$argv[2]])) { fail("no such verb: {$argv[2]}"); }
 call_user_func_array($verbs[$argv[2]], array_slice($argv, 3));

@@ -68,6 +68,9 @@ CRON = 60
 RESTARTER = CRON + 10
 """Seconds to wait, with the shop open, until cron was seen to start the watchdog: it looks at crontabs once a minute."""
 
+DISCARDED = "discarded-rows.tar"
+"""In the private folder of a run: rows that a rollback or a restore lost, a CSV file for each table."""
+
 _POLL = 0.3
 _AGAIN = 1.0
 """Seconds between two tries to reach a server that was lost."""
@@ -216,7 +219,7 @@ def plan_files(
     if migration.needed:
         files["migration"] = b""
         if site.promote.keep_tables:
-            files["keep"] = b""
+            files["keep"] = str(int(site.promote.keep_tables.total_seconds() // 60)).encode()
         files |= _steps("migrate", migration.steps, database)
     return files
 
@@ -303,6 +306,7 @@ def promote(
     *,
     gate: Gate,
     purge: Sequence[MigrationStep] = (),
+    dump: Path | None = None,
     restarter: int = 0,
     patience: Patience = Patience(),
     sh: Sequence[str] = ("sh",),
@@ -312,6 +316,8 @@ def promote(
 
     `check` sees the new code and the migrated database through the cookie while visitors see the gate: every required
     check must pass, and the tables that the migration changed must be defined as they were after the rehearsal.
+    `dump` (gzip SQL, of a restore) is loaded as the migration, and gone from the server afterwards. The rows that are lost by
+    that are exported while the shop is closed, for `fetch_discarded`.
     A connection that is lost is opened again by `reconnect`. `restarter`: seconds to wait, with the shop open, until
     cron was seen to restart the watchdog (0: not waited for; RESTARTER is enough). `sh` is the server's POSIX shell.
 
@@ -353,6 +359,8 @@ def promote(
         folder = server.prepare(release.run)
         progress.say("uploading")
         server.upload(folder, files, release.archive)
+        if dump is not None:
+            server.upload_dump(folder, dump)
         return _follow(server, folder, look, progress, limit, patience)
 
 
@@ -547,7 +555,7 @@ def rollback(
     reconnect: Reconnect = connect,
 ) -> Outcome:
     """Bring back the code of before a promoted run; the tables too only when that run migrated and kept their copies, and
-    `discard_since` is not after its closing. Rows that are lost then go to `into` as discarded-rows.tar, which is private.
+    `discard_since` is not after its closing. Rows that are lost then go to `into` as DISCARDED, which is private.
 
     Raises ApprovalRefused with what to do when it migrated (`came` says what would be lost) or its old code is gone,
     Drifted when the code was changed since, SiteLocked, StateUnknown.
@@ -581,6 +589,13 @@ def rollback(
     )
 
 
+def fetch_discarded(remote: Remote, site: Site, run: str, into: Path) -> Path:
+    """The rows that a promoted restore lost, as they were when the shop closed. CommandFailed when they could not be exported."""
+    server = _Server(remote, site, ("sh",))
+    server.fetch_discarded(server.folder(run), into)
+    return into / DISCARDED
+
+
 def _refuse_discarding(server: _Server, folder: str, run: str, since: datetime | None, came: str) -> None:
     """After a migration nothing is lost that a person did not name by its time."""
     closed = server.closed_at(folder)
@@ -605,13 +620,14 @@ def _refuse_discarding(server: _Server, folder: str, run: str, since: datetime |
 
 
 def forget_copies(remote: Remote, site: Site, installation: Installation, *, sh: Sequence[str] = ("sh",)) -> int:
-    """Drop copies of tables that were kept longer than `promote.keep_tables` says. Returns of how many promotions."""
+    """Drop copies of tables that are older than their promotion was told to keep them. Returns of how many promotions."""
     server = _Server(remote, site, sh)
     kept = site.promote.keep_tables
-    minutes = int(kept.total_seconds() // 60) if kept else 0
+    minutes = int(kept.total_seconds() // 60) if kept else 0  # of a promotion that did not note how long
     script = (
-        'find "$1/runs" -mindepth 2 -maxdepth 2 -name finished -mmin "+$2" 2>/dev/null | while IFS= read -r file; do '
-        '[ ! -e "${file%/*}/tables.json" ] || printf "%s\\n" "${file%/*}"; done'
+        'for file in "$1"/runs/*/finished; do folder=${file%/*}; [ -e "$folder/tables.json" ] || continue; '
+        'minutes=$(cat "$folder/plan/keep" 2>/dev/null); '
+        '[ -z "$(find "$file" -mmin "+${minutes:-$2}" 2>/dev/null)" ] || printf "%s\\n" "$folder"; done'
     )
     found = remote.run(["sh", "-c", script, "sh", server.work, str(minutes)]).text.splitlines()
     for folder in found:
@@ -710,7 +726,7 @@ class _Server:
     def fetch_discarded(self, folder: str, into: Path) -> None:
         """Rows that the restore lost, exported while the shop was closed: a tar of CSV files; gone from the server then."""
         packed = self.remote.run(["sh", "-c", 'cd -- "$1" && tar -cf - since since.json', "sh", folder], timeout=600)
-        path = into / "discarded-rows.tar"
+        path = into / DISCARDED
         path.touch(mode=0o600)
         path.write_bytes(packed.stdout)
         self.remote.run(["rm", "-rf", "--", f"{folder}/since"])
@@ -742,6 +758,10 @@ class _Server:
             self.remote.put(archive, f"{folder}/archive.tar")
         unpack = 'umask 077; cd -- "$1" && rm -rf plan/gate plan/purge && tar -xof plan.tar && rm -f plan.tar && mkdir -p plan/units plan/gate'
         self.remote.run(["sh", "-c", unpack, "sh", folder])
+
+    def upload_dump(self, folder: str, dump: Path) -> None:
+        self.remote.run(["sh", "-c", 'umask 077; mkdir -p -- "$1/plan/migrate"', "sh", folder])
+        self.remote.put(dump, f"{folder}/plan/migrate/000.sql.gz")
 
     def shell(self, folder: str, *words: str, stdin: bytes = b"", timeout: float = _ASK) -> Completed:
         return self.remote.run(

@@ -351,6 +351,11 @@ stage() {
         fi
     done
     helper stage || return 1
+    for entry in plan/migrate/*.sql.gz; do
+        [ -e "$entry" ] || continue
+        client >/dev/null || { because 'refused: the server has neither mariadb nor mysql to load the backup with'; return 1; }
+        job gzip -d "$entry" 2>>log || { because 'refused: the uploaded dump cannot be unpacked'; return 1; }
+    done
     rm -rf -- upload archive.tar
     sync
     restarter_seen
@@ -470,7 +475,18 @@ migrate() {
     for entry in plan/migrate/*; do
         [ -e "$entry" ] || continue
         load "${entry%.php}.name" 2>/dev/null || VALUE=${entry##*/}
-        case $entry in *.php) ;; *) continue ;; esac
+        case $entry in
+            *.sql)
+                journal 'note loading the tables'
+                load_sql "$entry" 'the backup cannot be loaded' || return 1
+                helper lost || journal 'note what is lost could not be exported: it stays in tables named updater_…c'
+                # A cache of objects still holds the rows that were replaced.
+                purge
+                continue
+                ;;
+            *.php) ;;
+            *) continue ;;
+        esac
         journal "note migration $VALUE"
         run_step "$entry" || { because "the migration $VALUE failed"; return 1; }
     done
@@ -559,12 +575,15 @@ restore() {
     if [ -e by-php ]; then
         helper load-tables || return 1
     elif [ -d dump-tables ]; then
-        load plan/database.name
-        # --binary-mode: nothing in the data is a command of the client.
-        job "$(client)" --defaults-extra-file="$RUN/plan/my.cnf" --binary-mode -- "$VALUE" <dump.sql 2>>log ||
-            { because 'the dump cannot be loaded back'; return 1; }
+        load_sql dump.sql 'the dump cannot be loaded back' || return 1
     fi
     helper verify-tables
+}
+
+# load_sql FILE WHY, by the database's own client. --binary-mode: nothing in the data is a command of it.
+load_sql() {
+    load plan/database.name
+    job "$(client)" --defaults-extra-file="$RUN/plan/my.cnf" --binary-mode -- "$VALUE" <"$1" 2>>log || { because "$2"; return 1; }
 }
 
 finish() {
@@ -578,6 +597,8 @@ finish() {
     find "$DOCROOT" -maxdepth 1 -name "updater-$(cat plan/onetime)-*.php" -exec rm -f -- {} \;
     crontab_free || { because 'the crontab cannot be restored'; return 1; }
     kept "$1" || rm -rf -- dump.sql dump-tables
+    # What a restore would have lost is not lost.
+    [ "$1" = promoted ] || [ -e discard ] || rm -rf -- since since.json
     rm -rf -- reserve reserve.reset reserve.tables plan/my.cnf plan/database.json plan/migrate plan/purge upload archive.tar step.out going-back
     if [ "$1" = promoted ]; then
         prune
@@ -604,7 +625,7 @@ kept() { [ "$1" = promoted ] && [ -e plan/keep ] && begun dumped; }
 # Old code is kept for one code rollback: that of the last promotion.
 prune() {
     for other in "$WORK"/runs/*; do
-        [ "$other" != "$RUN" ] && [ -e "$other/finished" ] && rm -rf -- "$other/old" "$other/new" "$other/stray" "$other/refused"
+        [ "$other" != "$RUN" ] && [ -e "$other/finished" ] && rm -rf -- "$other/old" "$other/new" "$other/stray" "$other/refused" "$other/since"
     done
     rm -rf -- new
 }
@@ -764,6 +785,7 @@ rollback() {
     [ -e journal.promoted ] || mv journal journal.promoted
     mkdir -p new
     echo old >decision.old
+    rm -rf -- since
     rm -f since.json discard journal decided reason closed-at opened-at crontab.saved crontab.none crontab.ours crontab.unusable restarter-seen
     echo $(($(now) + $(text deadline))) >deadline
     printf 'rolled back by hand\n' >reason
@@ -800,7 +822,7 @@ go_back() {
 
 # Credentials were uploaded for this, and go again.
 forget() {
-    helper drop-copies && rm -rf -- dump.sql dump-tables tables.json
+    helper drop-copies && rm -rf -- dump.sql dump-tables tables.json since since.json
     rc=$?
     rm -f plan/my.cnf plan/database.json
     return "$rc"

@@ -314,6 +314,8 @@ def _incidents(runs: Sequence[RunRecord], messages: Sequence[Message]) -> tuple[
 def _went_wrong(record: RunRecord) -> str:
     if record.exit_code == ExitCode.UNKNOWN_STATE:
         return mark("After a deployment the state of the shop was not known")
+    if record.restored and record.kind_of_state == "promoted":
+        return mark("The shop was brought back from a backup")
     if record.kind_of_state != "rolled back":
         return ""
     if record.exit_code == ExitCode.DONE:

@@ -94,6 +94,8 @@ class RunRecord:
     migration: Migration | None = None
     searches: tuple[Search, ...] = ()
     """How it was found which updates break the shop; each search held back what it found."""
+    restored: datetime | None = None
+    """Of a run that brings production back: when the backup was taken"""
     config: str | None = None
     """The git commit of the repository that holds site.yml, when it is in one"""
     quiet: QuietHour | None = None
@@ -202,14 +204,23 @@ def tell(record: RunRecord) -> Told:
         ),
         "running": Told("calm", _("The run is under way."), "", ((_("Look again"), "updater status site.yml"),)),
     }.get(record.kind_of_state)
+    of_restore = _of_restore(record).get(record.kind_of_state) if record.restored else None
     if record.exit_code == ExitCode.UNKNOWN_STATE and record.kind_of_state == "promoted":
         told = Told(
             "bad",
-            _("The updates are live, and the shop has shown faults since. Someone must look now."),
-            _("Production is open with the new versions. Nothing was undone by itself: that is a person's decision."),
+            _("The restored shop is live, and has shown faults since. Someone must look now.")
+            if record.restored
+            else _("The updates are live, and the shop has shown faults since. Someone must look now."),
+            _("Production is open with the restored shop. Nothing was undone by itself: that is a person's decision.")
+            if record.restored
+            else _(
+                "Production is open with the new versions. Nothing was undone by itself: that is a person's decision."
+            ),
         )
     elif record.exit_code == ExitCode.UNKNOWN_STATE:
         told = unknown
+    elif of_restore:
+        told = of_restore
     elif record.kind_of_state == "rolled back" and record.exit_code == ExitCode.DONE:
         told = Told(
             "calm", _("The last deployment was taken back."), _("Production runs the old versions again."), (again,)
@@ -230,6 +241,49 @@ def tell(record: RunRecord) -> Told:
             told, next=(*told.next, (_("Should production not stand as this says"), _lines(record.outcome.recover)))
         )
     return told
+
+
+def _of_restore(record: RunRecord) -> dict[str, Told]:
+    """The states in which bringing a backup back ends otherwise than updating does."""
+    assert record.restored is not None
+    words = speak(record.language)
+    _ = words.gettext
+    untouched = _("Production was not touched.")
+    again = (_("Once the cause is mended, restore it again"), "updater restore site.yml --into-production")
+    taken_back = record.exit_code == ExitCode.DONE
+    return {
+        "promoted": Told(
+            "good",
+            _("The shop is back as it was on {moment}.").format(moment=words.moment(record.restored)),
+            _("Production runs the restored shop. It was checked behind the gate, before it opened again."),
+            (
+                (
+                    _(
+                        "What it replaced is kept for three days; to go back to it, losing what came since, this names since when"
+                    ),
+                    "updater rollback site.yml",
+                ),
+            ),
+        ),
+        "rejected": Told(
+            "bad",
+            _("The backup was not restored."),
+            untouched,
+            ((_("See which others there are"), "updater backup list site.yml"),),
+        ),
+        "inconclusive": Told(
+            "doubt",
+            _("It cannot be told whether the shop of the backup sells, so it was not restored."),
+            untouched,
+            (again,),
+        ),
+        "rolled back": Told(
+            "calm" if taken_back else "bad",
+            _("The restore was taken back.") if taken_back else _("The restore failed and was undone."),
+            _("Production is as it was before the restore; its files were verified byte by byte."),
+            () if taken_back else (again,),
+        ),
+    }
 
 
 def _lines(text: str) -> str:
