@@ -24,6 +24,7 @@ DOORS = (
     "/cron.php",
 )
 OLD_CSS = f"{DOCROOT}/catalog/view/old.css"
+STORE = f"{DOCROOT}/store-7f3a"
 
 
 @pytest.fixture
@@ -50,11 +51,16 @@ def found(place: Place) -> Installation:
     return installation
 
 
-def apply_and_migrate(place: Place) -> None:
+def apply(place: Place) -> Installation:
     installation = found(place)
     place.driver.guard(place.shell, installation, ())
     for update in place.updates:
         place.driver.apply(place.shell, installation, update, place.packages[update.id])
+    return installation
+
+
+def apply_and_migrate(place: Place) -> None:
+    installation = apply(place)
     run_steps(place, installation, place.driver.migration(installation, place.updates))
 
 
@@ -72,7 +78,9 @@ def test_an_update_of_4_leaves_the_configuration_and_moves_what_it_must(four: De
         robots = b"User-agent: *\nDisallow: /manage\n"
         place.shell.write(f"{DOCROOT}/robots.txt", robots, 0o644)
         assert shop.exec(["test", "-e", OLD_CSS])[0] == 0
-        apply_and_migrate(place)
+        installation = apply(place)
+        place.shell.run(["rm", "-r", f"{STORE}/backup", f"{STORE}/download"])
+        run_steps(place, installation, place.driver.migration(installation, place.updates))
 
         # The patches rewrite config.php and rename a folder called admin: never the site's own.
         assert [place.shell.read(f"{DOCROOT}/{name}config.php") for name in ("", "manage/")] == configuration
@@ -82,14 +90,54 @@ def test_an_update_of_4_leaves_the_configuration_and_moves_what_it_must(four: De
         # A shop whose patches ran in another order, or not at all, has lost its codes and the names of countries.
         assert shop.sql("SELECT value FROM ocx_product_code WHERE product_id = 3") == "SKU-003"
         assert "SKU: SKU-003" in shop.get("/index.php?route=product/product&product_id=3").text
-        assert shop.exec(["test", "-s", f"{DOCROOT}/store-7f3a/logs/error.log"])[0] == 1, "OpenCart logged an error"
+        for log in place.driver.error_logs(place.shell, installation):
+            assert shop.exec(["test", "-s", log])[0] == 1, f"OpenCart logged an error in {log}"
+        # A patch makes missing folders with a mode that nobody can enter, and doubles the event that mails the customer.
+        assert shop.exec(["stat", "-c", "%a", f"{STORE}/backup", f"{STORE}/download"])[1].split() == [b"755", b"755"]
+        assert shop.sql("SELECT code FROM ocx_event WHERE action = 'mail/order'") == "mail_order"
         # An extension's rows are what OpenCart itself would have written at an upload.
         assert shop.sql("SELECT version FROM ocx_extension_install WHERE code = 'gift'") == "1.1"
         paths = set(shop.sql("SELECT path FROM ocx_extension_path").split())
         assert {"gift", "gift/install.json", "gift/catalog", "gift/catalog/product.php"} <= paths
-        kept = place.shell.read(f"{DOCROOT}/store-7f3a/marketplace/gift.ocmod.zip")
+        kept = place.shell.read(f"{STORE}/marketplace/gift.ocmod.zip")
         assert kept == place.updates[-1].package.read_bytes()
         assert shop.exec(["sh", "-c", "ls -d /tmp/updater-opencart-*"])[0] != 0, "credentials of a patch were left"
+
+
+def test_new_code_on_the_old_database_answers_200_and_only_its_log_tells(four: DemoShop, tmp_path: Path) -> None:
+    four.sql("UPDATE ocx_setting SET value = '0' WHERE `key` = 'config_error_log'")
+    with place_of(four, tmp_path, ("opencart-4.1.0.4",), ()) as place:
+        installation = apply(place)
+        logs = place.driver.error_logs(place.shell, installation)
+        assert logs == (f"{STORE}/logs/error.log", f"{STORE}/logs/shop-errors.log"), "an administrator named it"
+        assert four.get("/index.php?route=product/product&product_id=1").status_code == 200
+        assert b"ocx_product_code' doesn't exist" in place.shell.read(logs[1])
+
+
+def test_a_migration_that_was_cut_off_leaves_nothing_for_the_next_one(four: DemoShop, tmp_path: Path) -> None:
+    with place_of(four, tmp_path, ("opencart-4.1.0.4",), ()) as place:
+        installation = apply(place)
+        note = place.driver.migration(installation, place.updates)[0]
+        run_steps(place, installation, [note])
+        assert four.sql("SHOW TABLES LIKE '%updater%'") == ""
+        assert four.exec(["sh", "-c", f"find {STORE} -name 'updater*'"])[1] != b""
+        run_steps(place, installation, place.driver.purge(installation))
+        assert four.exec(["sh", "-c", f"find {STORE} -name 'updater*'"])[1] == b""
+
+
+def test_a_front_page_that_sends_visitors_on_is_whole_and_one_that_ends_early_is_not(
+    four: DemoShop, tmp_path: Path
+) -> None:
+    with place_of(four, tmp_path, ("gift-1.1",), ()) as place:
+        installation = found(place)
+        visits = [step for step in place.driver.migration(installation, ()) if "front page" in step.name]
+        startup = place.shell.read(f"{DOCROOT}/system/startup.php")
+        sent_on = b"<?php if ($_GET) { exit; } header('Location: /ru/', true, 302); exit;"
+        place.shell.write(f"{DOCROOT}/system/startup.php", sent_on, 0o644)
+        run_steps(place, installation, visits)
+        place.shell.write(f"{DOCROOT}/system/startup.php", startup + b"echo '<html>'; exit;", 0o644)
+        with pytest.raises(CommandFailed, match="the front page is not whole"):
+            run_steps(place, installation, visits)
 
 
 def test_staging_pays_cash_mails_nobody_and_runs_no_cron(four: DemoShop, tmp_path: Path) -> None:
@@ -105,7 +153,10 @@ def test_staging_pays_cash_mails_nobody_and_runs_no_cron(four: DemoShop, tmp_pat
 
 # ------------------------------------------------------------------------------------------------------- OpenCart 3
 
-COMPILED = f"{DOCROOT}/store-7f3a/modification/catalog/shop.php"
+COMPILED = f"{STORE}/modification/catalog/shop.php"
+WATCHED = """CREATE TABLE seen (value TEXT);
+CREATE TRIGGER watch AFTER UPDATE ON ocx_setting FOR EACH ROW INSERT INTO seen SELECT NEW.value FROM DUAL
+WHERE NEW.`key` = 'config_maintenance' AND NEW.value <> OLD.value;"""
 STATUS = "SELECT CONCAT(code, ' ', version, ' ', status) FROM ocx_modification ORDER BY modification_id"
 
 
@@ -121,12 +172,18 @@ def test_modifications_are_as_they_were_and_compiled_from_the_new_code(three: De
     with place_of(three, tmp_path, ("opencart-3.0.5.1", "ribbon-1.1"), ()) as place:
         place = with_bases(place, three, tmp_path / "old", opencart="opencart-3.0.4.1", ribbon="ribbon-1.0")
         configuration = [place.shell.read(f"{DOCROOT}/{name}config.php") for name in ("", "manage/")]
+        # A refresh that dies after it switched maintenance on would leave the shop closed by a row that no rollback knows of.
+        three.sql(WATCHED)
         apply_and_migrate(place)
+        assert three.sql("SELECT * FROM seen") == "", "the refresh closed the shop by a row"
         assert [place.shell.read(f"{DOCROOT}/{name}config.php") for name in ("", "manage/")] == configuration
         compiled = place.shell.read(COMPILED).decode()
-        assert place.shell.read(f"{DOCROOT}/catalog/ribbon.css").startswith(b"/* ribbon 1.1")
+        assert place.shell.read(f"{DOCROOT}/catalog/view/theme/ribbon.css").startswith(b"/* ribbon 1.1")
     assert three.sql(STATUS).splitlines() == ["ribbon 1.1 1", "idle 2.0 0", "old-banner 0.9 1"]
     assert three.sql("SHOW TABLES LIKE '%updater%'") == ""
+    assert three.sql("SELECT value FROM ocx_setting WHERE `key` LIKE '%product_limit'") == "15", (
+        "a patch adds 20 beside it"
+    )
     assert "OF = '3.0.5.1'" in compiled
     assert "With a ribbon" in compiled
     assert "With a ribbon" in three.get("/index.php?route=product/product&product_id=1").text
@@ -144,7 +201,7 @@ def test_a_modification_that_finds_its_place_no_more_stops_the_update_and_one_th
 
 def test_without_a_log_nobody_knows_what_modifications_found_before(three: DemoShop, tmp_path: Path) -> None:
     with place_of(three, tmp_path, ("ribbon-1.1",), ()) as place:
-        place.shell.run(["rm", f"{DOCROOT}/store-7f3a/logs/ocmod.log"])
+        place.shell.run(["rm", f"{STORE}/logs/ocmod.log"])
         with pytest.raises(CommandFailed) as caught:
             apply_and_migrate(place)
     assert "does not say whether it did before" in caught.value.what

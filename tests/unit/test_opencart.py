@@ -90,7 +90,9 @@ def test_an_extension_of_4_is_known_by_the_name_of_its_zip(tmp_path: Path, name:
 
 
 def test_an_extension_of_3_is_known_by_its_install_xml(tmp_path: Path) -> None:
-    archive = package(tmp_path / "x.ocmod.zip", {"install.xml": INSTALL_XML, "upload/catalog/ribbon.css": ""})
+    archive = package(
+        tmp_path / "x.ocmod.zip", {"install.xml": INSTALL_XML, "upload/catalog/view/theme/ribbon.css": ""}
+    )
     assert opencart.read_package(archive) == PackageInfo("plugin", "ribbon", "Ribbon", "1.1")
 
 
@@ -106,6 +108,9 @@ def test_an_extension_of_3_is_known_by_its_install_xml(tmp_path: Path) -> None:
         ({"install.xml": "<modification><code>x</code></modification>"}, "no code or no version"),
         ({"install.xml": "<modification>"}, "cannot be read"),
         ({"install.xml": INSTALL_XML, "install.sql": "DROP TABLE oc_order"}, "runs SQL or PHP of its own"),
+        ({"install.xml": INSTALL_XML, "upload/config.php": "<?php"}, "own installer would not"),
+        ({"install.xml": INSTALL_XML, "upload/image/catalog/x.png": ""}, "own installer would not"),
+        ({"install.xml": INSTALL_XML.replace("ribbon", "../x")}, "no code"),
     ],
 )
 def test_a_bad_package_is_refused_by_name_and_reason(tmp_path: Path, files: dict[str, str], reason: str) -> None:
@@ -172,11 +177,11 @@ def test_an_extension_of_4_lands_in_its_folder_and_one_of_3_all_over(tmp_path: P
 def test_patches_run_in_numeric_order_and_the_last_step_verifies(tmp_path: Path) -> None:
     steps = opencart.migration(FOUR, [update(release(tmp_path / "x.zip"))])
     assert [step.name for step in steps] == [
-        "note modifications",
+        "note what is the shop's",
         "patch 1",
         "patch 2",
         "patch 10",
-        "restore modifications",
+        "put back what is the shop's",
         "caches",
         "front page again",
         "verify",
@@ -188,10 +193,10 @@ def test_modifications_of_3_are_compiled_after_their_status_is_back(tmp_path: Pa
     updates = [update(release(tmp_path / "x.zip", "3.0.5.1")), update(ribbon, "plugin", "ribbon", "1.1")]
     names = [step.name for step in opencart.migration(THREE, updates)]
     assert names == [
-        "note modifications",
+        "note what is the shop's",
         "patch 1000",
         "patch 1006",
-        "restore modifications",
+        "put back what is the shop's",
         "rows of ribbon",
         "refresh modifications",
         "caches",

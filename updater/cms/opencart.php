@@ -1,6 +1,6 @@
 <?php
 // The PHP half of the OpenCart driver (opencart.py): one action a process, $REQUEST in, one answer out. Runs on PHP 5.6 and newer.
-// OpenCart's own code runs in `patch` and `refresh` alone; everything else reads files and the database.
+// OpenCart's own code runs in `patch`, `refresh` and `visit` alone; everything else reads files and the database.
 
 $UPDATER = array('then' => null);
 register_shutdown_function(function () {
@@ -91,7 +91,7 @@ function query($link, $sql, $values = array()) {
     foreach ($values as $name => $value) { $in[":$name"] = "'" . mysqli_real_escape_string($link, (string) $value) . "'"; }
     $sql = strtr($sql, $in); // in one pass: a value may hold what looks like a name
     $result = mysqli_query($link, $sql);
-    if ($result === false) { stop('a query failed', mysqli_error($link) . ": $sql"); }
+    if ($result === false) { stop('a query failed', mysqli_error($link) . ': ' . substr($sql, 0, 500)); }
     if ($result === true) { return array(); }
     $rows = array();
     while ($row = mysqli_fetch_assoc($result)) { $rows[] = $row; }
@@ -104,7 +104,7 @@ function has_table($link, $name) {
 }
 
 function columns($link, $table) {
-    return has_table($link, $table) ? array_map(function ($row) { return $row['Field']; }, query($link, "SHOW COLUMNS FROM `#$table`")) : array();
+    return has_table($link, $table) ? array_column(query($link, "SHOW COLUMNS FROM `#$table`"), 'Field') : array();
 }
 
 // What the last refresh in an ocmod.log found no place for, each as `modification: file: code`.
@@ -131,7 +131,7 @@ function quoted($name) { return '`' . str_replace('`', '``', $name) . '`'; }
 function shadow($constants) {
     global $docroot, $REQUEST;
     $three = $REQUEST['three'];
-    $root = sys_get_temp_dir() . '/updater-opencart-' . bin2hex(random_bytes(8));
+    $root = sys_get_temp_dir() . '/updater-opencart-' . uniqid(getmypid(), true);
     if (!@mkdir($root, 0700)) { stop("cannot make the folder $root"); }
     $GLOBALS['UPDATER']['shadow'] = $root;
     $admin = $three ? 'admin' : $REQUEST['admin'];
@@ -212,11 +212,18 @@ case 'inventory':
     }
     if (!in_array('version', $install, true) && has_table($link, 'modification')) {
         foreach (query($link, 'SELECT code, name, version, status FROM `#modification` ORDER BY modification_id') as $row) {
+            // Any maker's words, also in Cyrillic; files are named by it.
+            if ($row['code'] === '' || strpbrk($row['code'], "/\\\0") !== false) { continue; }
             $found[] = array('slug' => $row['code'], 'name' => $row['name'], 'version' => $row['version'], 'active' => (bool) $row['status'], 'path' => '');
         }
     }
-    $stores = has_table($link, 'store') ? query($link, 'SELECT url FROM `#store`') : array();
-    done(array('version' => version_of($docroot), 'php' => PHP_VERSION, 'extensions' => $found, 'stores' => $stores));
+    done(array('version' => version_of($docroot), 'php' => PHP_VERSION, 'extensions' => $found));
+
+case 'error-logs':
+    // An administrator may name the file.
+    $names = array('error.log');
+    foreach (query(connect(), "SELECT DISTINCT `value` FROM `#setting` WHERE `key` = 'config_error_filename'") as $row) { $names[] = basename($row['value']); }
+    done(array('names' => array_values(array_unique(array_filter($names)))));
 
 case 'guard':
     // Rows of staging's own copy, before its checkpoint: what differs afterwards is the update's.
@@ -229,6 +236,8 @@ case 'guard':
     query($link, "UPDATE `#setting` SET `value` = 'mail' WHERE `key` IN ('config_mail_engine', 'config_mail_protocol')");
     query($link, "UPDATE `#setting` SET `value` = '' WHERE `key` LIKE 'config\\_mail\\_smtp\\_%'");
     query($link, "UPDATE `#setting` SET `value` = '0' WHERE `key` = 'config_maintenance'");
+    // A page over a failed query answers 200: its log is how we know.
+    query($link, "UPDATE `#setting` SET `value` = '1' WHERE `key` = 'config_error_log'");
     if (has_table($link, 'cron')) { query($link, 'UPDATE `#cron` SET status = 0'); }
     foreach ($REQUEST['folders'] as $folder) { make_folder("$docroot/$folder"); }
     done(array('ok' => true));
@@ -306,25 +315,38 @@ case 'patch':
     if ($REQUEST['three']) { start('install'); } else { require DIR_SYSTEM . 'framework.php'; }
     exit(0);
 
-case 'note-modifications':
-    // Ids and status before the patches, kept in a table that the last step drops: a step is a process of its own, and may run twice.
+case 'note':
+    // What the patches do not keep. In a file of the cache folder, which is emptied whatever becomes of the promotion: a table would
+    // outlive a migration that was cut off, and the next one would put back what it says.
     $link = connect();
     if (!$REQUEST['three']) {
         // 4.1 compiles them into extension/ocmod/, by rules that were read and never tried.
         $on = has_table($link, 'modification') ? query($link, 'SELECT name FROM `#modification` WHERE status = 1') : array();
-        if ($on) { stop('OpenCart 4 with modifications (OCMOD) switched on is not supported yet', implode(', ', array_map(function ($row) { return $row['name']; }, $on)), 'update the core by hand, or switch them off first'); }
-        done(array('ok' => true));
+        if ($on) { stop('OpenCart 4 with modifications (OCMOD) switched on is not supported yet', implode(', ', array_column($on, 'name')), 'update the core by hand, or switch them off first'); }
     }
-    if (has_table($link, 'modification') && !has_table($link, 'updater_modification')) {
-        query($link, 'CREATE TABLE `#updater_modification` AS SELECT modification_id, status FROM `#modification`');
+    $note = array('modification' => array());
+    foreach ($REQUEST['three'] && has_table($link, 'modification') ? query($link, 'SELECT modification_id, status FROM `#modification`') : array() as $row) {
+        $note['modification'][$row['modification_id']] = (int) $row['status'];
     }
+    foreach (array('setting', 'event') as $table) {
+        $last = has_table($link, $table) ? query($link, "SELECT MAX({$table}_id) AS n FROM `#$table`") : array(array('n' => 0));
+        $note[$table] = (int) $last[0]['n'];
+    }
+    write_file("$docroot/{$REQUEST['note']}", json_encode($note), 0600);
     done(array('ok' => true));
 
-case 'restore-modifications':
+case 'put-back':
+    $note = json_decode((string) @file_get_contents("$docroot/{$REQUEST['note']}"), true);
+    if (!is_array($note)) { stop("what was noted before the patches is gone: {$REQUEST['note']}", 'the patches emptied the cache folder, or something else did'); }
     $link = connect();
-    if (has_table($link, 'updater_modification')) {
-        query($link, 'UPDATE `#modification` m JOIN `#updater_modification` n USING (modification_id) SET m.status = n.status');
-        query($link, 'DROP TABLE `#updater_modification`');
+    foreach ($note['modification'] as $id => $status) { query($link, 'UPDATE `#modification` SET status = ' . (int) $status . ' WHERE modification_id = ' . (int) $id); }
+    // 1005 and 1007 of 3.x add theme_default_product_limit = 20 beside the shop's own, and of two rows OpenCart takes the later.
+    query($link, "DELETE added FROM `#setting` added JOIN `#setting` own ON own.setting_id <= {$note['setting']} AND own.store_id = added.store_id
+        AND own.`code` = added.`code` AND own.`key` = added.`key` WHERE added.setting_id > {$note['setting']}");
+    // 5 of 4.x adds events by a code that the shop has under another: the same action would run twice, and mail each customer twice.
+    if (has_table($link, 'event')) {
+        query($link, "DELETE added FROM `#event` added JOIN `#event` own ON own.event_id <= {$note['event']}
+            AND own.`trigger` = added.`trigger` AND own.`action` = added.`action` WHERE added.event_id > {$note['event']}");
     }
     done(array('ok' => true));
 
@@ -341,25 +363,24 @@ case 'extension':
     if (!$row) { stop("the extension {$new['code']} is not installed"); }
     $id = (int) $row[0]['id'];
     query($link, "UPDATE `#extension_install` SET version = :version, name = :name WHERE extension_install_id = $id", array('version' => $new['version'], 'name' => $new['name']));
-    $have = array_map(function ($row) { return $row['path']; }, query($link, "SELECT path FROM `#extension_path` WHERE extension_install_id = $id"));
+    $have = array_column(query($link, "SELECT path FROM `#extension_path` WHERE extension_install_id = $id"), 'path');
     foreach (array_diff($have, $new['paths']) as $path) { query($link, "DELETE FROM `#extension_path` WHERE extension_install_id = $id AND path = :path", array('path' => $path)); }
     foreach (array_diff($new['paths'], $have) as $path) { query($link, "INSERT INTO `#extension_path` SET extension_install_id = $id, path = :path", array('path' => $path)); }
     done(array('ok' => true));
 
 case 'refresh':
     // OCMOD of 3.x, by OpenCart's own controller with the rights of an administrator. It redirects whatever happened: its log is the answer.
+    // It would close the shop by a row meanwhile, and a shop whose refresh dies would stay closed: it is given a model that writes nothing.
     as_web($REQUEST['url']);
     read_config("$docroot/{$REQUEST['admin']}");
     define('VERSION', version_of($docroot));
     $link = connect();
-    $maintenance = query($link, "SELECT setting_id, `value` FROM `#setting` WHERE `key` = 'config_maintenance'");
     $UPDATER['log'] = @filesize(DIR_LOGS . 'ocmod.log') ?: 0;
-    $UPDATER['then'] = function ($text) use ($link, $maintenance) {
+    $UPDATER['then'] = function ($text) use ($link) {
         global $UPDATER, $REQUEST;
         clearstatcache();
         $size = @filesize(DIR_LOGS . 'ocmod.log') ?: 0;
         $log = (string) @file_get_contents(DIR_LOGS . 'ocmod.log', false, null, $size < $UPDATER['log'] ? 0 : $UPDATER['log']);
-        foreach ($maintenance as $row) { query($link, "UPDATE `#setting` SET `value` = :value WHERE setting_id = {$row['setting_id']}", array('value' => $row['value'])); }
         $lost = array();
         foreach ($REQUEST['known'] === array('*') ? array() : not_found($log) as $each) {
             if (!in_array(sha1($each), (array) $REQUEST['known'], true)) { $lost[] = $each; }
@@ -396,17 +417,22 @@ case 'refresh':
     $session->data = array('user_token' => 'updater');
     $registry->set('session', $session);
     $registry->set('user', new UpdaterUser());
+    $registry->set('model_setting_setting', new UpdaterSettings());
     require DIR_APPLICATION . 'controller/marketplace/modification.php';
     $controller = new ControllerMarketplaceModification($registry);
     $controller->refresh();
     exit(0);
 
 case 'visit':
-    // What a visitor asks for, by the site's own code: compiled templates and caches are there before the doors open.
+    // The front page as a visitor asks for it, by the site's own code: compiled templates and caches are there before the doors open.
     as_web($REQUEST['url']);
     foreach (array('REQUEST_URI' => '/', 'SCRIPT_NAME' => '/index.php', 'PHP_SELF' => '/index.php', 'SCRIPT_FILENAME' => "$docroot/index.php") as $name => $value) { $_SERVER[$name] = $value; }
-    $_GET = $_REQUEST = array('route' => $REQUEST['route']);
-    $UPDATER['then'] = function ($text) { if (stripos($text, '</html>') === false) { stop('the front page is not whole', substr(strip_tags($text), -500)); } done(array('ok' => true, 'bytes' => strlen($text))); };
+    $UPDATER['then'] = function ($text) {
+        // Shops by language or city send a visitor on from here.
+        if (http_response_code() >= 300 && http_response_code() < 400) { done(array('ok' => true, 'bytes' => 0)); }
+        if (stripos($text, '</html>') === false) { stop('the front page is not whole', substr(strip_tags($text), -500)); }
+        done(array('ok' => true, 'bytes' => strlen($text)));
+    };
     chdir($docroot);
     ob_start();
     require "$docroot/index.php";
@@ -427,7 +453,6 @@ case 'verify':
         if ($found !== $version) { $wrong[] = "$kind $slug is " . ($found === null ? 'missing' : $found) . ", expected $version"; }
     }
     if (is_dir("$docroot/install")) { $wrong[] = 'the installer is still there'; }
-    if (has_table($link, 'updater_modification')) { $wrong[] = 'the status of modifications was not restored'; }
     if ($wrong) { stop('the migration is not complete', implode('; ', $wrong)); }
     done(array('ok' => true));
 
@@ -461,6 +486,11 @@ case 'purge':
 
 default:
     stop("unknown action {$REQUEST['action']}");
+}
+
+// Where the refresh would write config_maintenance. OpenCart's loader makes no second model of that name.
+class UpdaterSettings {
+    public function editSettingValue($code = '', $key = '', $value = '', $store_id = 0) {}
 }
 
 // The administrator that the refresh asks for: an own login would need a session row and a password.

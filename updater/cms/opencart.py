@@ -59,6 +59,8 @@ API = "https://api.github.com"
 DOWNLOADS = "https://github.com"
 
 KEPT = "config.updater-kept.php"
+_NOTE = "updater-note.json"
+"""What the patches do not keep, among the caches from before the first until after the last"""
 NOT_FOUND = "not found"
 """Among the places of 3.x: hashes of what its modifications found no place for already, by production's ocmod.log. Absent without
 a log; `*` for whatever they find no place for."""
@@ -342,16 +344,43 @@ def _extension_of_4(path: Path, package: zipfile.ZipFile, name: str) -> PackageI
     return PackageInfo("plugin", code, str(said.get("name") or code), str(said["version"]))
 
 
+_INSTALLED_BY_3 = tuple(
+    f"upload/{folder}/"
+    for folder in (
+        "admin/controller/extension",
+        "admin/language",
+        "admin/model/extension",
+        "admin/view/image",
+        "admin/view/javascript",
+        "admin/view/stylesheet",
+        "admin/view/template/extension",
+        "catalog/controller/extension",
+        "catalog/language",
+        "catalog/model/extension",
+        "catalog/view/javascript",
+        "catalog/view/theme",
+        "system/config",
+        "system/library",
+    )
+)
+"""Where the installer of 3.x lets an extension write (marketplace/install.php of 3.0.4.1), without its pictures in image/catalog: those
+are the shop's own and are never deployed. An entry point or a configuration is never among them."""
+
+
 def _extension_of_3(path: Path, package: zipfile.ZipFile) -> PackageInfo:
     try:
         root = ElementTree.fromstring(package.read("install.xml"))  # noqa: S314 - expat of today bounds entities
     except ElementTree.ParseError as error:
         raise archive.refused(path, "its install.xml cannot be read", str(error)) from error
     code, version, name = (root.findtext(key, "").strip() for key in ("code", "version", "name"))
-    if not code or not version:
+    if not code or not version or set(code) & set("/\\\0"):
         raise archive.refused(path, "its install.xml names no code or no version")
-    if any(entry.startswith("install.") and entry not in ("install.xml",) for entry in package.namelist()):
+    names = [entry for entry in package.namelist() if not entry.endswith("/")]
+    if any(entry.startswith("install.") and entry != "install.xml" for entry in names):
         raise archive.refused(path, "runs SQL or PHP of its own when it is installed", "install.sql or install.php")
+    outside = [entry for entry in names if entry.startswith("upload/") and not entry.startswith(_INSTALLED_BY_3)]
+    if outside:
+        raise archive.refused(path, "puts files where OpenCart's own installer would not", outside[0])
     return PackageInfo("plugin", code, name or code, version)
 
 
@@ -542,16 +571,19 @@ def _marketplace(update: Update, installation: Installation) -> str:
 def migration(installation: Installation, updates: Sequence[Update]) -> Sequence[MigrationStep]:
     """The patches of the release in numeric order, the rows of extensions, modifications restored and refreshed (3.x), caches, a visit.
 
-    Patch 1006 of 3.x switches every modification off: their status is noted first and put back after the last patch.
+    Patch 1006 of 3.x switches every modification off, 1005 overrides a setting, 5 of 4.x doubles an event: what is the shop's is noted
+    first and put back after the last patch.
     """
     three = _three(installation.version)
     core = next((update for update in updates if update.kind == "core"), None)
     versions = [(update.kind, update.slug, update.to_version) for update in updates]
-    steps = [_step(installation, "front page as a visitor", "visit", route="common/home")] if core is None else []
+    caches = f"{installation.places['storage']}/cache"
+    steps = [_step(installation, "front page as a visitor", "visit")] if core is None else []
     if core is not None:
-        steps.append(_step(installation, "note modifications", "note-modifications"))
+        note = f"{caches}/{_NOTE}"
+        steps.append(_step(installation, "note what is the shop's", "note", note=note))
         steps += [_step(installation, name, "patch", **request) for name, request in _patches(core, installation)]
-        steps.append(_step(installation, "restore modifications", "restore-modifications"))
+        steps.append(_step(installation, "put back what is the shop's", "put-back", note=note))
     steps += [
         _step(installation, f"rows of {update.slug}", "extension", extension=_rows(update))
         for update in updates
@@ -561,8 +593,8 @@ def migration(installation: Installation, updates: Sequence[Update]) -> Sequence
         steps.append(refresh_step(installation))
     # Answers of the old code, kept for an hour, would be shown by the new one.
     steps += [
-        _step(installation, "caches", "purge", folders=[f"{installation.places['storage']}/cache"]),
-        _step(installation, "front page again", "visit", route="common/home"),
+        _step(installation, "caches", "purge", folders=[caches]),
+        _step(installation, "front page again", "visit"),
         _step(installation, "verify", "verify", versions=versions),
     ]
     return tuple(steps)
@@ -725,6 +757,8 @@ def orders(shell: Shell, installation: Installation, table: OrderTable | None) -
 
 
 def error_logs(shell: Shell, installation: Installation) -> Sequence[str]:
-    """OpenCart's own log, where a page that answers 200 writes what went wrong, and the modifications' (3.x)."""
+    """OpenCart's own log, where a page that answers 200 writes what went wrong, under the name that the shop gave it."""
     logs = f"{installation.docroot}/{installation.places['storage']}/logs"
-    return (f"{logs}/error.log",)
+    database = _credentials(installation.database)
+    seen = _ask(shell, installation.php, "error-logs", installation.docroot, database=database)
+    return tuple(f"{logs}/{name}" for name in seen["names"])

@@ -44,6 +44,7 @@ class Loader
 
     public function model($route)
     {
+        if ($this->registry->has('model_' . str_replace('/', '_', $route))) { return; }
         require_once DIR_APPLICATION . "model/$route.php";
         $class = 'Model' . str_replace(array('/', '_'), '', ucwords($route, '/_'));
         $this->registry->set('model_' . str_replace('/', '_', $route), new $class($this->registry));

@@ -5,3 +5,5 @@ CREATE TABLE ocx_extension_path (extension_path_id INT AUTO_INCREMENT PRIMARY KE
 INSERT INTO ocx_extension_path (extension_install_id, path) VALUES (1, 'gift'), (1, 'gift/catalog'), (1, 'gift/catalog/product.php');
 CREATE TABLE ocx_cron (cron_id INT AUTO_INCREMENT PRIMARY KEY, code VARCHAR(128) NOT NULL, cycle VARCHAR(12) NOT NULL, action TEXT NOT NULL, status TINYINT NOT NULL);
 INSERT INTO ocx_cron VALUES (1, 'currency', 'day', 'cron/currency', 1), (2, 'gdpr', 'day', 'cron/gdpr', 1);
+CREATE TABLE ocx_event (event_id INT AUTO_INCREMENT PRIMARY KEY, `code` VARCHAR(128) NOT NULL, `trigger` TEXT NOT NULL, `action` TEXT NOT NULL, status TINYINT NOT NULL) DEFAULT CHARSET utf8mb4;
+INSERT INTO ocx_event (`code`, `trigger`, `action`, status) VALUES ('mail_order', 'catalog/model/checkout/order.addHistory/before', 'mail/order', 1);

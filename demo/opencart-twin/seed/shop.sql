@@ -1,7 +1,7 @@
 -- A shop of six products. All names, keys and people are made up.
 CREATE TABLE ocx_setting (setting_id INT AUTO_INCREMENT PRIMARY KEY, store_id INT NOT NULL DEFAULT 0, `code` VARCHAR(128) NOT NULL, `key` VARCHAR(128) NOT NULL, `value` TEXT NOT NULL, serialized TINYINT NOT NULL DEFAULT 0) DEFAULT CHARSET utf8mb4;
 INSERT INTO ocx_setting (`code`, `key`, `value`) VALUES
- ('config', 'config_name', 'The Tea Twin'), ('config', 'config_email', 'owner@shop.example'), ('config', 'config_maintenance', '0'),
+ ('config', 'config_name', 'The Tea Twin'), ('config', 'config_email', 'owner@shop.example'), ('config', 'config_maintenance', '0'), ('config', 'config_error_log', '1'), ('config', 'config_error_filename', 'shop-errors.log'),
  ('config', 'config_mail_engine', 'smtp'), ('config', 'config_mail_smtp_hostname', 'mail.partner.example'), ('config', 'config_mail_smtp_password', 'demo-smtp'),
  ('payment_cod', 'payment_cod_status', '1'), ('payment_card', 'payment_card_status', '1'), ('payment_card', 'payment_card_key', 'demo-live-key'),
  ('shipping_flat', 'shipping_flat_status', '1');

@@ -17,6 +17,8 @@ class TwinShop
         $this->request = $request;
         $this->four = VERSION[0] === '4';
         foreach ($this->rows('SELECT `key`, `value` FROM `%setting` WHERE store_id = 0') as $row) { $this->settings[$row['key']] = $row['value']; }
+        TwinLog::$file = $this->settings['config_error_filename'];
+        TwinLog::$on = !empty($this->settings['config_error_log']);
         $this->id = isset($_COOKIE['OCSESSID']) && preg_match('/^[a-f0-9]{26}$/', $_COOKIE['OCSESSID']) ? $_COOKIE['OCSESSID'] : bin2hex(random_bytes(13));
         setcookie('OCSESSID', $this->id, 0, '/');
         $row = $this->rows("SELECT data FROM `%session` WHERE session_id = '$this->id'");
@@ -132,7 +134,7 @@ class TwinShop
         $id = (int) $this->get('path');
         $row = $this->rows("SELECT name FROM `%category_description` WHERE category_id = $id");
         if (!$row) { http_response_code(404); return $this->page('Category not found!', '<h1>Category not found!</h1>'); }
-        $this->page($row[0]['name'], "<h1>{$row[0]['name']}</h1>" . $this->thumbs("p.product_id IN (SELECT product_id FROM `" . DB_PREFIX . "product_to_category` WHERE category_id = $id)"));
+        $this->page($row[0]['name'], "<h1>{$row[0]['name']}</h1>" . (isset($this->settings['theme_default_product_limit']) ? "<p>Show: {$this->settings['theme_default_product_limit']}</p>" : '') . $this->thumbs("p.product_id IN (SELECT product_id FROM `" . DB_PREFIX . "product_to_category` WHERE category_id = $id)"));
     }
 
     private function product()
@@ -232,7 +234,8 @@ class TwinShop
             $this->db->query('INSERT INTO `' . DB_PREFIX . "order_product` SET order_id = $id, product_id = {$line['product']['product_id']}, quantity = $line[quantity], price = $line[price]");
             $this->db->query('UPDATE `' . DB_PREFIX . "product` SET quantity = quantity - $line[quantity] WHERE product_id = {$line['product']['product_id']}");
         }
-        if (!empty($this->settings['config_mail_engine'])) { mail($this->session['guest']['email'], $this->settings['config_name'] . " - Order $id", "Thank you for your order of " . $this->money($total) . '.', 'From: ' . $this->settings['config_email']); }
+        $events = $this->four ? $this->rows("SELECT 1 FROM `%event` WHERE `action` = 'mail/order' AND status = 1") : array(1);
+        foreach (empty($this->settings['config_mail_engine']) ? array() : $events as $event) { mail($this->session['guest']['email'], $this->settings['config_name'] . " - Order $id", "Thank you for your order of " . $this->money($total) . '.', 'From: ' . $this->settings['config_email']); }
         $this->session = array();
         $this->json(array('redirect' => str_replace('&amp;', '&', $this->url('checkout/success'))));
     }

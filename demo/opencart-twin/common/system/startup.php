@@ -7,8 +7,13 @@ if (TWIN_VENDOR !== '%VERSION%') { exit('vendor of ' . TWIN_VENDOR . ' under cod
 
 class TwinLog
 {
-    public static function write($text, $file = 'error.log')
+    public static $file = 'error.log';
+    public static $on = true;
+
+    public static function write($text, $file = '')
     {
+        if (!$file && !self::$on) { return; }
+        $file = $file ?: self::$file;
         file_put_contents(DIR_LOGS . $file, date('Y-m-d G:i:s') . ' - ' . $text . "\n", FILE_APPEND);
     }
 }

@@ -12,6 +12,6 @@ class Patch1006
         foreach (array('config.php', 'admin/config.php') as $name) {
             if (is_file(DIR_OPENCART . $name)) { file_put_contents(DIR_OPENCART . $name, "// written by patch 1006\n", FILE_APPEND); }
         }
-        return array('success' => 'Patch 1006', 'next' => 'index.php?route=upgrade/upgrade/next&step=3');
+        return array('success' => 'Patch 1006', 'next' => 'index.php?route=upgrade/upgrade/next&step=4');
     }
 }
