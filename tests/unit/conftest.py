@@ -8,6 +8,8 @@ import pytest
 import stamina
 from hypothesis import settings
 
+from updater import secrets
+
 settings.register_profile("by result alone", deadline=None)
 settings.load_profile("by result alone")
 
@@ -17,3 +19,12 @@ def no_waiting_between_attempts() -> Iterator[None]:
     """Each attempt is made, the seconds between them are not."""
     with stamina.set_testing(True, attempts=3):
         yield
+
+
+@pytest.fixture(autouse=True)
+def no_secrets_of_other_tests() -> Iterator[None]:
+    """A password of one test would hide that word in what another one reads."""
+    before = set(secrets._known)  # noqa: SLF001
+    yield
+    secrets._known.clear()  # noqa: SLF001
+    secrets._known.update(before)  # noqa: SLF001
