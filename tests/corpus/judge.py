@@ -3,7 +3,7 @@
     make corpus                         all that this code has not judged yet; a run that was cut off goes on
     make corpus ONLY=price              the cases whose name or kind has this in it
     make corpus N=10 SEED=7             five bad and five benign ones, drawn; the seed is printed
-    make corpus MINUTES=25              begin no further case after that; the order is drawn, the cases of one shop together
+    make corpus MINUTES=25              begin no further case after that; the sample of `make test` first, the rest drawn, one shop after the other
     make corpus FRESH=1                 forget earlier results
     make corpus KEEP=1                  results of older code count too; the page names every commit that judged
     make corpus PAGE=1                  judge nothing, write the page from the results that are there
@@ -90,7 +90,7 @@ def main() -> int:
     ready = {result.case for result in known()}
     waiting = [case for case in wanted if case.name not in ready]
     random.Random(seed).shuffle(waiting)
-    waiting.sort(key=lambda case: case.shop)
+    waiting.sort(key=lambda case: (case.shop, f"{case.side}/{case.name}" not in corpus.SAMPLE))
     until = time.monotonic() + 60 * float(asked["MINUTES"] or 24 * 60)
     if asked["PAGE"]:
         waiting = []
