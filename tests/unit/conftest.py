@@ -24,7 +24,7 @@ def no_waiting_between_attempts() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def no_secrets_of_other_tests() -> Iterator[None]:
     """A password of one test would hide that word in what another one reads."""
-    before = set(secrets._known)  # noqa: SLF001
+    before = set(secrets._known)
     yield
-    secrets._known.clear()  # noqa: SLF001
-    secrets._known.update(before)  # noqa: SLF001
+    secrets._known.clear()
+    secrets._known.update(before)
