@@ -951,3 +951,5 @@ class ServerFacts:
     tables: int
     table_bytes: int
     certificates: tuple[Certificate, ...]
+    user: str = ""
+    """Who asked: what another user may see, and has in a crontab, is not known"""

@@ -18,7 +18,21 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from updater import cms, culprit, edits, failed, notify, orders, policy, report, repository, resources, samples, sources
+from updater import (
+    cms,
+    culprit,
+    edits,
+    failed,
+    notify,
+    orders,
+    passport,
+    policy,
+    report,
+    repository,
+    resources,
+    samples,
+    sources,
+)
 from updater.checks import bake, baseline, browser, crawl, detector, evidence, live, logs, smoke, verdict
 from updater.checks.observation import LogLine, Observation, Target
 from updater.cms.base import Driver, ShopState
@@ -1344,13 +1358,17 @@ def _keep_history(this: Run) -> None:
     if not this.journal.has(this.id, "release"):
         return
     release = this.journal.output(this.id, "release", Release)
+
+    def page() -> str:
+        return passport.of_run(this.site, this.journal, this.progress, this.record)
+
     try:
         if this.record.state == AWAITING:
-            branch = repository.propose(this.site, this.record, this.folder, release.sha256)
+            branch = repository.propose(this.site, this.record, this.folder, release.sha256, page)
             if branch:
                 this.progress.say(f"waits on branch {branch}")
         elif this.record.state == PROMOTED:
-            repository.accept(this.site, this.record, this.folder, release.sha256)
+            repository.accept(this.site, this.record, this.folder, release.sha256, page)
         elif this.record.state in (REJECTED, ROLLED_BACK):
             repository.discard(this.site, this.id)
     except (OSError, UpdaterError) as error:

@@ -1,7 +1,7 @@
 """The client's git repository: what passed waits there on a branch, what was deployed is merged, what was rejected is gone.
 
-A run that passed is one commit on `updates/<date>`: inventory, pictures, and its report on one page. `git log` answers what
-changed, when, and who approved. Nothing is done where site.yml is in no commit. The working tree is not needed for it, so
+A run that passed is one commit on `updates/<date>`: inventory, pictures, the passport, and its report on one page. `git log`
+answers what changed, when, and who approved. Nothing is done where site.yml is in no commit. The working tree is not needed for it, so
 that somebody's uncommitted changes stay as they are; a failure here never changes what happened to the shop.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     import git
 
 BRANCHES = "updates"
-INVENTORY, SUMMARIES, BASELINES = "inventory.yml", "updates", "baselines"
-"""What this module writes beside site.yml: a file and two folders."""
+INVENTORY, PASSPORT, SUMMARIES, BASELINES = "inventory.yml", "passport.md", "updates", "baselines"
+"""What this module writes beside site.yml: two files and two folders."""
 _REMOTE = "origin"
 _RUN, _RELEASE, _PERSON = "Updater-Run", "Updater-Release", "Approved-by"
 _SECONDS = 60
@@ -60,10 +60,11 @@ class Repository:
 # ------------------------------------------------------------------------------------------- waits, merged, or deleted
 
 
-def propose(site: Site, record: RunRecord, folder: Path, release_sha256: str) -> str:
+def propose(site: Site, record: RunRecord, folder: Path, release_sha256: str, passport: Callable[[], str]) -> str:
     """Commit what passed on a branch of its own, and push it. Returns the branch; '' where there is no client repository.
 
-    `folder` is the run's. RepositoryFailed says what stands in the way; when only the push failed, the commit is there.
+    `folder` is the run's; `passport` asks the server, and only when there is something to commit. RepositoryFailed says what
+    stands in the way; when only the push failed, the commit is there.
     """
     with _opened(site) as repository:
         if repository is None:
@@ -73,7 +74,7 @@ def propose(site: Site, record: RunRecord, folder: Path, release_sha256: str) ->
             return branch
         branch = _free_name(repository, record)
         with _worktree(repository, "HEAD") as tree:
-            _write(tree, repository.below, site, record, folder)
+            _write(tree, repository.below, site, record, folder, passport())
             tree.git.commit("--no-verify", "-q", "-m", _message("Passed", record, release_sha256))
             repository.git.git.branch(branch, tree.head.commit.hexsha)
         if repository.has_remote:
@@ -81,17 +82,18 @@ def propose(site: Site, record: RunRecord, folder: Path, release_sha256: str) ->
         return branch
 
 
-def accept(site: Site, record: RunRecord, folder: Path, release_sha256: str) -> str:
+def accept(site: Site, record: RunRecord, folder: Path, release_sha256: str, passport: Callable[[], str]) -> str:
     """Merge the branch of a run that was deployed, with who approved it, push, and delete the branch. Returns the branch merged into.
 
-    A branch that CI pushed is fetched; one that nobody made is made first. RepositoryFailed leaves everything as it is, or the
+    A branch that CI pushed is fetched, and its passport taken: who tests a site knows more of it than who approves. One that
+    nobody made is made first, as by `propose`. RepositoryFailed leaves everything as it is, or the
     merge made here and not pushed.
     """
     with _opened(site) as repository:
         if repository is None:
             return ""
         _fetch(repository)
-        branch = _branch(repository, record.run) or propose(site, record, folder, release_sha256)
+        branch = _branch(repository, record.run) or propose(site, record, folder, release_sha256, passport)
         into = _main(repository)
         with _worktree(repository, _newest(repository, into)) as tree:
             _merge(tree, _tip(repository, branch), branch)
@@ -191,8 +193,8 @@ def inventory_after(record: RunRecord) -> Inventory | None:
     return replace(record.inventory, version=core, components=parts)
 
 
-def _write(tree: git.Repo, below: Path, site: Site, record: RunRecord, folder: Path) -> None:
-    """Inventory, pictures and summary into the tree, and staged. Nothing else of it is touched."""
+def _write(tree: git.Repo, below: Path, site: Site, record: RunRecord, folder: Path, passport: str = "") -> None:
+    """Inventory, pictures, passport and summary into the tree, and staged. Nothing else of it is touched."""
     assert tree.working_tree_dir is not None
     home = Path(tree.working_tree_dir) / below
     inventory = inventory_after(public(record))
@@ -203,11 +205,10 @@ def _write(tree: git.Repo, below: Path, site: Site, record: RunRecord, folder: P
     baseline.keep(smoke.load(folder / AFTER), home / BASELINES / site.name, run=record.run, person=person, at=at)
     (home / SUMMARIES).mkdir(exist_ok=True)
     (home / SUMMARIES / f"{record.run}.md").write_text(markdown(public(record)), encoding="utf-8")
-    tree.git.add("--force", "--", *_ours(below, site))
-
-
-def _ours(below: Path, site: Site) -> list[str]:
-    return [str(below / name) for name in (INVENTORY, f"{BASELINES}/{site.name}", SUMMARIES)]
+    if passport:
+        (home / PASSPORT).write_text(passport, encoding="utf-8")
+    ours = (INVENTORY, PASSPORT, f"{BASELINES}/{site.name}", SUMMARIES)
+    tree.git.add("--force", "--", *(str(below / name) for name in ours if (home / name).exists()))
 
 
 def _message(done: str, record: RunRecord, release_sha256: str) -> str:
@@ -366,10 +367,11 @@ def _move_on(repository: Repository, site: Site, into: str, branch: str) -> None
 
     if repository.git.head.is_detached:
         return
-    ours = str(repository.below / BASELINES / site.name)  # the promotion wrote them, and the merge holds the same
-    if repository.git.git.ls_tree("-r", "--name-only", "HEAD", "--", ours):
-        repository.git.git.checkout("HEAD", "--", ours)
-    repository.git.git.clean("-fdq", "--", ours)
+    # The promotion wrote the pictures, and `updater passport` may have written a page: the merge holds both.
+    for ours in (str(repository.below / BASELINES / site.name), str(repository.below / PASSPORT)):
+        if repository.git.git.ls_tree("-r", "--name-only", "HEAD", "--", ours):
+            repository.git.git.checkout("HEAD", "--", ours)
+        repository.git.git.clean("-fdq", "--", ours)
     try:
         repository.git.git.merge("--ff-only", "--quiet", branch)
     except git.GitCommandError as error:

@@ -32,6 +32,7 @@ PARTS = (
 FOUND = Inventory("wordpress", "6.8.1", "8.2.29", PARTS)
 SHOP = Installation("wordpress", "6.8.1", "/srv/shop", "php", "https://www.tea.example", Database("s", "s", "s"))
 SERVER = Server("127.0.0.1", "deploy", 1, host_key=waiting_run.HOST_KEY)
+PASSPORT = "# Technical passport: tea\n"
 
 
 def git(folder: Path, *words: str) -> str:
@@ -62,12 +63,13 @@ class Clone:
             return journal.output(run, "release", Release).sha256
 
     def propose(self, record: RunRecord) -> str:
-        return repository.propose(self.site, record, self.runs / record.run, self.release(record.run))
+        return repository.propose(self.site, record, self.runs / record.run, self.release(record.run), lambda: PASSPORT)
 
     def accept(self, record: RunRecord, person: str = "Anna") -> str:
         approval = Approval(record.run, person, now(), now(), "e", "r")
         deployed = replace(record, state="promoted", approval=approval)
-        return repository.accept(self.site, deployed, self.runs / record.run, self.release(record.run))
+        release = self.release(record.run)
+        return repository.accept(self.site, deployed, self.runs / record.run, release, lambda: PASSPORT)
 
     @property
     def runs(self) -> Path:
@@ -121,7 +123,7 @@ def test_what_passed_is_one_commit_on_a_branch_that_the_remote_gets(laptop: Clon
     assert git(remote, "rev-list", "--count", f"main..{branch}") == "1"
     changed = git(remote, "diff", "--name-only", "main", branch).splitlines()
     assert changed == ["baselines/tea.example/baseline.yml", "baselines/tea.example/home/desktop.png", "inventory.yml",
-                       f"updates/{record.run}.md"]  # fmt: skip
+                       "passport.md", f"updates/{record.run}.md"]  # fmt: skip
     inventory = yaml.safe_load(git(remote, "show", f"{branch}:inventory.yml"))
     assert {part["slug"]: part["version"] for part in inventory["components"]} == {
         "cms": "6.8.1",
@@ -189,6 +191,7 @@ def test_what_ci_tested_and_a_laptop_deployed_is_merged_with_who_approved(
     pictures = laptop.folder / "baselines" / "tea.example" / "home"
     pictures.mkdir(parents=True)
     (pictures / "desktop.png").write_text("the promotion keeps the approved look here before it commits")
+    (laptop.folder / "passport.md").write_text("as somebody typed `updater passport` meanwhile")
     assert laptop.accept(record, "Anna") == "main"
     assert branches(remote) == branches(laptop.folder) == ["main"]
     assert laptop.git("rev-parse", "main") == git(remote, "rev-parse", "main")
@@ -200,6 +203,7 @@ def test_what_ci_tested_and_a_laptop_deployed_is_merged_with_who_approved(
     )
     assert told.splitlines()[0] == "Deployed: Shop 1.0 → 1.1 of tea|Anna"
     assert yaml.safe_load(git(remote, "show", "main:baselines/tea.example/baseline.yml"))["approved_by"] == "Anna"
+    assert git(remote, "show", "main:passport.md") == PASSPORT.strip()
     assert laptop.git("status", "--porcelain") == "M README.md", (
         "the person's change is still there, and ours are committed"
     )

@@ -49,6 +49,7 @@ def describe(host: Host, site: Site, installation: Installation) -> ServerFacts:
         tables=len(own),
         table_bytes=sum(tables[name].bytes for name in own),
         certificates=tuple(_certificate(site, name) for name in site.names),
+        user=host.server.user,
     )
 
 

@@ -75,7 +75,7 @@ def passport(site: Site, known: Known) -> Passport:
         _names(known, words),
         _components(known, words),
         _integrations(site, known, words),
-        _cron(known, words),
+        _cron(site, known, words),
         _backups(site, known, words),
         _restore(site, words),
         _access(site, words),
@@ -187,12 +187,13 @@ def _integrations(site: Site, known: Known, words: Words) -> Section:
     )
 
 
-def _cron(known: Known, words: Words) -> Section:
+def _cron(site: Site, known: Known, words: Words) -> Section:
     _ = words.gettext
     if known.server is None:
         return Section(_("Scheduled on the server"))
-    text = () if known.server.cron else (_("The crontab of the ssh user is empty."),)
-    return Section(_("Scheduled on the server"), text=text, steps=known.server.cron)
+    said = _("The crontab of {user}:") if known.server.cron else _("The crontab of {user} is empty.")
+    text = said.format(user=known.server.user or site.server.user)
+    return Section(_("Scheduled on the server"), text=(text,), steps=known.server.cron)
 
 
 def _backups(site: Site, known: Known, words: Words) -> Section:
