@@ -161,7 +161,7 @@ def closed(place: Place, gate: Gate, secret: str) -> Iterator[None]:
             shell.run(["ln", f"{docroot}/{path}", f"{docroot}/{gate.kept[path]}"])
         shell.write(f"{docroot}/{path}", text.encode(), 0o644)
     if gate.kept:
-        _forget_opcache(place)
+        forget_opcache(place)
     try:
         yield
     finally:
@@ -173,7 +173,7 @@ def closed(place: Place, gate: Gate, secret: str) -> Iterator[None]:
         shell.run(["rm", "-f", *(f"{docroot}/{path}" for path in beside)])
 
 
-def _forget_opcache(place: Place) -> None:
+def forget_opcache(place: Place) -> None:
     """As a promotion does it: opcache may go on serving the file that the gate stands in for."""
     name = f"updater-reset-{secrets.token_hex(4)}.php"
     place.shell.write(f"{place.docroot}/{name}", b"<?php echo (int) opcache_reset();", 0o644)

@@ -109,6 +109,8 @@ def _by_fault(results: Sequence[Result]) -> str:
 
 def _planted(seen: Mapping[str, Result]) -> str:
     def said(name: str) -> str:
-        return "; ".join(seen[name].wrong) or "nothing" if name in seen else "not run"
+        if name not in seen:
+            return "not run"
+        return "; ".join(what.partition("\n")[0].rstrip(" :") for what in seen[name].wrong) or "nothing"
 
     return "\n".join(f"| {it.name} | {said(it.name)} |" for it in PLANTED)

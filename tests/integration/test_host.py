@@ -251,10 +251,6 @@ def test_files_are_written_whole_private_and_read_back(host: Host) -> None:
         host.read(name)
 
 
-@pytest.mark.xfail(
-    reason="the EOFError of the sending thread is not told as a lost connection yet: red in CI on 2026-11-25",
-    strict=False,
-)
 def test_an_upload_cut_in_half_leaves_the_old_file(live: LiveServer, tmp_path: Path) -> None:
     big = tmp_path / "big"
     with big.open("wb") as sparse:

@@ -268,13 +268,11 @@ class Host:
 
         def send_stdin() -> None:
             try:
-                if env:
-                    channel.sendall(_environment(env))
-                while chunk := stdin.read(_CHUNK):
-                    channel.sendall(chunk)
-                channel.shutdown_write()
-            except OSError:
-                return  # the command closed its stdin or the connection broke: its exit code or its lack tells
+                going = not env or _went(channel.sendall, _environment(env))
+                while going and (chunk := stdin.read(_CHUNK)):
+                    going = _went(channel.sendall, chunk)
+                if going:
+                    _went(channel.shutdown_write)
             except Exception as failure:  # noqa: BLE001 - reading stdin's source failed; raised in the caller's thread
                 sender_failure.append(failure)
                 channel.close()
@@ -398,6 +396,15 @@ class Host:
             redact(tried.stderr.decode("utf-8", "replace").strip())
             or f"rsync on the server ends with {tried.returncode}"
         )
+
+
+def _went(send: Callable[..., object], *what: bytes) -> bool:
+    """Whether the other side took it. If not, the command closed its stdin or the line broke: its exit code or its lack tells."""
+    try:
+        send(*what)
+    except (OSError, EOFError, SSHException):  # which of them depends on how the line was cut
+        return False
+    return True
 
 
 class _Lent:
