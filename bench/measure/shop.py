@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import random
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import imagecodecs
 import numpy as np
+from served import Handler, served
 
 HOST = "shop.example"
 PAGES = tuple(f"/page-{number}/" for number in range(1, 11))
@@ -82,30 +81,15 @@ def serving(look: str = "", looks: Mapping[str, str] | None = None) -> Iterator[
     """The shop in that look, some paths in another, on a port of 127.0.0.1, which is given back."""
     named = dict.fromkeys(PAGES, look) | dict(looks or {})
 
-    class Handler(BaseHTTPRequestHandler):
+    class Shop(Handler):
         def do_GET(self) -> None:
             if self.path in PAGES:
-                self._answer(page(self.path, named[self.path]).encode(), "text/html; charset=utf-8")
+                self.answer(page(self.path, named[self.path]).encode())
             elif self.path.startswith("/photo-"):
-                self._answer(photograph(int(self.path.removeprefix("/photo-").removesuffix(".jpg"))), "image/jpeg")
+                number = int(self.path.removeprefix("/photo-").removesuffix(".jpg"))
+                self.answer(photograph(number), kind="image/jpeg")
             else:
                 self.send_error(404)
 
-        def _answer(self, body: bytes, kind: str) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None: ...  # noqa: A002 - the base class names it so
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with served(Shop) as port:
+        yield port

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
 
 import imagecodecs
 import numpy
 import pytest
+from served import Handler, served
 from tiny_shop import HOST, TinyShop, serve
 
 from updater.checks import visual
@@ -43,18 +40,7 @@ def test_four_captures_of_a_moving_page_are_the_same_bytes(viewport):
     assert "/deep.svg" in shop.asked
 
 
-@contextmanager
-def served(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield server.server_address[1]
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-class Gallery(BaseHTTPRequestHandler):
+class Gallery(Handler):
     """A product's page with its large picture, and a cart that offers both of its files."""
 
     PAGES: ClassVar = {
@@ -65,14 +51,7 @@ class Gallery(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         width = int(self.path[1:-4]) if self.path.endswith(".png") else 0
         body = imagecodecs.png_encode(numpy.zeros((width, width, 3), "u1")) if width else self.PAGES.get(self.path, b"")
-        self.send_response(200)
-        self.send_header("Content-Type", "image/png" if width else "text/html")
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "max-age=3600")
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None: ...  # noqa: A002 - the base class names it so
+        self.answer(body, kind="image/png" if width else "text/html", Cache_Control="max-age=3600")
 
 
 def test_which_file_of_a_thumbnail_is_shown_does_not_depend_on_what_was_seen_before():

@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from served import Handler, served
 
 from updater import edits, sources
 from updater.cms import wordpress
@@ -198,8 +199,8 @@ class WordPressOrg:
         return {"checksums": {name: md5(data) for name, data in CORE_FILES.items()} if known else False}
 
 
-def handler(org: WordPressOrg) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
+def handler(org: WordPressOrg) -> type[Handler]:
+    class Org(Handler):
         def do_GET(self) -> None:
             self._answer({})
 
@@ -221,9 +222,7 @@ def handler(org: WordPressOrg) -> type[BaseHTTPRequestHandler]:
                 answer = org.answers[url.path](request)
                 say(self, answer if isinstance(answer, bytes) else json.dumps(answer).encode())
 
-        def log_message(self, format: str, *args: Any) -> None: ...  # noqa: A002 - the base class's name
-
-    return Handler
+    return Org
 
 
 def say(to: BaseHTTPRequestHandler, body: bytes, status: int = 200, length: int | None = None) -> None:
@@ -236,15 +235,10 @@ def say(to: BaseHTTPRequestHandler, body: bytes, status: int = 200, length: int 
 @pytest.fixture
 def org() -> Iterator[WordPressOrg]:
     told = WordPressOrg()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(told))
-    told.address = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield told
-    told.closing.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with served(handler(told)) as port:
+        told.address = f"http://127.0.0.1:{port}"
+        yield told
+        told.closing.set()
     assert told.unexpected == []
 
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import threading
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from served import Handler, served
 
 from updater import sources
 from updater.cms import opencart
@@ -82,27 +81,15 @@ def github() -> Iterator[GitHub]:
 
 @contextmanager
 def serve(github: GitHub) -> Iterator[GitHub]:
-    class Handler(BaseHTTPRequestHandler):
+    class Releases(Handler):
         def do_GET(self) -> None:
             path = self.path.partition("?")[0]
             github.asked.append(path)
             body = json.dumps(github.listed).encode() if path == LIST else github.files.get(path)
-            self.send_response(200 if body is not None else 404)
-            self.end_headers()
-            self.wfile.write(body or b"")
+            self.answer(body or b"", 404 if body is None else 200)
 
-        def log_message(self, *_: object) -> None: ...
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    github.port = server.server_port
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
-    thread.start()
-    try:
+    with served(Releases) as github.port:
         yield github
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def test_the_point_release_is_planned_and_comes_once(github: GitHub, tmp_path: Path) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import html
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
+
+from served import Handler, served
 
 from updater.checks.observation import Target
 from updater.cms.base import OrderRow, ShopState
@@ -135,51 +135,31 @@ RECEIVED = """<h1>Thank you</h1><ul><li class='woocommerce-order-overview__order
 
 @contextmanager
 def serve(shop: TinyShop) -> Iterator[TinyShop]:
-    class Handler(BaseHTTPRequestHandler):
+    class Shop(Handler):
         def do_GET(self) -> None:
             path = "/?s=" if self.path.startswith("/?s=") else urlsplit(self.path).path
             shop.asked.append(path)
             shop.cookies.append(self.headers.get("Cookie", ""))
             if path == "/shop.js":
-                self.answer(200, shop.script().encode(), "text/javascript")
+                self.answer(shop.script().encode(), kind="text/javascript")
             elif path.endswith(".svg"):
-                self.answer(200, PIXEL, "image/svg+xml")
+                self.answer(PIXEL, kind="image/svg+xml")
             elif path == "/favicon.ico":
-                self.answer(204, b"", "image/x-icon")
+                self.answer(status=204)
             else:
                 status, title, body = shop.page(path, "cart=1" in self.headers.get("Cookie", ""))
                 text = PAGE.format(title=html.escape(title), body=body)
-                self.answer(status, text.encode(), "text/html; charset=utf-8")
+                self.answer(text.encode(), status)
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
             shop.asked.append(f"POST {self.path}")
             if self.path == "/add":
-                self.send_response(303)
-                self.send_header("Set-Cookie", "cart=1; path=/")
-                self.send_header("Location", "/cart/")
-                self.end_headers()
+                self.answer(status=303, Set_Cookie="cart=1; path=/", Location="/cart/")
             elif shop.fault == "order fails":
-                self.answer(500, b"There has been a critical error on this website.", "text/html")
+                self.answer(b"There has been a critical error on this website.", 500)
             else:
-                self.answer(200, shop.order(parse_qs(body)).encode(), "text/plain")
+                self.answer(shop.order(parse_qs(body)).encode(), kind="text/plain")
 
-        def answer(self, status: int, body: bytes, kind: str) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None: ...  # noqa: A002 - the base class names it so
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    shop.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
+    with served(Shop) as shop.port:
         yield shop
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

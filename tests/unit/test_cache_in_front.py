@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from served import Handler, served
 
 from updater.errors import CommandFailed
 from updater.model import Server, Site
@@ -19,21 +18,12 @@ def front() -> Iterator[tuple[str, list[dict[str, str]]]]:
     """(its URL, the headers of its next answers; the last one stays)"""
     answers: list[dict[str, str]] = []
 
-    class Handler(BaseHTTPRequestHandler):
+    class Front(Handler):
         def do_GET(self) -> None:
-            self.send_response(200)
-            for name, value in (answers.pop(0) if len(answers) > 1 else answers[0]).items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+            self.answer(**(answers.pop(0) if len(answers) > 1 else answers[0]))
 
-        def log_message(self, format: str, *args: object) -> None: ...  # noqa: A002 - the base class names it so
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", answers
-    server.shutdown()
-    server.server_close()
+    with served(Front) as port:
+        yield f"http://127.0.0.1:{port}", answers
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from served import Handler, served
 
 from updater.checks import crawl
 from updater.checks.observation import Crawl, CrawledPage, Observation, Target
@@ -32,35 +31,20 @@ class Server:
 def serve(pages: dict[str, tuple[int | str, str]]) -> Iterator[Server]:
     server = Server(pages)
 
-    class Handler(BaseHTTPRequestHandler):
+    class Shop(Handler):
         def do_GET(self) -> None:
             assert self.headers["Host"].startswith(HOST)
             server.asked.append(self.path)
             status, body = server.pages.get(self.path, (404, "<p>There is nothing here, sorry.</p>"))
-            self.send_response(302 if status == "to" else int(status))
+            kind = "text/xml" if self.path.endswith(".xml") else "text/html; charset=utf-8"
             if status == "to":
-                self.send_header("Location", body)
-                body = ""
-            data = body.encode()
-            self.send_header("Content-Type", "text/xml" if self.path.endswith(".xml") else "text/html; charset=utf-8")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
+                self.answer(status=302, kind=kind, Location=body)
+            else:
+                self.answer(body.encode(), int(status), kind)
 
-        def log_message(self, format: str, *args: object) -> None: ...  # noqa: A002 - the base class names it so
-
-    listening = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.target = Target(
-        f"http://{HOST}:{listening.server_address[1]}/", {HOST: "127.0.0.1"}, trust_any_certificate=False
-    )
-    thread = threading.Thread(target=listening.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with served(Shop) as port:
+        server.target = Target(f"http://{HOST}:{port}/", {HOST: "127.0.0.1"}, trust_any_certificate=False)
         yield server
-    finally:
-        listening.shutdown()
-        listening.server_close()
-        thread.join()
 
 
 def sitemap(*paths: str) -> str:

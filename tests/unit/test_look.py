@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import ssl
 import subprocess
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from served import Handler, served
 
 from updater.model import CloneSettings, Layout, Server, Site, WatchSettings
 from updater.production.look import AGAIN, LogPlace, ServerLook, certificate_ends, from_inside, from_outside
@@ -35,28 +34,14 @@ class Answers:
 
 @contextmanager
 def serving(answers: Answers, context: ssl.SSLContext | None = None) -> Iterator[int]:
-    class Handler(BaseHTTPRequestHandler):
+    class Shop(Handler):
         def do_GET(self) -> None:
             answers.asked += 1
             status, body = answers.uncached if "updater-watch=" in self.path else answers.cached
-            self.send_response(status)
-            self.send_header("Content-Type", "text/html; charset=utf-8")
-            self.end_headers()
-            self.wfile.write(body.encode())
+            self.answer(body.encode(), status)
 
-        def log_message(self, format: str, *args: object) -> None: ...  # noqa: A002 - the base class names it so
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    if context:
-        server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with served(Shop, context) as port:
+        yield port
 
 
 def shop(folder: Path, port: int, scheme: str = "http", **changes: object) -> Site:
