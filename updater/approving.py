@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Literal, Protocol
 
 from updater import pipeline
@@ -117,8 +118,14 @@ def listing(waiting: Sequence[WaitingRun]) -> list[str]:
 
 
 def troubles(found: Sequence[Trouble]) -> list[str]:
-    """What could not be listed, each with its first line and where."""
-    return [redact(f"  !  {it.where}: {' '.join(it.message.split())}") for it in found]
+    """What could not be listed, each on a line with where; a mistake in the agency.yml of many sites once."""
+    sites: dict[str, list[Path]] = {}
+    for it in found:
+        sites.setdefault(" ".join(it.message.split()), []).append(it.where)
+    return [
+        redact(f"  !  {where[0] if len(where) == 1 else f'{len(where)} sites'}: {message}")
+        for message, where in sites.items()
+    ]
 
 
 def summary(what: pipeline.Waiting, later: str) -> list[str]:

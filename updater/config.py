@@ -207,9 +207,10 @@ class _Document:
     def error(self) -> ConfigError:
         """Every mistake: those of the file itself by line, then those of the file whose defaults it takes."""
         ordered = sorted(dict.fromkeys(self.mistakes), key=lambda mistake: (mistake[0] != self.name, mistake[:2]))
+        alike = all(name != self.name for name, _, _ in ordered)  # every site says the same then, and is told of once
         return ConfigError(
             "\n".join(f"{name}:{line}: {message}" for name, line, message in ordered),
-            hint=f"correct {'this line' if len(ordered) == 1 else 'these lines'}, then type `updater check {self.name}`",
+            hint=f"correct {'this line' if len(ordered) == 1 else 'these lines'}, then type `updater check {'SITE' if alike else self.name}`",
         )
 
 

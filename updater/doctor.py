@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
@@ -56,9 +57,18 @@ def look(folder: Path, machine: schedule.Machine) -> list[Row]:
         _row("schedule", lambda: _schedule(folder, machine)),
         *_secrets(folder),
     ]
-    for path in fleet.sites_below(folder):
-        rows += _site(path)
-    return rows
+    return [*rows, *_once([row for path in fleet.sites_below(folder) for row in _site(path)])]
+
+
+def _once(rows: Sequence[Row]) -> Iterator[Row]:
+    """What ails several sites alike, like a mistake in the agency.yml around them, is one row."""
+    sites, told = Counter(row.detail for row in rows if row.health == "ill"), set()
+    for row in rows:
+        if row.health != "ill" or sites[row.detail] == 1:
+            yield row
+        elif row.detail not in told:
+            told.add(row.detail)
+            yield replace(row, name=f"{sites[row.detail]} sites")
 
 
 def _row(name: str, see: Callable[[], Row]) -> Row:

@@ -40,6 +40,17 @@ def test_one_sites_broken_site_yml_hides_no_other(clients: Path) -> None:
     assert [(it.where.parent.name, "server: missing" in it.message) for it in troubles] == [("tea", True)]
 
 
+def test_a_mistake_that_all_sites_share_is_told_once(clients: Path) -> None:
+    (clients / "agency.yml").write_text("policy: {approve: maybe}\n")
+    waiting, troubles = fleet.waiting_below(clients)
+    assert (waiting, len(troubles)) == ([], 2)
+    (line,) = approving.troubles(troubles)
+    assert line.startswith(f"  !  2 sites: {clients / 'agency.yml'}:1: policy.approve: ")
+    assert line.endswith("`updater check SITE`")
+    (clients / "tea" / "site.yml").write_text("site: tea\n")
+    assert len(approving.troubles(fleet.waiting_below(clients)[1])) == 2, "its own mistakes too: another message"
+
+
 def test_a_run_that_waited_too_long_is_told_and_cannot_be_chosen(clients: Path) -> None:
     waits(clients / "tea" / "site.yml", age=timedelta(days=8))
     waiting, troubles = fleet.waiting_below(clients)

@@ -78,6 +78,14 @@ def test_a_broken_site_yml_and_a_damaged_journal_hide_no_other_site(tea: Path, t
     assert "waits for an approval, 6 days are left" in waits.detail
 
 
+def test_a_mistake_that_all_sites_share_is_one_row(tea: Path) -> None:
+    waiting_run.a_site(tea.parents[1] / "books", "books", "")
+    (tea.parents[1] / "agency.yml").write_text("policy: {approve: maybe}\n")
+    (row,) = rows(tea.parents[1], "2 sites")
+    assert (row.health, "agency.yml:1: policy.approve" in row.detail) == ("ill", True)
+    assert rows(tea.parents[1], "tea") == rows(tea.parents[1], "books") == []
+
+
 def test_a_site_in_this_very_folder_has_a_name(tea: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tea.write_text("site: tea\n")
     monkeypatch.chdir(tea.parent)
