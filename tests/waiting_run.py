@@ -137,6 +137,7 @@ def two_clients(folder: Path) -> Path:
         timedelta(days=3),
         security=advisory,
         released=now() - timedelta(days=9),
+        changelog="https://wordpress.org/plugins/shop/#developers",
     )
     return folder
 

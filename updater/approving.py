@@ -138,12 +138,13 @@ def summary(what: pipeline.Waiting, later: str) -> list[str]:
     for update in release.updates:
         lines.append(f"  {update.name}: {update.from_version} → {update.to_version}  ({_origin(update)})")
         lines += [f"    mends {advisory}" for advisory in update.security]
+        lines += [f"    what changed: {update.changelog}"] if update.changelog else []
     lines += [f"  held back: {it.slug} {it.to_version}: {it.reason}" for it in record.held]
     failed = [check for check in seen.checks if check.status is not Status.PASSED]
     lines += [
         "",
-        f"  {len(release.changed)} files change in {len(release.units)} places",
-        f"  {len(seen.checks)} checks, {len(failed)} not passed, {len(seen.pictures)} pictures compared",
+        f"  {_count(len(release.changed), 'changed file')} in {_count(len(release.units), 'place')}",
+        f"  {_count(len(seen.checks), 'check')}, {len(failed)} not passed, {_count(len(seen.pictures), 'picture')} compared",
     ]
     lines += [f"  {check.name}: {check.detail}" for check in failed]
     lines += [f"  note: {note}" for note in record.notes]
@@ -171,6 +172,10 @@ def _way_back(what: pipeline.Waiting) -> list[str]:
 
 def _origin(update: Update) -> str:
     return f"{update.source}, released {_span(now() - update.released)} ago" if update.released else update.source
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _security(updates: Sequence[Update]) -> int:

@@ -596,7 +596,7 @@ def backup() -> None:
     updater backup site.yml           make a backup (the same as `updater backup make site.yml`)
     updater backup verify site.yml    restore one into a stack, run the smoke tests on it, say how long that took
     updater backup list site.yml      what there is, in which place, and what was proven
-    updater restore site.yml          bring one up to look at, or fetch its files
+    updater restore site.yml          bring one up to look at, fetch its files, or put it live
     """
 
 
@@ -701,7 +701,7 @@ def backup_list(site: Path, as_json: bool) -> None:
     out.print(table if found else "no backups yet. next: `updater backup SITE`")
 
 
-@cli.command(short_help="Bring a backup up in a stack, or fetch its files.")
+@cli.command(short_help="Look at a backup, fetch its files, or put it live.")
 @SITE
 @click.option(
     "--at",
@@ -886,7 +886,7 @@ def status(site: Path, as_json: bool) -> None:
         out.print(f"  [yellow]![/] {escape(line)}", soft_wrap=True)
 
 
-@cli.command("watch", short_help="A light look at the shop between runs; for cron.")
+@cli.command("watch", short_help="A light look at the shop between runs.")
 @SITE
 @click.option(
     "--all", "everything", is_flag=True, help="every site.yml in the folder and below it, one after the other"
@@ -898,13 +898,14 @@ def watch_site(site: Path, everything: bool, as_json: bool) -> None:
     \b
     It sees:  the home page with real content, past any cache; certificates; answers with 4xx and 5xx in the access log;
               the disk; components and code that somebody else changed; a gap between orders longer than this shop ever
-              had; the age of backups and of the last proven restore.
-    It looks when it is called, from this machine: for cron, every ten minutes. It is no replacement for an uptime service.
+              had; the age of backups and of the last proven restore; known vulnerabilities; licences that end.
+    It looks when it is called, from this machine; `updater schedule install` calls it every ten minutes. It is no replacement
+    for an uptime service.
 
     Ends with 0, with 1 when something urgent is open, with 6 beside another look at the same site.
     """
-    sites = fleet.sites_below(site) if everything else [site]
-    code, answers = int(ExitCode.DONE), []
+    sites = _sites_in(site) if everything else [site]
+    code, answers, troubles = int(ExitCode.DONE), [], []
     with _progress() as progress:
         for path in sites:
             try:
@@ -913,10 +914,11 @@ def watch_site(site: Path, everything: bool, as_json: bool) -> None:
                     looked = watch.watch(loaded, progress)
             except UpdaterError as error:
                 code = int(error.exit_code)
-                err.print(f"[bold red]error:[/] {escape(str(path))}: {escape(redact(str(error)))}", soft_wrap=True)
+                troubles.append(fleet.Trouble(path, str(error)))
                 continue
             code = code or (ExitCode.REJECTED if any(it.urgency == "urgent" for it in looked.concerns) else 0)
             answers.append((loaded, looked))
+    _read_out(approving.troubles(troubles))
     if as_json:
         _print_json([_looked_json(loaded, looked) for loaded, looked in answers])
     else:
@@ -965,7 +967,10 @@ def _show_look(site: Site, looked: watch.Looked) -> None:
 @SITE
 @JSON
 def tell(site: Path, as_json: bool) -> None:
-    """Send what waits in the outbox: say again what is urgent and due, try again what failed. For cron, every ten minutes."""
+    """Send what waits in the outbox: say again what is urgent and due, try again what failed.
+
+    After `updater schedule install` what is urgent is said again by itself, for all sites.
+    """
     loaded = _load(site)
     with _telling(loaded):
         pass
@@ -1021,7 +1026,7 @@ def runs(site: Path, as_json: bool) -> None:
 @RUN
 @AT
 @click.option("--month", metavar="YYYY-MM", help="write the client's report of this month instead; RUN is then a site")
-@click.option("--all", "everything", is_flag=True, help="with --month: of every site.yml in the folder and one below")
+@click.option("--all", "everything", is_flag=True, help="with --month: of every site.yml in the folder and below it")
 @JSON
 def report(run: str, site: Path, month: str | None, everything: bool, as_json: bool) -> None:
     """Print where a run's report lies (HTML, JSON, JUnit, Markdown).
@@ -1053,19 +1058,17 @@ def _month(text: str | None) -> date:
 
 
 def _sites_in(folder: Path) -> list[Path]:
-    found = sorted([*folder.glob("site.yml"), *folder.glob("*/site.yml")])
+    found = fleet.sites_below(folder)
     if not found:
         raise UpdaterError(
-            "there is no site.yml",
-            where=f"{folder} and the folders in it",
-            hint="name the folder that holds the clients",
+            "there is no site.yml", where=f"{folder} and below", hint="name the folder that holds the clients"
         )
     return found
 
 
 def _report_month(sites: list[Path], first: date, as_json: bool) -> int:
     """Every site's page; one that fails is named and stops no other. The exit code of the last failure."""
-    written, code = {}, int(ExitCode.DONE)
+    written, troubles, code = {}, [], int(ExitCode.DONE)
     for path in sites:
         try:
             loaded = _load(path)
@@ -1073,7 +1076,8 @@ def _report_month(sites: list[Path], first: date, as_json: bool) -> int:
                 written[loaded.name] = [str(file) for file in pipeline.report_month(loaded, journal, first)]
         except UpdaterError as error:
             code = int(error.exit_code)
-            err.print(f"[bold red]error:[/] {escape(str(path))}: {escape(redact(str(error)))}", soft_wrap=True)
+            troubles.append(fleet.Trouble(path, str(error)))
+    _read_out(approving.troubles(troubles))
     if as_json:
         _print_json(written)
     else:
@@ -1112,7 +1116,7 @@ def observe(site: Path, false_alarm: str | None, reason: str, person: str | None
 FOLDER = click.argument("folder", default=".", type=click.Path(path_type=Path, exists=True, file_okay=False))
 
 
-@cli.group("fleet", short_help="Test and back up many sites, or those that are due.")
+@cli.group("fleet", cls=_InOrder, short_help="Test and back up many sites, or those that are due.")
 def fleet_group() -> None:
     """All sites in a folder and below it."""
 
@@ -1249,7 +1253,7 @@ def fleet_inventory(folder: Path, component: str, below: str, at_least: str, as_
     sys.exit(ExitCode.INCONCLUSIVE if troubles or not installed else ExitCode.DONE)
 
 
-@cli.group("schedule", short_help="Runs, backups and looks by themselves: install, show, remove.")
+@cli.group("schedule", cls=_InOrder, short_help="Runs, backups and looks by themselves: install, show, remove.")
 def schedule_group() -> None:
     """Let this machine look every ten minutes which sites below a folder are due to be tested or backed up, and at each shop.
 
@@ -1304,7 +1308,7 @@ def schedule_show(folder: Path, as_json: bool) -> None:
     out.print(table)
 
 
-@schedule_group.command("remove", short_help="No more runs by themselves.")
+@schedule_group.command("remove", short_help="Nothing by itself any more.")
 @FOLDER
 def schedule_remove(folder: Path) -> None:
     """Take the timers or the lines in your crontab away. What is under way goes on."""

@@ -573,6 +573,8 @@ class Update:
     None when the installed release is not known, so that nobody can tell."""
     base: Path | None = None
     """The package of the installed version, where it is known: what the newer one no longer holds can then be removed."""
+    changelog: str = ""
+    """Address of the page where a person reads what changed; '' where the source knows none."""
 
     @property
     def id(self) -> str:

@@ -284,6 +284,7 @@ def _update(component: Component, candidate: _Candidate, package: _Package, secu
         info.requires_core or candidate.info.requires_core,
         candidate.offer.released if candidate.offer else None,
         security,
+        changelog=candidate.offer.changelog if candidate.offer else "",
     )
 
 

@@ -82,7 +82,8 @@ def test_a_decision_shows_versions_what_they_mend_how_long_it_closes_and_the_way
     for told in (
         "Shop: 1.0 → 1.1  (packages/shop.zip, released 9 days ago)",
         "mends CVE-2026-0001 Shop < 1.1 - SQL injection (Critical)",
-        "1 files change in 1 places",
+        "what changed: https://wordpress.org/plugins/shop/#developers",
+        "1 changed file in 1 place",
         f"the shop is closed for about 3 s; after {what.deadline} s at most it opens again",
         "`updater rollback` can bring the old code back",
         "NOT NOW: outside the deploy windows",

@@ -153,6 +153,8 @@ def test_offers_are_read_as_wordpress_org_writes_them() -> None:
     assert (plugin.info.slug, plugin.info.version, plugin.info.requires_core) == ("akismet", "5.5", "5.8")
     assert (core.released, plugin.released) == (None, datetime(2025, 7, 15, 16, 30, tzinfo=UTC))
     assert plugin.checksums_url == "http://downloads.test/plugin-checksums/akismet/5.5.json"
+    assert plugin.changelog == "https://wordpress.org/plugins/akismet/#developers"
+    assert core.changelog == "https://wordpress.org/documentation/wordpress-version/version-6-8-3/"
     sent = json.loads(next(form for url, form in api.asked if "plugins" in url)["plugins"])
     assert sent["plugins"]["akismet/akismet.php"]["Version"] == "5.0"
 

@@ -39,6 +39,8 @@ class Offer:
     security: bool = False
     released: datetime | None = None
     """None: the API does not say"""
+    changelog: str = ""
+    """Address of the page where a person reads what changed; '' when there is none"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from updater.cms import archive, base
 from updater.cms.base import (
@@ -40,6 +40,7 @@ SUPPORTED = "5.7 – 7.x"
 _OLDEST, _NEWEST_MAJOR = (5, 7), 7
 
 API = "https://api.wordpress.org"
+_PAGES = "https://wordpress.org"
 DOWNLOADS = "https://downloads.wordpress.org"
 
 GUARD = "wp-content/mu-plugins/00-updater-staging.php"
@@ -507,7 +508,11 @@ def _core_offers(inventory: Inventory, fetch: Fetch, base: str, downloads: str |
         )
         info = PackageInfo("core", NAME, "WordPress", version, offer.get("php_version") or None)
         yield Offer(
-            info, _download(package, downloads), checksums_url=checksums, security=offer.get("response") == "autoupdate"
+            info,
+            _download(package, downloads),
+            checksums_url=checksums,
+            security=offer.get("response") == "autoupdate",
+            changelog=f"{_PAGES}/documentation/wordpress-version/version-{quote(version.replace('.', '-'))}/",
         )
 
 
@@ -540,6 +545,7 @@ def _plugin_offers(
             _download(str(offer["package"]), downloads),
             checksums_url=checksums,
             released=dates.released(slug, version),
+            changelog=f"{_PAGES}/plugins/{quote(slug)}/#developers",
         )
 
 
@@ -593,7 +599,7 @@ def _theme_offers(
             offer.get("requires_php") or None,
             offer.get("requires") or None,
         )
-        yield Offer(info, _download(str(offer["package"]), downloads))
+        yield Offer(info, _download(str(offer["package"]), downloads), changelog=f"{_PAGES}/themes/{quote(slug)}/")
 
 
 # wp-cli leaves these out as well: plugin authors edit them in place, and they are not run.
