@@ -910,7 +910,7 @@ def watch_site(site: Path, everything: bool, as_json: bool) -> None:
         for path in sites:
             try:
                 loaded = _load(path)
-                with _telling(loaded):
+                with _telling(loaded, later=everything):
                     looked = watch.watch(loaded, progress)
             except UpdaterError as error:
                 code = int(error.exit_code)
@@ -919,6 +919,8 @@ def watch_site(site: Path, everything: bool, as_json: bool) -> None:
             code = code or (ExitCode.REJECTED if any(it.urgency == "urgent" for it in looked.concerns) else 0)
             answers.append((loaded, looked))
     _read_out(approving.troubles(troubles))
+    for line in fleet.say_rest(site) if everything else ():
+        err.print(f"could not be told, and is tried again: {line}", markup=False, soft_wrap=True)
     if as_json:
         _print_json([_looked_json(loaded, looked) for loaded, looked in answers])
     else:
@@ -969,7 +971,7 @@ def _show_look(site: Site, looked: watch.Looked) -> None:
 def tell(site: Path, as_json: bool) -> None:
     """Send what waits in the outbox: say again what is urgent and due, try again what failed.
 
-    After `updater schedule install` what is urgent is said again by itself, for all sites.
+    After `updater schedule install` that happens by itself every ten minutes, for all sites.
     """
     loaded = _load(site)
     with _telling(loaded):

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -250,6 +250,8 @@ def running(
 
 # ------------------------------------------------------------------------------------------------- updater fleet run
 
+_NIGHTS = ("fleet", "fleet-backup")
+"""Below the `.updater/` of the clients' folder: who works there over many sites, runs or backups, holds its lock."""
 RUN_BYTES = 2 << 30
 """Memory that a run takes beside its stack's web server: database, browser, pictures."""
 WORST = (
@@ -338,6 +340,18 @@ def say_again(folder: Path) -> tuple[str, ...]:
     return notify.deliver([site for site in map(_loaded, sites_below(folder)) if site], only_urgent=True)
 
 
+def say_rest(folder: Path) -> tuple[str, ...]:
+    """What else waits to be told of all sites, as one digest; left to a night that is at work, which says it at its end."""
+    home = (folder.parent if folder.is_file() else folder) / ".updater"
+    try:
+        with ExitStack() as nights:
+            for name in _NIGHTS:
+                nights.enter_context(site_lock(home / name, "a digest"))
+            return notify.deliver([site for site in map(_loaded, sites_below(folder)) if site])
+    except SiteLocked:
+        return ()
+
+
 def run_all(
     folder: Path,
     sites: Sequence[Path],
@@ -350,7 +364,7 @@ def run_all(
 
     SiteLocked when a run over this folder is under way.
     """
-    home, begun = folder / ".updater" / "fleet", now()
+    home, begun = folder / ".updater" / _NIGHTS[0], now()
     with site_lock(home, f"over {len(sites)} sites"):
         lines = [
             Line(it.where.absolute().parent.name, "not run", int(ExitCode.USAGE), 0.0, _first(it.message))
@@ -456,7 +470,7 @@ def back_up(
     A backup that failed is not proven in its stead. SiteLocked when backups of this folder are under way.
     """
     ended = []
-    with site_lock(folder / ".updater" / "fleet-backup", f"over {len(due)} sites"):
+    with site_lock(folder / ".updater" / _NIGHTS[1], f"over {len(due)} sites"):
         for path, tasks in due:
             for task in tasks:
                 code, printed, said = start(path, "backup", task)

@@ -160,6 +160,20 @@ def test_the_look_every_ten_minutes_says_again_what_is_urgent_and_not_what_is_no
     assert channel.titles == ["books: rolled back", "tea: rolled back"], "each once: it is not yet time to say it again"
 
 
+def test_what_else_waits_is_one_digest_and_never_in_the_middle_of_a_night(clients: Path) -> None:
+    """The look at all shops ends with it: it would tear the night's own digest apart."""
+    with listening() as channel:
+        (clients / "agency.yml").write_text(f"notify: ['{channel.url}']\n")
+        for name in ("books", "tea"):
+            notify.put(config.load(clients / name / "site.yml").state, "work", f"{name}: waits", "body")
+        for night in ("fleet", "fleet-backup"):
+            with site_lock(clients / ".updater" / night, "over 3 sites"):
+                assert fleet.say_rest(clients) == ()
+        assert channel.titles == []
+        assert fleet.say_rest(clients) == ()
+    assert channel.titles == ["2 sites: 2 messages"]
+
+
 def with_backups(site: Path) -> None:
     waiting_run.a_site(site, site.name, NIGHT + "backup: {password: {file: word}, places: {here: backups}}\n")
     (site / "word").write_text("a long password")
