@@ -13,6 +13,7 @@ import ipaddress
 import json
 import os
 import re
+import tomllib
 import unicodedata
 from collections import ChainMap
 from collections.abc import Callable, Mapping, Sequence
@@ -35,12 +36,14 @@ from pydantic import (
     PlainValidator,
     ValidationError,
     ValidationInfo,
+    create_model,
     model_validator,
 )
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from updater import model
 from updater.errors import ConfigError
+from updater.resources import package_text
 from updater.secrets import ENV_FILE, from_file, register
 
 _Location = tuple[str | int, ...]
@@ -136,6 +139,7 @@ def describe(site: model.Site) -> list[tuple[str, str]]:
         ("deployed as", _deployer(site)),
         ("restarter", "not waited for: nothing may start the watchdog again" if promote.without_restarter else ""),
         ("backups", _describe_backup(site.backup) if site.backup else ""),
+        ("switched on", ", ".join(sorted(site.switches))),
         ("notify", f"{len(site.notify)} address(es)" if site.notify else ""),
         ("language", site.language),
     ]
@@ -1112,8 +1116,8 @@ def _without_work(docroot: str, info: ValidationInfo) -> str:
     return docroot
 
 
-class _SiteFile(_Section):
-    """The whole file. Each field is optional in the file unless it has no default here."""
+class _Common(_Section):
+    """What every site has. Each field is optional in the file unless it has no default here."""
 
     site: _Label
     agency: _File = _LEFT_OUT
@@ -1149,9 +1153,27 @@ class _SiteFile(_Section):
     language: model.Language = _LEFT_OUT
 
 
-def _site(parsed: _SiteFile, config: Path, agency: Path | None) -> model.Site:
+def _switches(section: str, names: Mapping[str, str]) -> type[_Section]:
+    fields: dict[str, Any] = {name: (bool, Field(_LEFT_OUT, description=meant)) for name, meant in names.items()}
+    return create_model(f"_Switches_{section}", __base__=_Section, **fields)
+
+
+_OF_A_CMS = {
+    section: _switches(section, names)
+    for section, names in tomllib.loads(package_text("updater.cms", "switches.toml")).items()
+}
+"""Sections with what only one CMS knows, by its name: switches that are off unless they are written."""
+
+_fields: dict[str, Any] = {name: (section, _LEFT_OUT) for name, section in _OF_A_CMS.items()}
+_SiteFile: type[_Common] = create_model("_SiteFile", __base__=_Common, **_fields)
+"""The whole file."""
+
+
+def _site(parsed: _Common, config: Path, agency: Path | None) -> model.Site:
     """The sections on the dataclasses of model.py."""
-    values = parsed.given("site", "server", "hosts", "viewports", "agency")
+    values = parsed.given("site", "server", "hosts", "viewports", "agency", *_OF_A_CMS)
+    written = {name: getattr(parsed, name).given() for name in _OF_A_CMS if name in parsed.model_fields_set}
+    switches = frozenset(f"{section}.{name}" for section, its in written.items() for name, on in its.items() if on)
     sections: Mapping[str, Callable[..., Any]] = {
         "sources": model.Sources,
         "orders": model.OrderTable,
@@ -1181,6 +1203,7 @@ def _site(parsed: _SiteFile, config: Path, agency: Path | None) -> model.Site:
         hosts=tuple(dict.fromkeys([own, *others])),
         config=config,
         agency=agency,
+        switches=switches,
         **values,
     )
 
@@ -1504,7 +1527,7 @@ def template(
     smoke_tests: str | None = None,
 ) -> str:
     """A commented site.yml with what is known filled in; the rest stays an example in a comment."""
-    return _TEMPLATE.format(
+    text = _TEMPLATE.format(
         site=_scalar(name),
         url=_scalar(url),
         host=_scalar(host),
@@ -1519,6 +1542,12 @@ def template(
         folders=f"folders: {_list(folders)}" if folders else "#folders: [packages]",
         smoke_tests=f"{'' if smoke_tests else '#'}smoke_tests: {_scalar(smoke_tests or 'smoke_tests')}",
     )
+    return text + "".join(_shown(section, its) for section, its in _OF_A_CMS.items() if cms in ("auto", section))
+
+
+def _shown(section: str, its: type[_Section]) -> str:
+    lines = (f"# {field.description}\n#  {name}: false\n" for name, field in its.model_fields.items())
+    return f"\n# For {section} alone.\n#{section}:\n{''.join(lines)}"
 
 
 def left_to_agency(text: str, path: Path) -> str:

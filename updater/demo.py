@@ -21,6 +21,7 @@ def play(folder: Path, progress: Progress, *, kind: str = DEFAULT, keep: bool, s
     progress.step("start the shop")
     shop = DemoShop.start(folder, progress, kind=kind)
     script = shop.kind.demo
+    assert script is not None, "cli.DEMOS lists those that have one"
     try:
         say(f"{script.opening} Everything of it lies in {folder}")
         site = config.load(shop.write_site(folder, script.offered))

@@ -69,7 +69,8 @@ class Kind:
     """A page that answers 200 once everything works"""
     site: str
     """Its part of site.yml"""
-    demo: Demo
+    demo: Demo | None = None
+    """None: the shop is for tests alone"""
     build: Mapping[str, str] = field(default_factory=dict)
     """Build arguments"""
 
@@ -77,8 +78,10 @@ class Kind:
     def load(cls, name: str) -> Kind:
         """FileNotFoundError when demo/ has no such shop."""
         described = tomllib.loads((resources.folder("demo") / f"{name}.toml").read_text(encoding="utf-8"))
-        demo = described.pop("demo")
-        return cls(name=name, demo=Demo(**{**demo, "offered": tuple(demo["offered"])}), **described)
+        demo = described.pop("demo", None)
+        if demo is not None:
+            described["demo"] = Demo(**{**demo, "offered": tuple(demo["offered"])})
+        return cls(name=name, **described)
 
 
 def image(client: Any, progress: Progress, kind: str = DEFAULT) -> str:

@@ -97,6 +97,12 @@ class UpdateFailed(UpdaterError):
     exit_code = ExitCode.REJECTED
 
 
+class VendorSilent(UpdaterError):
+    """The server that alone gives a CMS its updates did not answer, or refused the site. Says nothing about the updates."""
+
+    exit_code = ExitCode.INCONCLUSIVE
+
+
 class SiteLocked(UpdaterError):
     """Another run works on this site."""
 

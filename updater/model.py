@@ -359,6 +359,8 @@ class Site:
     backup: BackupSettings | None = None
     watch: WatchSettings = field(default_factory=WatchSettings)
     passport: PassportSettings = field(default_factory=PassportSettings)
+    switches: frozenset[str] = frozenset()
+    """Those of one CMS alone that site.yml switches on, as `<cms>.<name>`."""
     notify: tuple[str, ...] = field(default=(), repr=False)
     language: Language = Language.EN
 
@@ -571,6 +573,8 @@ class Update:
     carry: tuple[str, ...] | None = None
     """Paths below the docroot, inside the component's folder, that belong to neither version: they stay as they are.
     None when the installed release is not known, so that nobody can tell."""
+    needs: tuple[str, ...] = ()
+    """Ids of components whose updates have to come along."""
     base: Path | None = None
     """The package of the installed version, where it is known: what the newer one no longer holds can then be removed."""
     changelog: str = ""

@@ -35,7 +35,7 @@ from updater import (
 )
 from updater.checks import bake, baseline, browser, crawl, detector, evidence, live, logs, smoke, verdict
 from updater.checks.observation import LogLine, Observation, Target
-from updater.cms.base import Driver, ShopState
+from updater.cms.base import Driver, Listing, ShopState
 from updater.config import revision
 from updater.errors import (
     ApprovalRefused,
@@ -203,7 +203,10 @@ def run(site: Site, journal: Journal, progress: Progress, *, retry: bool = False
             journal.mended(site.name, [update.id for update in plan.updates])
             _note_losses(this, plan, proven.release)
             this.end(AWAITING, ExitCode.AWAITING_APPROVAL)
-            if (
+            forbidden = driver.forbids_promotion(site.switches, restore=False)
+            if forbidden:
+                this.note(f"advice only: {forbidden}")
+            elif (
                 policy.approves(site.policy, plan.updates, _leaps(driver, plan))
                 and _may_deploy_now(this, now())
                 and _short_enough(this, proven.release)
@@ -282,7 +285,11 @@ def _plan(this: Run, driver: Driver, shop: stack.StackHandle, snapshot: Snapshot
     site, root, cache = this.site, snapshot.files, this.site.state / "packages"
     with this.step("plan"):
         inventory = driver.inventory(shop, shop.installation)
-        offered = sources.plan(site, inventory, driver, snapshot.platform, cache, this.progress)
+
+        def listing() -> Listing:
+            return driver.listing(shop, shop.installation, inventory)
+
+        offered = sources.plan(site, inventory, driver, snapshot.platform, cache, this.progress, listing=listing)
         known = sources.releases(site, inventory, offered.updates, driver, root, cache, this.progress)
         plan = edits.respect(offered, root, known, site.policy.overwrite, this.folder / "edits")
         if not retry:
@@ -640,7 +647,16 @@ def waiting(site: Site, journal: Journal, run_id: str) -> Waiting:
         raise ApprovalRefused(f"run {run_id} cannot be approved", where=str(site.config), cause=forbidden)
     judgement = journal.output(run_id, "judgement", Judgement)
     journal.refuse_unless_waiting(run_id, judgement, site.policy.expires)
-    if journal.output(run_id, "record", RunRecord).restored:
+    record = journal.output(run_id, "record", RunRecord)
+    forbidden = cms.driver(record.cms).forbids_promotion(site.switches, restore=bool(record.restored))
+    if forbidden:
+        raise ApprovalRefused(
+            f"run {run_id} cannot be approved",
+            where=str(site.config),
+            cause=forbidden,
+            hint=f"updater report {run_id}   # which versions were tested, and how they did",
+        )
+    if record.restored:
         raise ApprovalRefused(
             f"run {run_id} restores a backup",
             cause="what would be lost is shown and consented to by the command that restores",
@@ -648,7 +664,7 @@ def waiting(site: Site, journal: Journal, run_id: str) -> Waiting:
         )
     release = journal.output(run_id, "release", Release)
     return Waiting(
-        journal.output(run_id, "record", RunRecord),
+        record,
         release,
         judgement,
         journal.output(run_id, "evidence", Evidence),
@@ -734,6 +750,7 @@ def approve_and_promote(
         layout = driver.layout(server, installation)
         with this.step("compare with production"):
             refuse_reader(server, site)
+            refuse_advice_only(site, installation, restore=dump is not None)
             if dump is None:
                 _refuse_drift(server, site, installation, driver, layout, release)
             _refuse_cached_pages(site)
@@ -939,6 +956,16 @@ def refuse_reader(server: host.Host, site: Site) -> None:
             cause="whoever deploys, takes back or recovers has to write into the docroot",
             hint="type it on the machine with the key that deploys, or name that user and key in its agency.yml: "
             "`promote: {user: deploy, key: ~/.ssh/deploy}`",
+        )
+
+
+def refuse_advice_only(site: Site, installation: Installation, *, restore: bool) -> None:
+    """Some CMSs are tested and not deployed, or go back with their database at a price: site.yml has to say so first."""
+    driver = cms.driver(installation.cms)
+    forbidden = driver.forbids_promotion(site.switches, restore=restore, installation=installation)
+    if forbidden:
+        raise PromotionRefused(
+            "production is not touched", where=str(site.config), cause=forbidden, hint="docs/ has a page on each CMS"
         )
 
 

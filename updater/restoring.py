@@ -22,7 +22,7 @@ from updater.errors import ApprovalRefused, BackupFailed, Drifted, ExitCode, Pro
 from updater.journal import Journal, digest, new_run_id, now, release_digest, site_lock
 from updater.log import Progress
 from updater.model import Evidence, Inventory, Judgement, Layout, Migration, PromoteSettings, Release, Site, Verdict
-from updater.production import clone, host, transaction
+from updater.production import clone, host, probe, transaction
 from updater.production.database import own_tables, read_database
 from updater.production.patterns import excluded
 from updater.report import RunRecord
@@ -79,7 +79,10 @@ def into_production(
         raise ApprovalRefused("the restore cannot be approved", where=str(site.config), cause=forbidden)
     site = replace(site.deploying, promote=_keeping(site.promote))
     with host.connect(site.server) as server:
-        pipeline.refuse_reader(server, site)  # not after an hour of testing
+        # Not after an hour of testing.
+        pipeline.refuse_reader(server, site)
+        found = cms.detect(server, site.docroot, probe.find_php(server, site), site.cms)
+        pipeline.refuse_advice_only(site, found, restore=True)
     run_id = new_run_id()
     with site_lock(site.state, run_id), pipeline.new_record(site, journal, progress, run_id) as this:
         chosen, kept = backups.answering(site, place, at)  # before today's backup, which is younger than any `at`

@@ -25,7 +25,7 @@ import httpx
 from updater import edits, failed
 from updater.advisories import Advisories, mended
 from updater.advisories import parse as parse_advisories
-from updater.cms.base import Driver, Fetch, Offer, PackageInfo
+from updater.cms.base import Driver, Fetch, Listing, Offer, PackageInfo
 from updater.errors import CommandFailed, ConfigError, ExitCode, PackageRefused, UpdaterError
 from updater.journal import now
 from updater.log import Progress
@@ -79,6 +79,7 @@ def plan(
     fetch: Fetch | None = None,
     only: Collection[str] = (),
     at: datetime | None = None,
+    listing: Callable[[], Listing] = Listing,
 ) -> Plan:
     """The updates to rehearse and those held, with the reason. Touches nothing but `cache`.
 
@@ -86,6 +87,7 @@ def plan(
     SourceUnreachable when the online source gives no answer, or breaks off every download, and there is nothing else to do;
     with something to do the plan goes on and lists the silent source, or the package that did not come, as held.
     `at`: the moment that ages, holds and pins are reckoned by; None is now.
+    `listing`: what the CMS's own updater offers, asked where `sources.online` is on.
 
     Where no release date is known the minimum age is not asked: an online offer without one is named in the plan's notes, and
     a file in a folder was put there by a person. An advisory feed that gives no answer is a note too: its fixes wait like others.
@@ -100,6 +102,9 @@ def plan(
         except SourceUnreachable as error:
             silences.append(error)
             held.append(Held("source", error.where, "", "", f"{error.what}: {error.cause}"))
+        listed = listing()
+        held += listed.held
+        candidates += [_noted(offer, driver, cache) for offer in listed.offers]
     installed = {f"{component.kind}:{component.slug}": component for component in inventory.components}
     for candidate in candidates:
         if candidate.id not in installed:
@@ -113,6 +118,7 @@ def plan(
     known = _advisories(site.policy.advisories, _reachable(fetch), notes) if newer else {}
     rules = _Rules(site.name, site.policy, known, failed.known(site.shared), at or now())
     updates = _choose(newer, installed, inventory, platform, driver, rules, held, silences, notes)
+    updates = _with_what_they_need(updates, installed, held)
     if silences and not updates:
         raise silences[0]
     missing = [name for name in only if not any(name in (u.id, u.slug) for u in updates)]
@@ -245,12 +251,28 @@ def _choose(
             if problem:
                 held.append(_held(component, candidate.info, problem))
                 continue
-            updates.append(_update(component, candidate, package, rules.mended(component, candidate)))
+            updates.append(_update(component, candidate, package, rules.mended(component, candidate), installed))
             notes += filter(None, [rules.unknown(candidate)])
             if component.kind == "core":
                 core = candidate.info.version
             break
     return updates
+
+
+def _with_what_they_need(
+    updates: Sequence[Update], installed: Mapping[str, Component], held: list[Held]
+) -> list[Update]:
+    """Without those whose companion is not in the plan, however long that chain is."""
+    planned = {update.id for update in updates}
+    alone = {update.id: [it for it in update.needs if it not in planned] for update in updates}
+    lost = [update for update in updates if alone[update.id]]
+    if not lost:
+        return list(updates)
+    for update in lost:
+        missing = ", ".join(it.partition(":")[2] for it in alone[update.id])
+        reason = f"comes only together with {missing}, which is not updated"
+        held.append(Held(update.kind, update.slug, update.from_version, update.to_version, reason))
+    return _with_what_they_need([update for update in updates if not alone[update.id]], installed, held)
 
 
 def _incompatible(info: PackageInfo, php: str, core: str) -> str:
@@ -269,8 +291,19 @@ def _refusal(error: PackageRefused) -> str:
     return f"{Path(error.where).name}: {error.what}" + (f" ({error.cause})" if error.cause else "")
 
 
-def _update(component: Component, candidate: _Candidate, package: _Package, security: tuple[str, ...]) -> Update:
+def _update(
+    component: Component,
+    candidate: _Candidate,
+    package: _Package,
+    security: tuple[str, ...],
+    installed: Mapping[str, Component],
+) -> Update:
     info = package.info
+    needs = (
+        other
+        for other, least in info.needs.items()
+        if other not in installed or compare_versions(installed[other].version, least) < 0
+    )
     return Update(
         component.kind,
         component.slug,
@@ -285,6 +318,7 @@ def _update(component: Component, candidate: _Candidate, package: _Package, secu
         candidate.offer.released if candidate.offer else None,
         security,
         changelog=candidate.offer.changelog if candidate.offer else "",
+        needs=tuple(needs),
     )
 
 
@@ -312,6 +346,21 @@ def _from_folders(folders: Sequence[Path], driver: Driver, cache: Path, held: li
             _remember(cache, info, sha256)
             found.append(_Candidate(info, f"{folder.name}/{path.name}", _kept(_Package(package, sha256, info))))
     return found
+
+
+def _noted(offer: Offer, driver: Driver, cache: Path) -> _Candidate:
+    """A version that the CMS's own updater fetches: the package is the note of it."""
+    cache.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=cache, prefix="incoming-", suffix=".zip")
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(offer.content)
+        info = driver.read_package(temporary)
+        kept, sha256 = _keep(temporary, cache)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return _Candidate(info, offer.url, _kept(_Package(kept, sha256, info)), offer)
 
 
 def _kept(package: _Package) -> Callable[[], _Package]:
@@ -526,7 +575,8 @@ def releases(
         package = _remembered(cache, update.kind, update.slug, update.from_version)
         if package is not None:
             members = driver.members(package, installed[update.id], inventory.places)
-            known[update.id] = edits.of_package(package, members)
+            if members:  # a note of a version holds no file, so that nothing can be told by it
+                known[update.id] = edits.of_package(package, members)
         elif site.sources.online:
             asked = _reachable(fetch or http_fetch)
             try:
@@ -560,12 +610,13 @@ def _release_note(cache: Path, kind: str, slug: str, version: str) -> Path:
 def needs(plan: Plan) -> dict[str, frozenset[str]]:
     """Update → the updates of this plan that it cannot do without: a plugin's new version may ask for the new core."""
     core = next((update for update in plan.updates if update.kind == "core"), None)
-    if core is None:
-        return {}
-    return {
-        update.id: frozenset([core.id])
-        for update in plan.updates
-        if update is not core
-        and update.requires_core
-        and compare_versions(plan.inventory.version, update.requires_core) < 0
-    }
+    planned = {update.id for update in plan.updates}
+    found = {}
+    for update in plan.updates:
+        needed = planned & set(update.needs)
+        asked = update.requires_core if core is not None and update is not core else None
+        if core is not None and asked and compare_versions(plan.inventory.version, asked) < 0:
+            needed.add(core.id)
+        if needed:
+            found[update.id] = frozenset(needed)
+    return found

@@ -673,3 +673,12 @@ def test_the_revision_is_the_commit_and_says_when_something_is_not_committed(fol
         assert config.revision(path) == second
         path.write_text(MINIMAL + "cms: auto\n")
         assert config.revision(path) == f"{second}-dirty"
+
+
+def test_switches_of_one_cms_are_off_unless_written(folder: Path) -> None:
+    assert load(folder, MINIMAL).switches == frozenset()
+    text = MINIMAL + "bitrix:\n  promote: false\n  allow_database_rollback: true\n"
+    assert load(folder, text).switches == {"bitrix.allow_database_rollback"}
+    assert ("switched on", "bitrix.allow_database_rollback") in config.describe(load(folder, text))
+    with pytest.raises(ConfigError, match=r'bitrix\.promot: unknown key; did you mean "promote"\?'):
+        load(folder, MINIMAL + "bitrix: {promot: true}\n")

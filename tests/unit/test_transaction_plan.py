@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from updater.cms import opencart, wordpress
+from updater.cms import bitrix, opencart, wordpress
 from updater.cms.base import Driver, Gate
 from updater.errors import CommandFailed, PackageRefused
 from updater.model import Database, Installation, Migration, MigrationStep, PromoteSettings, Release, Server, Site
@@ -176,7 +176,7 @@ def test_a_gates_account_is_read_callbacks_first_and_without_torn_lines() -> Non
     ]
 
 
-@pytest.mark.parametrize("driver", [wordpress, opencart])
+@pytest.mark.parametrize("driver", [wordpress, opencart, bitrix])
 def test_a_driver_s_steps_hold_no_password_until_they_run(tmp_path: Path, driver: Driver) -> None:
     """They are kept with the release and the run's record; the password is that of where they run."""
     places = {"admin": "admin", "storage": "/srv/storage"}

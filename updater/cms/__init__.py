@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from updater.cms import opencart, wordpress
+from updater.cms import bitrix, opencart, wordpress
 from updater.cms.base import Driver
 from updater.errors import ConfigError, UnsupportedSite
 from updater.model import Installation
 from updater.shell import Shell
 
-DRIVERS: dict[str, Driver] = {wordpress.NAME: wordpress, opencart.NAME: opencart}
+DRIVERS: dict[str, Driver] = {wordpress.NAME: wordpress, opencart.NAME: opencart, bitrix.NAME: bitrix}
 
 
 def driver(name: str) -> Driver:

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from updater.model import Component, Database, Installation, Inventory, Layout, MigrationStep, OrderTable, Update
+from updater.model import Component, Database, Held, Installation, Inventory, Layout, MigrationStep, OrderTable, Update
 from updater.resources import package_text
 from updater.shell import Shell, compose
 
@@ -24,6 +24,8 @@ class PackageInfo:
     version: str
     requires_php: str | None = None
     requires_core: str | None = None
+    needs: Mapping[str, str] = field(default_factory=dict)
+    """Other components' ids → the version that each has to have at least"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,16 @@ class Offer:
     """None: the API does not say"""
     changelog: str = ""
     """Address of the page where a person reads what changed; '' when there is none"""
+    content: bytes = b""
+    """The package itself, where there is nothing to download: the CMS's own updater fetches what it names"""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What the CMS's own updater offers a staged shop, and what is known and cannot be updated that way."""
+
+    offers: tuple[Offer, ...] = ()
+    held: tuple[Held, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +172,9 @@ class Driver(Protocol):
     def offers(self, inventory: Inventory, fetch: Fetch, api: str | None, downloads: str | None) -> Sequence[Offer]:
         """Newer versions according to the CMS's public API (base URLs as in site.yml, None: the CMS's own)."""
 
+    def listing(self, shell: Shell, installation: Installation, inventory: Inventory) -> Listing:
+        """Staging only: what the CMS's own updater offers, where no public API says it. Installs nothing; empty for others."""
+
     def verify_download(self, package: Path, offer: Offer, fetch: Fetch) -> None:
         """PackageRefused unless every file in the archive has the checksum that the API publishes for it."""
 
@@ -194,6 +209,14 @@ class Driver(Protocol):
 
     def noise_rows(self) -> Mapping[str, Sequence[str]]:
         """Table (without prefix) → SQL conditions of rows that change by themselves (transients, cron, sessions)."""
+
+    def forbids_promotion(
+        self, switches: frozenset[str], *, restore: bool, installation: Installation | None = None
+    ) -> str:
+        """Why this program must not change production, in words that end with what to do; '' when it may.
+
+        `switches`: those of site.yml that are on (switches.toml). `restore`: a backup is brought back, database and all.
+        `installation`: production's, once it is known."""
 
     def gate(self, installation: Installation) -> Gate: ...
 

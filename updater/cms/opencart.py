@@ -38,6 +38,7 @@ from updater.cms.base import (
     TOKEN_FILE,
     Fetch,
     Gate,
+    Listing,
     Offer,
     OrderRow,
     PackageInfo,
@@ -451,6 +452,11 @@ def _offer(release: Mapping[str, Any], downloads: str | None) -> Iterable[Offer]
         yield Offer(PackageInfo("core", NAME, "OpenCart", version), address, checksum, released=released)
 
 
+def listing(shell: Shell, installation: Installation, inventory: Inventory) -> Listing:
+    """Nothing: what there is, folders and the public API say."""
+    return Listing()
+
+
 def verify_download(package: Path, offer: Offer, fetch: Fetch) -> None:
     """PackageRefused unless the archive has the checksum that the API names. An old release has none: it rests on TLS alone."""
     if offer.checksum is not None:
@@ -690,6 +696,10 @@ def noise_rows() -> Mapping[str, Sequence[str]]:
 
 
 # ------------------------------------------------------------------------------------------------------- close, swap, open
+
+
+def forbids_promotion(switches: frozenset[str], *, restore: bool, installation: Installation | None = None) -> str:
+    return ""
 
 
 def gate(installation: Installation) -> Gate:

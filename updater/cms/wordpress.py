@@ -22,6 +22,7 @@ from updater.cms.base import (
     TOKEN_FILE,
     Fetch,
     Gate,
+    Listing,
     Offer,
     OrderRow,
     PackageInfo,
@@ -606,6 +607,11 @@ def _theme_offers(
 _SOFT = re.compile(r"(^|/)(readme\.(txt|md)|changelog\.(txt|md))$", re.IGNORECASE)
 
 
+def listing(shell: Shell, installation: Installation, inventory: Inventory) -> Listing:
+    """Nothing: what there is, folders and the public API say."""
+    return Listing()
+
+
 def verify_download(package: Path, offer: Offer, fetch: Fetch) -> None:
     """PackageRefused unless the archive is what the API describes: its own checksum where there is one, else each file's.
 
@@ -802,6 +808,10 @@ def noise_rows() -> Mapping[str, Sequence[str]]:
 
 
 # ------------------------------------------------------------------------------------------------------- close, swap, open
+
+
+def forbids_promotion(switches: frozenset[str], *, restore: bool, installation: Installation | None = None) -> str:
+    return ""
 
 
 def gate(installation: Installation) -> Gate:

@@ -1,0 +1,3 @@
+<?php
+require $_SERVER['DOCUMENT_ROOT'] . '/bitrix/modules/main/include/prolog_before.php';
+echo "failure\nauth\n";

@@ -1,0 +1,2 @@
+<?php
+// The next release of main no longer holds this file.

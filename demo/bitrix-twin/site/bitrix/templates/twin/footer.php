@@ -1,0 +1,1 @@
+</main><footer><?= AcmeBanner::show() ?></footer></body></html>

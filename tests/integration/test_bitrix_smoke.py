@@ -1,0 +1,76 @@
+"""The flows for 1C-Bitrix's storefront on its twin: what they see, what they order, and where they stop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from updater import cms, config
+from updater.checks import facts, smoke
+from updater.checks.observation import Observation, Target
+from updater.cms.base import ShopState
+from updater.demo_shop import URL, DemoShop
+from updater.log import Silent
+from updater.model import DESKTOP, MOBILE, Status
+from updater.production import host, probe
+from updater.resources import folder
+
+SUITE = folder("smoke_tests") / "bitrix"
+
+
+@pytest.fixture(scope="module")
+def shop(shop_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoShop]:
+    with DemoShop.start(tmp_path_factory.mktemp("shop"), Silent(), kind="bitrix") as started:
+        yield started
+
+
+def walk(shop: DemoShop, out: Path, *, read_only: bool = False) -> Observation:
+    site = replace(config.load(shop.write_site(out / "site", ())), viewports=(DESKTOP, MOBILE))
+    target = Target(URL, dict.fromkeys(shop.hosts, shop.address), trust_any_certificate=True, read_only=read_only)
+    with host.connect(site.server) as server:
+        installation = cms.detect(server, site.docroot, probe.find_php(server, site))
+        driver = cms.driver(installation.cms)
+
+        def state() -> ShopState:
+            return driver.orders(server, installation, None)
+
+        return smoke.observe(target, site, SUITE, out / "seen", Silent(), state=state)
+
+
+def test_a_guest_orders_and_the_database_agrees(shop: DemoShop, tmp_path: Path) -> None:
+    mails = len(shop.mails())
+    seen = walk(shop, tmp_path)
+    assert [(test.name, test.message) for test in seen.tests if test.outcome != "passed"] == []
+    for viewport in ("desktop", "mobile"):
+        fact = {key.removesuffix(f" [checkout, {viewport}]"): value for key, value in seen.facts.items()}
+        assert fact["products.listed"] == "2"
+        assert fact["product.name"] == "Зелёный чай"
+        assert fact["product.price"] == "1 290 ₽"
+        assert fact["cart.total"] == "1 290 ₽"
+        assert fact["checkout.delivery"] == "Курьер 300 ₽ | Самовывоз 0 ₽"
+        assert fact["checkout.payment"] == "Наличные | Банковская карта"
+        assert fact["checkout.total"] == fact["order.total"] == "1 590 ₽"
+        assert fact["order.number"].isdigit()
+        labels = {view.page for view in seen.views if view.viewport == viewport}
+        assert labels >= {"home", "category", "product", "cart", "checkout", "order-received"}
+    check = facts.order_check(seen, "before")
+    assert check.status is Status.PASSED, check
+    assert len(facts.placed_orders(seen)) == 2
+    assert seen.state_before.stock["1"] == "500"
+    assert seen.state_after.stock["1"] == "498"
+    sent = "".join(shop.mails()[mails:])
+    assert {f"smoke-test-{name}@example.com" for name in ("desktop", "mobile")} <= set(sent.split())
+
+
+def test_nothing_is_typed_or_ordered_where_only_looking_is_allowed(shop: DemoShop, tmp_path: Path) -> None:
+    orders, mails = shop.sql("SELECT COUNT(*) FROM b_sale_order"), len(shop.mails())
+    seen = walk(shop, tmp_path, read_only=True)
+    assert [(test.name, test.message) for test in seen.tests if test.outcome != "passed"] == []
+    assert {view.page for view in seen.views} >= {"cart", "checkout"}
+    assert not any(view.page == "order-received" for view in seen.views)
+    assert seen.facts["checkout.fields [checkout, desktop]"]
+    assert shop.sql("SELECT COUNT(*) FROM b_sale_order") == orders
+    assert len(shop.mails()) == mails
