@@ -6,16 +6,20 @@ Every selector has a name, and `flows[].selectors` in site.yml replaces it by th
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from shop_plugin import Flow, Shop
+from shop_plugin import Flow, Job, Shop
 
 PRODUCT_LINK = "ul.products li.product a[href], .wc-block-grid__product a[href], .wc-block-product a[href]"
 ADD_TO_CART = "form.cart button.single_add_to_cart_button"
 PRICE = ".summary .price, .price"
 ADDED = ".woocommerce-message, .wc-block-components-notice-banner.is-success, form.woocommerce-cart-form"
 CART = "form.woocommerce-cart-form, .wc-block-cart__submit-button"
+SIMPLE = "form.cart:not(.variations_form):not(.grouped_form) button.single_add_to_cart_button:not([disabled]):visible"
+QUANTITY = "form.cart:not(.grouped_form) input.qty[type='number']:visible"
+QUANTITIES = "form.woocommerce-cart-form input.qty, .wc-block-components-quantity-selector__input"
 TO_CHECKOUT = "a.checkout-button, .wc-block-cart__submit-button"
 CHECKOUT = "form.checkout, .wc-block-checkout__form"
 PLACE_ORDER = "#place_order, .wc-block-components-checkout-place-order-button"
@@ -28,6 +32,8 @@ TAX = ".tax-rate td, .tax-total td, .includes_tax, .wc-block-components-totals-t
 CURRENCY = ".woocommerce-Price-currencySymbol"
 LINES = "tr.cart_item .product-total .amount, tr.cart_item .product-subtotal .amount"
 TOTAL = f"#order_review .order-total .amount, .order-total .amount, {BLOCK_TOTAL}"
+DELIVERIES = "#shipping_method input[type='radio']"
+"""Of the classic checkout, where it is known when the totals have followed."""
 DELIVERY = "#shipping_method li label, .wc-block-components-shipping-rates-control label"
 PAYMENT = ".wc_payment_methods > li > label, .wc-block-components-radio-control-accordion-option label"
 RESULTS = "main article, main li.product, main .wp-block-post, .wc-block-product"
@@ -47,10 +53,11 @@ OFFLINE = (
 )
 
 
-def test_a_customer_can_order(shop: Shop, flow: Flow, capture: Any, fact: Any) -> None:
+def test_a_customer_can_order(shop: Shop, flow: Flow, job: Job, capture: Any, fact: Any) -> None:
     shop.open("/")
     capture("home")
 
+    linked = products_linked(shop)
     product = flow.product or first_product(shop)
     name = open_product(shop, product)
     sells = {"the price": shop.find("product_price", PRICE), "“Add to cart”": shop.find("add_to_cart", ADD_TO_CART)}
@@ -71,6 +78,7 @@ def test_a_customer_can_order(shop: Shop, flow: Flow, capture: Any, fact: Any) -
     note_checkout(shop)
     sells = {"the total": shop.find("checkout_total", TOTAL), "“Place order”": shop.find("place_order", PLACE_ORDER)}
     capture("checkout", keep=sells)
+    try_another_delivery(shop)
 
     place_order(shop)
     note_order(shop)
@@ -78,9 +86,17 @@ def test_a_customer_can_order(shop: Shop, flow: Flow, capture: Any, fact: Any) -
 
     search(shop, product, name)
     capture("search", masks=[".stock"])
+    if shop.tab.viewport == job.viewports[0]:  # the same cart in each window size
+        fill_the_cart(shop, product, linked)
 
 
 # ------------------------------------------------------------------------------------------------------- the steps
+
+
+def products_linked(shop: Shop) -> list[str]:
+    """Paths of the products that this page links to."""
+    links = shop.page.locator(shop.selector("product_link", PRODUCT_LINK))
+    return links.evaluate_all("all => [...new Set(all.map(a => a.pathname))].sort()")  # type: ignore[no-any-return]
 
 
 def first_product(shop: Shop) -> str:
@@ -157,6 +173,20 @@ def note_checkout(shop: Shop) -> None:
     shop.fact("checkout.fields", " ".join(names.evaluate_all("all => [...new Set(all.map(e => e.name || e.id))]")))
 
 
+def try_another_delivery(shop: Shop) -> None:
+    """The total by another delivery is a fact; then back to what the shop had chosen, by which the order is placed."""
+    methods = shop.page.locator(shop.selector("deliveries", DELIVERIES))
+    chosen = methods.evaluate_all("all => all.findIndex(e => e.checked)")
+    if methods.count() < 2 or chosen < 0:
+        return
+    for number in (methods.count() - 1 if chosen == 0 else 0, chosen):
+        # The button itself, as with payment: many themes hide it. It is drawn anew with the totals.
+        methods.nth(number).dispatch_event("click")
+        shop.quiet()
+        if number != chosen:
+            shop.fact("checkout.total_by_other_delivery", shop.text("checkout_total", TOTAL))
+
+
 def place_order(shop: Shop) -> None:
     received = shop.selector("order_received", RECEIVED)
     shop.click(shop.find("place_order", PLACE_ORDER), "Place order", then=received, expect="order-received page")
@@ -181,3 +211,23 @@ def search(shop: Shop, product: str, name: str) -> None:
     found = wanted in {*links, urlsplit(shop.page.url).path}  # a shop may lead to the only result at once
     shop.fact("search.finds_product", "yes" if found else "no")
     shop.fact("search.results", str(count))
+
+
+def fill_the_cart(shop: Shop, product: str, linked: Sequence[str]) -> None:
+    """Two pieces, and another product beside them: what the cart holds then is a fact. Nothing is ordered."""
+    shop.open(product)
+    if not shop.page.locator(SIMPLE).count():
+        return  # sold out by the order, or to be chosen from
+    quantity = shop.page.locator(shop.selector("quantity", QUANTITY))
+    if quantity.count() and quantity.first.get_attribute("max") != "1":
+        quantity.first.fill("2")
+    put_into_cart(shop)
+    for other in [path for path in linked if path != urlsplit(product).path][:3]:
+        shop.open(other)
+        if shop.page.locator(SIMPLE).count():
+            put_into_cart(shop)
+            break
+    shop.open(shop.selector("cart_path", "/cart/"))
+    shop.see("cart", CART, "product in the cart")
+    pieces = shop.page.locator(shop.selector("quantities", QUANTITIES)).evaluate_all("all => all.map(e => e.value)")
+    shop.fact("cart.pieces", " + ".join(pieces))

@@ -42,3 +42,16 @@ def test_pages(shop: Shop, job: Job) -> None:
     with gathered() as faults:
         for path in listed(shop, job, WORDPRESS):
             faults += [f"{path}: {fault}" for fault in look_at(shop, path, WORDPRESS)]
+        if not shop.read_only:  # a firewall may keep it from visitors of production, and the clone has none
+            shop.fact("rest.collections", " | ".join(rest_collections(shop)), scope="REST")
+
+
+def rest_collections(shop: Shop) -> list[str]:
+    """Posts, products and what else a marketplace or an app reads by REST: the collections of WordPress's own namespace.
+
+    Plugins' own routes are no promise to anybody: WooCommerce's change with each release.
+    """
+    routes: list[str] = shop.page.evaluate(
+        "() => fetch('/?rest_route=/').then(it => it.json()).then(it => Object.keys(it.routes)).catch(() => [])"
+    )
+    return sorted(route for route in routes if re.fullmatch(r"/wp/v2/[\w-]+", route))

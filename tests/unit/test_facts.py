@@ -143,6 +143,46 @@ def letter(step, text="Order #101", body="", to="owner@shop.example") -> CaughtM
     return CaughtMail(datetime(2026, 1, 1, tzinfo=UTC), (to,), text, body, step)
 
 
+HELD = ShopState((OrderRow("12", "1290.00", "b@x"), OrderRow("11", "540.00", "a@x")), order_count=40, products=7)
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        (ShopState(order_count=0, products=7), "held 40 orders and holds 0"),
+        (ShopState(HELD.orders[:1], order_count=40, products=7), "order 11 is gone"),
+        (
+            replace(HELD, orders=(replace(HELD.orders[0], total="1290000.00"), HELD.orders[1])),
+            "order 12 was of 1290.00",
+        ),
+        (replace(HELD, orders=(HELD.orders[0], replace(HELD.orders[1], email=""))), "order 11 lost its customer"),
+        (replace(HELD, products=6), "held 7 products and holds 6"),
+        (replace(HELD, products=None), "held 7 products and holds 0"),
+    ],
+)
+def test_what_the_database_held_and_an_update_did_away_with_is_named(now, said):
+    check = facts.kept_check(seen(before=HELD), seen(before=now))
+    assert check.status is Status.FAILED
+    assert said in check.detail
+    assert len(check.findings) == 1
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        HELD,
+        ShopState((OrderRow("13", "99.00", "c@x"), HELD.orders[0]), order_count=41, products=8),
+    ],
+    ids=["the same", "a subscription was renewed meanwhile"],
+)
+def test_records_that_are_there_as_before_pass(now):
+    assert facts.kept_check(seen(before=HELD), seen(before=now)).status is Status.PASSED
+
+
+def test_a_shop_whose_records_cannot_be_read_has_none_to_lose():
+    assert facts.kept_check(seen(), seen(before=HELD)).status is Status.PASSED
+
+
 @pytest.mark.parametrize(
     ("mail", "status", "required"),
     [
@@ -207,6 +247,22 @@ def test_of_a_list_what_is_gone_and_what_is_new_is_named(new, said):
     check, _pages = facts.compare(seen(old), seen({key: new}), seen(old))
     assert check.status is Status.FAILED
     assert check.findings[0].message == f"{key}: {said}"
+
+
+@pytest.mark.parametrize(
+    ("new", "said"),
+    [
+        ("/wp/v2/posts | /wp/v2/product", ""),
+        ("/wp/v2/posts | /wp/v2/product | /wp/v2/tea", ""),
+        ("/wp/v2/posts", "rest.collections [REST, desktop]: “/wp/v2/product” is gone"),
+        ("", "rest.collections [REST, desktop] changed: “/wp/v2/posts | /wp/v2/product” → nothing"),
+    ],
+)
+def test_of_what_others_read_only_what_is_gone_is_a_finding(new, said):
+    key = "rest.collections [REST, desktop]"
+    old = seen({key: "/wp/v2/posts | /wp/v2/product"})
+    check = compared(old, seen({key: new}), old)["facts"]
+    assert [finding.message for finding in check.findings] == ([said] if said else [])
 
 
 def test_the_mail_of_an_order_without_a_shown_number_is_known_by_the_customers_address():

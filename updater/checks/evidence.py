@@ -92,6 +92,7 @@ def gather(
             smoke_check(after, AFTER),
             facts.order_check(after, AFTER),
             facts.mail_check(before, noise, after, mail),
+            facts.kept_check(before, after),
             *facts.compare(before, after, noise, more_noise),
             browser_check(before, after, noise),
             logs.compare_errors(before, after, noise),

@@ -18,11 +18,18 @@ BEFORE, NOISE, AFTER = "before", "noise", "after"
 FACTS = "facts"
 """The check of what the shop says."""
 
+KEPT = "records"
+"""The check of what the database held already."""
+
 BETWEEN = " | "
 """Between the parts of a fact that lists things: delivery methods with their prices, prices on a page."""
 
 VOLATILE = frozenset({"order.number", "page.unsettled"})
 """Facts that are reported and not compared: they change with each order, or say how the page was photographed."""
+
+
+MAY_GROW = frozenset({"rest.collections"})
+"""Lists to which an update may add: only what is gone from them was anybody's to use."""
 
 
 def fact_key(name: str, scope: str, viewport: str) -> str:
@@ -67,6 +74,8 @@ def _compared(
         old, new = before.get(key), after.get(key)
         if old == new or any(old != noise.get(key) for noise in again):
             continue
+        if split_fact(key)[0] in MAY_GROW and not _gone(old, new):
+            continue
         findings.append(Finding(name, key, _told_of(key, old, new), old or "", new or ""))
     compared = sum(1 for key, value in before.items() if all(noise.get(key) == value for noise in again))
     if findings:
@@ -78,12 +87,17 @@ def _compared(
 
 def _told_of(key: str, old: str | None, new: str | None) -> str:
     """`checkout.total [checkout, mobile] changed: “540 ₽” → “890 ₽”`; of a list, what is gone from it and what is new."""
-    if old and new and BETWEEN in old + new:
-        gone, come = Counter(old.split(BETWEEN)), Counter(new.split(BETWEEN))
-        parts = [f"{_shown(it)} is gone" for it in gone - come] + [f"{_shown(it)} is new" for it in come - gone]
+    if old and new and (BETWEEN in old + new or split_fact(key)[0] in MAY_GROW):
+        parts = [f"{_shown(it)} is gone" for it in _gone(old, new)] + [f"{_shown(it)} is new" for it in _gone(new, old)]
         return f"{key}: {', '.join(parts) or 'stands in another order'}"
     message = "is gone" if new is None else "is new" if old is None else "changed"
     return f"{key} {message}: {_shown(old)} → {_shown(new)}"
+
+
+def _gone(old: str | None, new: str | None) -> list[str]:
+    """The parts of a list that the other one has not, or not as often."""
+    parts = [Counter(it.split(BETWEEN) if it else ()) for it in (old, new)]
+    return [*(parts[0] - parts[1])]
 
 
 def _shown(value: str | None) -> str:
@@ -193,6 +207,46 @@ def _number(value: str | None) -> Decimal | None:
         return Decimal(value) if value else None
     except InvalidOperation:
         return None
+
+
+def kept_check(before: Observation, after: Observation) -> Check:
+    """What the shop held before anybody ordered in it is there after the update: its orders as they were, its products.
+
+    Both are read from the same checkpoint, the second one after updates and migrations. A shop without records has nothing to lose.
+    """
+    old, new = before.state_before, after.state_before
+    findings = [*_lost_orders(old, new), *_lost_products(old, new)]
+    if findings:
+        detail = f"the update did away with what the shop held: {findings[0].message}"
+        return Check(KEPT, "compare", Status.FAILED, detail, findings=tuple(findings))
+    held = f"{old.order_count} orders" + (f" and {old.products} products" if old.products is not None else "")
+    return Check(KEPT, "compare", Status.PASSED, f"{held} are there as before the update")
+
+
+def _lost_orders(old: ShopState, new: ShopState) -> Iterator[Finding]:
+    if new.order_count < old.order_count:
+        message = f"the database held {old.order_count} orders and holds {new.order_count} after the update"
+        yield Finding("records", "orders", message, str(old.order_count), str(new.order_count))
+        return
+    now = {order.id: order for order in new.orders}
+    come = (
+        new.order_count - old.order_count
+    )  # a subscription that cron renewed meanwhile pushes the oldest off the list
+    for was in old.orders[: max(0, len(old.orders) - come)]:
+        order = now.get(was.id)
+        if order is None:
+            yield Finding("records", f"order {was.id}", f"order {was.id} is gone after the update", was.total, "")
+        elif order.total != was.total:
+            message = f"order {was.id} was of {was.total} and is of {order.total} after the update"
+            yield Finding("records", f"order {was.id}", message, was.total, order.total)
+        elif order.email != was.email:
+            yield Finding("records", f"order {was.id}", f"order {was.id} lost its customer's address")
+
+
+def _lost_products(old: ShopState, new: ShopState) -> Iterator[Finding]:
+    if old.products is not None and (new.products or 0) < old.products:
+        message = f"the database held {old.products} products and holds {new.products or 0} after the update"
+        yield Finding("records", "products", message, str(old.products), str(new.products or 0))
 
 
 _AMOUNT = re.compile(r"\d(?:[\d \u00a0\u202f.,'’]*\d)?")

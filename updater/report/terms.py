@@ -60,6 +60,7 @@ CHECKS = (
     mark("pages"),
     mark("orders"),
     mark("order mail"),
+    mark("records"),
     mark("PHP errors"),
     mark("crawl"),
     mark("speed"),
