@@ -8,7 +8,7 @@
     make corpus KEEP=1                  results of older code count too; the page names every commit that judged
     make corpus PAGE=1                  judge nothing, write the page from the results that are there
 
-Results stand in .corpus/results.jsonl. Exit 0 when every case asked for was run and went as it should.
+Results stand in docs/verdicts.jsonl, which is committed: another machine goes on with them. Exit 0 when every case asked for was run and went as it should.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from updater.errors import UpdaterError
 from updater.journal import Journal
 from updater.log import Silent
 
-RESULTS = ROOT / ".corpus" / "results.jsonl"
+RESULTS = ROOT / "docs" / "verdicts.jsonl"
 VERDICTS = ROOT / "docs" / "verdicts.md"
 
 
