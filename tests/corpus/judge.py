@@ -8,7 +8,8 @@
     make corpus KEEP=1                  results of older code count too; the page names every commit that judged
     make corpus PAGE=1                  judge nothing, write the page from the results that are there
 
-Results stand in docs/verdicts.jsonl, which is committed: another machine goes on with them. Exit 0 when every case asked for was run and went as it should.
+Results stand in docs/verdicts.jsonl, which is committed: another machine goes on with them.
+Exit 0 when every case asked for was run and went as it should.
 """
 
 from __future__ import annotations
