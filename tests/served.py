@@ -26,9 +26,11 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def served(handler: type[BaseHTTPRequestHandler], tls: ssl.SSLContext | None = None) -> Iterator[int]:
-    """The port of 127.0.0.1 where it listens."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+def served(
+    handler: type[BaseHTTPRequestHandler], tls: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+) -> Iterator[int]:
+    """The port of `host` where it listens."""
+    server = ThreadingHTTPServer((host, 0), handler)
     if tls:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)

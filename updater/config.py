@@ -126,6 +126,7 @@ def describe(site: model.Site) -> list[tuple[str, str]]:
         ("masks", ", ".join(f"{mask.selector} on {mask.page}" for mask in site.masks)),
         ("thresholds", f"{site.thresholds.changed:.2%} changed, {site.thresholds.masked:.0%} masked"),
         ("may call", ", ".join(site.calls)),
+        ("staging reaches", ", ".join(site.egress.allow)),
         ("bandwidth", f"{site.clone.bandwidth} KiB/s" if site.clone.bandwidth else "unlimited"),
         ("not cloned", ", ".join(site.clone.exclude)),
         ("scrubbed too", ", ".join(site.clone.scrub)),
@@ -586,6 +587,13 @@ def _ascii_host(name: str) -> str:
     return ascii_name
 
 
+def _service(value: str) -> str:
+    host, colon, port = value.partition(":")
+    if colon and not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
+        raise _wrong("must be a host and its port, like updates.example:443")
+    return f"{_host_only(host)}:{int(port or 443)}"
+
+
 def _host_only(value: str) -> str:
     if "://" in value or "/" in value:
         raise _wrong(
@@ -892,6 +900,7 @@ _Count = Annotated[int, Field(ge=1, le=10_000_000)]
 _Label = Annotated[_Text, _matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", "letters, digits, . _ - (at most 63)")]
 _Column = Annotated[_Text, _matching(r"[A-Za-z0-9_$]{1,64}", "a name of a table or column: letters, digits, _")]
 _Host = Annotated[_Text, AfterValidator(_host_only)]
+_Service = Annotated[_Text, AfterValidator(_service)]
 _Url = Annotated[_Text, AfterValidator(_url)]
 _Page = Annotated[_Text, AfterValidator(_page)]
 _Folder = Annotated[_Text, AfterValidator(_folder)]
@@ -974,6 +983,10 @@ class _Clone(_Section):
     nice: bool = _LEFT_OUT
     exclude: list[_Text] = _LEFT_OUT
     scrub: list[Annotated[_Text, _matching(r"[A-Za-z0-9_$]+\.[A-Za-z0-9_$]+", "table.column")]] = _LEFT_OUT
+
+
+class _Egress(_Section):
+    allow: list[_Service] = _LEFT_OUT
 
 
 class _Stack(_Section):
@@ -1142,6 +1155,7 @@ class _Common(_Section):
     thresholds: _Thresholds = _LEFT_OUT
     calls: list[_Host] = _LEFT_OUT
     clone: _Clone = _LEFT_OUT
+    egress: _Egress = _LEFT_OUT
     stack: _Stack = _LEFT_OUT
     policy: _Policy = _LEFT_OUT
     schedule: _Schedule = _LEFT_OUT
@@ -1179,6 +1193,7 @@ def _site(parsed: _Common, config: Path, agency: Path | None) -> model.Site:
         "orders": model.OrderTable,
         "thresholds": model.Thresholds,
         "clone": model.CloneSettings,
+        "egress": model.EgressSettings,
         "stack": model.StackSettings,
         "policy": _policy,
         "schedule": model.Schedule,
@@ -1394,6 +1409,11 @@ viewports: {{desktop: 1366x768, mobile: 375x812}}
 thresholds: {{changed: 0.001, masked: 0.25}}
 # Other hosts (with all below them) that an update may begin to call, or its pages to load from: a new one fails otherwise.
 #calls: [api.payments.example]
+
+# The one exception to a staging copy that reaches nothing: hosts and ports that it may reach while the CMS's own updater runs,
+# for a CMS whose updates come from its vendor's server alone.
+#egress:
+#  allow: [updates.vendor.example:443]
 
 #clone:
 #  # KiB a second, for a server that must not notice.

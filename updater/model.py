@@ -319,6 +319,14 @@ class Language(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class EgressSettings:
+    """The one exception to a stack that reaches nothing."""
+
+    allow: tuple[str, ...] = ()
+    """`host:port` that it may reach while the CMS's own updater runs, where that alone brings updates"""
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """One managed site, as its site.yml describes it. All paths absolute, all secrets resolved and registered."""
 
@@ -352,6 +360,7 @@ class Site:
     calls: tuple[str, ...] = ()
     """Other hosts, or their domains, that an update may begin to call or to load from."""
     clone: CloneSettings = field(default_factory=CloneSettings)
+    egress: EgressSettings = field(default_factory=EgressSettings)
     stack: StackSettings = field(default_factory=StackSettings)
     policy: Policy = field(default_factory=Policy)
     schedule: Schedule = field(default_factory=Schedule)

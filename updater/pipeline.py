@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -277,7 +278,11 @@ def _staged(this: Run, driver: Driver, layout: Layout, snapshot: Snapshot) -> It
         if shop.remaining_personal:
             places = ", ".join(f"{it.table}.{it.column} ({it.kind}, {it.rows} rows)" for it in shop.remaining_personal)
             this.note(f"personal data may remain in staging's copy: {places}; name the columns in clone.scrub")
-        yield shop
+        try:
+            yield shop
+        finally:
+            for target, calls in sorted(Counter(shop.reached).items()):
+                this.note(f"staging reached {target} {calls} times for its updates, as egress.allow says")
 
 
 def _plan(this: Run, driver: Driver, shop: stack.StackHandle, snapshot: Snapshot, retry: bool) -> Plan:
@@ -287,7 +292,8 @@ def _plan(this: Run, driver: Driver, shop: stack.StackHandle, snapshot: Snapshot
         inventory = driver.inventory(shop, shop.installation)
 
         def listing() -> Listing:
-            return driver.listing(shop, shop.installation, inventory)
+            with shop.way_out():
+                return driver.listing(shop, shop.installation, inventory)
 
         offered = sources.plan(site, inventory, driver, snapshot.platform, cache, this.progress, listing=listing)
         known = sources.releases(site, inventory, offered.updates, driver, root, cache, this.progress)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from updater import config, pipeline
 from updater.demo_shop import DemoShop
-from updater.errors import ExitCode
+from updater.errors import ApprovalRefused, ExitCode
 from updater.journal import Journal
 from updater.log import Silent
 
@@ -35,3 +36,38 @@ def test_a_run_stages_the_shop_and_says_what_it_cannot_know(shop_image: str, tmp
         assert shop.code_sha256() == code
         assert shop.sql(FLAG) == "0", "only the copy says that it is one"
         assert shop.exec(["test", "-e", "/srv/update-server/requests.log"])[0] == 1
+
+
+@pytest.mark.timeout(900)
+def test_updates_are_proven_where_staging_may_reach_the_vendor_and_nothing_is_deployed(
+    shop_image: str, tmp_path: Path
+) -> None:
+    with DemoShop.start(tmp_path / "shop", Silent(), kind="bitrix") as shop:
+        vendor = f"{shop.address}:8099"
+        shop.sql(f"UPDATE b_option SET VALUE = '{vendor}' WHERE NAME = 'update_site'")
+        written = shop.write_site(tmp_path / "site", ())
+        text = written.read_text().replace("online: false", "online: true")
+        written.write_text(f"{text}egress: {{allow: ['{vendor}']}}\nviewports: {{desktop: 1366x768}}\n")
+        site = config.load(written)
+        journal = Journal(site.state)
+        code = shop.code_sha256()
+        record = pipeline.run(site, journal, Silent())
+        assert record.state == pipeline.AWAITING, (record.reasons, record.error, record.held)
+        assert {(it.slug, it.to_version) for it in record.updates} == {
+            ("main", "25.100.0"),
+            ("catalog", "25.100.0"),
+            ("sale", "25.100.0"),
+        }
+        assert record.migration is not None
+        assert "b_catalog_store_move" in record.migration.created_tables
+        notes = "\n".join(record.notes)
+        assert f"staging reached {vendor}" in notes
+        assert "advice only: 1C-Bitrix is tested and advised on, not deployed" in notes
+        with pytest.raises(ApprovalRefused, match="cannot be approved"):
+            pipeline.waiting(site, journal, record.run)
+        journal.close()
+        assert shop.code_sha256() == code
+        assert shop.sql(FLAG) == "0"
+        log = shop.exec(["cat", "/srv/update-server/requests.log"])[1].decode().splitlines()
+        assert log
+        assert all(json.loads(line)["development"] for line in log)

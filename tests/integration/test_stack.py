@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import http.client
 import json
+import socket
 import ssl
 import time
 from collections.abc import Iterator
@@ -14,12 +15,14 @@ from pathlib import Path
 
 import docker
 import pytest
+from served import Handler, served
 
 from updater.errors import CommandFailed, StagingFailed
 from updater.log import Silent
 from updater.model import (
     CloneSettings,
     Database,
+    EgressSettings,
     Installation,
     Layout,
     Platform,
@@ -187,8 +190,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def shop(folder: Path) -> Iterator[StackHandle]:
-    with stage(make_site(folder), make_snapshot(folder, run_name("shop")), make_layout(), Silent()) as handle:
+def vendor() -> Iterator[str]:
+    """A server of this machine under the machine's name, as `host:port`: what a stack may reach when it is named."""
+
+    class Vendor(Handler):
+        def do_GET(self) -> None:
+            self.answer(f"{self.path} of the vendor".encode())
+
+    machine = socket.gethostname()
+    with served(Vendor, host=machine) as port:
+        yield f"{machine}:{port}"
+
+
+@pytest.fixture(scope="module")
+def shop(folder: Path, vendor: str) -> Iterator[StackHandle]:
+    site = make_site(folder, egress=EgressSettings(allow=(vendor,)))
+    with stage(site, make_snapshot(folder, run_name("shop")), make_layout(), Silent()) as handle:
         yield handle
 
 
@@ -248,6 +265,21 @@ def test_nothing_leaves_and_what_tried_is_named(shop: StackHandle) -> None:
     assert ("http", "1.1.1.1", 80, "GET /beacon", "fetching") in seen
     assert ("http", "tracker.example", 80, "GET /hit", "fetching") in seen
     assert ("tcp", "files.example", 21, "", "fetching") in seen
+
+
+def test_a_named_host_is_reached_while_the_way_out_is_held_and_no_other(shop: StackHandle, vendor: str) -> None:
+    def body(url: str) -> str:
+        return str(json.loads(get(shop, f"/fetch.php?url={url}")[1])["body"])
+
+    named, other = f"http://{vendor}/updates", f"http://{vendor.partition(':')[0]}:{int(vendor.partition(':')[2]) ^ 1}/"
+    assert "reaches nothing outside" in body(named)
+    with shop.way_out():
+        assert body(named) == "/updates of the vendor"
+        assert "reaches nothing outside" in body(other)
+        assert "reaches nothing outside" in body("http://tracker.example/hit")
+        assert body(named) == "/updates of the vendor"
+    assert "reaches nothing outside" in body(named), "closed again"
+    assert shop.reached == [vendor, vendor]
 
 
 def test_neither_the_machine_itself_nor_raw_addresses_are_reached(shop: StackHandle) -> None:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -96,6 +97,9 @@ class FakeStack:
         )
 
     def put(self, local: Path, remote: str) -> None: ...
+
+    def way_out(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def stream(self, argv: Sequence[str], into: BinaryIO, *, stdin: BinaryIO | None = None, timeout: float = 0) -> None:
         raise AssertionError("nothing is streamed here")

@@ -199,6 +199,8 @@ case 'guard':
     }
     // Options are kept in managed_cache: without this the site goes on as if nothing had been set.
     purge($docroot, $REQUEST['caches']);
+    // Left out of the clone: the console unpacks there.
+    foreach ($REQUEST['folders'] as $folder) { if (!is_dir("$docroot/$folder") && !@mkdir("$docroot/$folder", 0755, true)) { stop("cannot make the folder $docroot/$folder"); } }
     if (option($link, 'main', 'update_devsrv') !== 'Y') { stop('the developer flag (main/update_devsrv) does not stay set', '', 'look for a trigger on b_option'); }
     done(array('ok' => true));
 

@@ -52,6 +52,8 @@ CORE = "main"
 _CONNECTION = "bitrix/php_interface/dbconn.php"
 KEPT = "bitrix/php_interface/dbconn.updater-kept.php"
 _CACHES = ("bitrix/cache", "bitrix/managed_cache", "bitrix/stack_cache", "bitrix/html_pages")
+_WORK = ("bitrix/updates", "bitrix/tmp")
+"""Where the console downloads and unpacks"""
 _OFFLINE = ("cash", "cashondelivery", "cashondeliverycalc", "bill", "inner")
 """Handlers of payment that talk to nobody, by the names of their folders"""
 
@@ -189,8 +191,7 @@ def layout(shell: Shell, installation: Installation) -> Layout:
         caches=(
             *_CACHES,
             "bitrix/backup",
-            "bitrix/updates",
-            "bitrix/tmp",
+            *_WORK,
             "bitrix/modules/updater.log",
             "bitrix/modules/updater_partner.log",
             "bitrix/modules/error.log",
@@ -440,7 +441,7 @@ def guard(shell: Shell, installation: Installation, hosts: Sequence[str]) -> Non
     SMTP stays as it is set: the stack answers every mail server by its trap. No file is made or changed.
     """
     database = _credentials(installation.database)
-    _ask(shell, installation.php, "guard", installation.docroot, database=database, offline=_OFFLINE)
+    _ask(shell, installation.php, "guard", installation.docroot, database=database, offline=_OFFLINE, folders=_WORK)
 
 
 # ------------------------------------------------------------------------------------------------------------ update, migrate

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
@@ -39,6 +40,7 @@ class StagedShop(Shell, Protocol):
     installation: Installation
 
     def put(self, local: Path, remote: str) -> None: ...
+    def way_out(self) -> AbstractContextManager[None]: ...
     def schema(self) -> dict[str, str]: ...
     def checksums(self) -> dict[str, str]: ...
     def row_hashes(self, table: str, where_not: Sequence[str]) -> dict[str, str]: ...
@@ -94,7 +96,8 @@ def rehearse(
             remote = f"/tmp/updater-{update.kind}-{update.slug}.zip"  # noqa: S108 - inside the container
             stack.put(update.package, remote)
             _set_aside(stack, update)
-            versions[update.id] = driver.apply(stack, stack.installation, update, remote)
+            with stack.way_out():
+                versions[update.id] = driver.apply(stack, stack.installation, update, remote)
             _put_back(stack, update)
             stack.run(["rm", "-f", remote, _ASIDE])
         steps = tuple(driver.migration(stack.installation, updates))

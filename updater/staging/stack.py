@@ -14,7 +14,7 @@ import json
 import re
 import ssl
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -38,6 +38,7 @@ from updater.staging import daemon, egress, files, images, php, scrub
 from updater.staging.certificate import Certificates, throw_away
 from updater.staging.container import checked, execute, logs, put_files, put_path
 from updater.staging.database import StagedDatabase, missing_tables, server_command
+from updater.staging.door import Door
 from updater.staging.names import Names, remove_all
 
 _WEB_USER = "web"
@@ -89,9 +90,12 @@ class StackHandle:
         containers: Mapping[str, Container],
         certificates: Certificates,
         progress: Progress,
+        allowed: Sequence[str] = (),
     ) -> None:
         self.stack = stack
         self.installation = installation
+        self.reached: list[str] = []
+        """What was called through `way_out`, `host:port` each time."""
         self.remaining_personal: tuple[scrub.Remaining, ...] = ()
         """Columns where the search after scrubbing still found e-mail addresses or phone numbers."""
         self.timings: dict[str, float] = {}
@@ -103,6 +107,7 @@ class StackHandle:
         self._containers = containers
         self._certificates = certificates
         self._progress = progress
+        self._allowed = tuple(allowed)
         self._steps: list[egress.Step] = []
         self._closed = False
 
@@ -252,6 +257,19 @@ class StackHandle:
         """Calls and mails from now on belong to this step."""
         self._steps.append(egress.Step(name, datetime.now(UTC)))
 
+    @contextlib.contextmanager
+    def way_out(self) -> Iterator[None]:
+        """Meanwhile the stack reaches the hosts of `egress.allow`, and nothing else; without any, nothing at all."""
+        if not self._allowed:
+            yield
+            return
+        self._progress.say(f"staging may reach {', '.join(self._allowed)} for this step")
+        with Door(self._client, self.stack.egress, self._allowed) as door:
+            try:
+                yield
+            finally:
+                self.reached += door.calls
+
     def blocked(self) -> tuple[BlockedCall, ...]:
         """Every call that the stack tried to make since it began."""
         return egress.blocked_calls(self._sink_log("egress.jsonl"), self._steps)
@@ -374,7 +392,16 @@ class _Staging:
             mismatch=matched.mismatch,
         )
         installation = replace(self.snapshot.installation, php="php")
-        return StackHandle(self.client, stack, installation, staged_files, containers, self.certificates, self.progress)
+        return StackHandle(
+            self.client,
+            stack,
+            installation,
+            staged_files,
+            containers,
+            self.certificates,
+            self.progress,
+            self.site.egress.allow,
+        )
 
     def _sink(self, image: str, network: str) -> Container:
         """The namespace's holder, started first: before its rules stand, nothing else runs in there."""
