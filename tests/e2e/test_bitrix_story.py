@@ -31,6 +31,7 @@ def test_a_run_stages_the_shop_and_says_what_it_cannot_know(shop_image: str, tmp
         held = {it.slug: it.reason for it in record.held}
         assert "cannot be tested without the vendor's server" in held["1C-Bitrix's update server"]
         assert "a partner's module" in held["acme.banner"]
+        assert "b_event" not in "\n".join(record.notes), "no old mail of customers is in the copy"
         assert record.inventory is not None
         assert {it.slug for it in record.inventory.components} == {"main", "iblock", "catalog", "sale", "acme.banner"}
         assert shop.code_sha256() == code

@@ -58,6 +58,7 @@ _OFFLINE = ("cash", "cashondelivery", "cashondeliverycalc", "bill", "inner")
 """Handlers of payment that talk to nobody, by the names of their folders"""
 
 _VOLATILE = (
+    "b_event",  # years of mail with names and addresses, serialised, so that scrubbing leaves it alone; and what waits to be sent
     "b_user_session",
     "b_sec_session",
     "b_cache_tag",
@@ -92,7 +93,6 @@ _PERSONAL = {
     "b_sale_order.USER_DESCRIPTION": "text",
     "b_sale_order.COMMENTS": "text",
     "b_subscription.EMAIL": "email",
-    "b_event.C_FIELDS": "text",
     "b_event_log.DESCRIPTION": "text",
     "b_form_result_answer.USER_TEXT": "text",
 }
@@ -549,7 +549,7 @@ def noise_rows() -> Mapping[str, Sequence[str]]:
     """Rows that any visit changes, and the code that the vendor's server gives with each answer."""
     every = ("1 = 1",)
     return {
-        **dict.fromkeys((*_VOLATILE, "b_agent", "b_event", "b_event_log", "b_search_suggest", "b_sale_fuser"), every),
+        **dict.fromkeys((*_VOLATILE, "b_agent", "b_event_log", "b_search_suggest", "b_sale_fuser"), every),
         "b_option": ("MODULE_ID = 'main' AND NAME IN ('crc_code', 'update_devsrv', 'last_files_count')",),
     }
 
