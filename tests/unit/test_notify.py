@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import email
-import email.policy
 import json
-import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from email.message import EmailMessage
 from pathlib import Path
-from typing import Any
 
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.handlers import Message
+from mail_server import Mailbox, free_port, receiving
 from webhook import Listener, listening
 
 from updater import notify
@@ -77,13 +71,6 @@ def test_no_channel_is_no_failure() -> None:
 def site(folder: Path, *urls: str, name: str = "tea", language: Language = Language.EN) -> Site:
     server = Server("shop.example", "deploy")
     return Site(name, server, "/srv/shop", "https://shop.example", folder / "site.yml", notify=urls, language=language)
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def nobody_listens() -> str:
@@ -200,32 +187,14 @@ def test_a_torn_file_in_the_outbox_is_named_and_not_passed_over(tmp_path: Path) 
 # --------------------------------------------------------------------------------------------------------------- mail
 
 
-class Mailbox(Message):
-    """What an SMTP server was given, parsed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.mails: list[EmailMessage] = []
-
-    def handle_message(self, message: Any) -> None:
-        parsed = email.message_from_bytes(message.as_bytes(), policy=email.policy.default)
-        assert isinstance(parsed, EmailMessage)
-        self.mails.append(parsed)
-
-
 @pytest.fixture
-def mailbox() -> Iterator[tuple[Mailbox, str]]:
-    box = Mailbox()
-    port = free_port()  # aiosmtpd cannot say which one it was given
-    server = Controller(box, hostname="127.0.0.1", port=port)
-    server.start()
-    yield box, f"mailto://127.0.0.1:{port}/?mode=insecure&from=updater@agency.example&to=anna@agency.example"
-    server.stop()
+def mailbox() -> Iterator[Mailbox]:
+    with receiving() as made:
+        yield made
 
 
-def test_a_mail_carries_the_report_and_the_picture(mailbox: tuple[Mailbox, str], tmp_path: Path) -> None:
-    box, url = mailbox
-    tea = site(tmp_path, url, name="Лавка")
+def test_a_mail_carries_the_report_and_the_picture(mailbox: Mailbox, tmp_path: Path) -> None:
+    tea = site(tmp_path, mailbox.url, name="Лавка")
     run = tea.state / "runs" / "r1"
     run.mkdir(parents=True)
     (run / "report.html").write_text("<h1>Обновления отклонены.</h1>")
@@ -233,7 +202,7 @@ def test_a_mail_carries_the_report_and_the_picture(mailbox: tuple[Mailbox, str],
     attachments = (run / "report.html", run / "checkout.png", run / "gone.png")
     notify.put(tea.state, "work", "Лавка: отклонено", "«Оформить заказ» ничего не делает", attachments=attachments)
     assert notify.deliver([tea]) == ()
-    (mail,) = box.mails
+    (mail,) = mailbox.mails
     assert mail["subject"].strip() == "Лавка: отклонено"
     assert "anna@agency.example" in mail["to"]
     assert "«Оформить заказ»" in mail.get_body(("html", "plain")).get_content()  # type: ignore[union-attr]
