@@ -316,14 +316,21 @@ class Shop:
             (self._session.job.out / file).write_bytes(self.tab.capture(seconds=2).png)
 
 
-# Resolves when, for 250 ms of frames on end, jQuery has no request under way and nothing is blocked or marked as processing.
+# Resolves when, for 250 ms of frames on end, jQuery has no request under way, WooCommerce's blocks are not telling the server what
+# was typed, and nothing is blocked or marked as processing.
 _QUIET = r"""
 limit => new Promise((done, failed) => {
+  const telling = () => {
+    try {
+      const cart = window.wp.data.select('wc/store/cart'), checkout = window.wp.data.select('wc/store/checkout');
+      return cart.isCustomerDataUpdating?.() || cart.isAddressFieldsForShippingRatesUpdating?.() || checkout.isCalculating?.();
+    } catch { return false; }  // no such blocks on this page
+  };
   const begun = performance.now();
   let since = begun;
   const look = now => {
     const busy = (window.jQuery && window.jQuery.active) || document.querySelector('.blockUI.blockOverlay, form.processing')
-      || document.querySelector('.wc-block-components-loading-mask');
+      || document.querySelector('.wc-block-components-loading-mask') || telling();
     if (busy) since = now;
     if (now - since > 250) done(true);
     else if (now - begun > limit) failed(new Error('the form is still blocked'));

@@ -1,5 +1,6 @@
 """A customer buys something: home → product → cart → checkout → order received, in WooCommerce's classic or block checkout.
 
+As a guest, and on staging once more with an account, a coupon and a product that has options, where the shop has them.
 Every selector has a name, and `flows[].selectors` in site.yml replaces it by that name.
 """
 
@@ -12,10 +13,15 @@ from urllib.parse import urlencode, urlsplit
 
 from shop_plugin import Flow, Job, Shop
 
+from updater.checks.live import WITH_AN_ACCOUNT
+
 PRODUCT_LINK = "ul.products li.product a[href], .wc-block-grid__product a[href], .wc-block-product a[href]"
 ADD_TO_CART = "form.cart button.single_add_to_cart_button"
-PRICE = ".summary .price, .price"
+PRICE = ".summary .price, .price, .wc-block-components-product-price"
+OPTIONS = "form.variations_form select[name^='attribute_']"
+VARIATION = "form.variations_form .woocommerce-variation-price .price"
 ADDED = ".woocommerce-message, .wc-block-components-notice-banner.is-success, form.woocommerce-cart-form"
+CART_LINK = ".woocommerce-message a.wc-forward, .wc-block-components-notice-banner.is-success a.wc-forward"
 CART = "form.woocommerce-cart-form, .wc-block-cart__submit-button"
 SIMPLE = "form.cart:not(.variations_form):not(.grouped_form) button.single_add_to_cart_button:not([disabled]):visible"
 QUANTITY = "form.cart:not(.grouped_form) input.qty[type='number']:visible"
@@ -30,31 +36,86 @@ CART_TOTAL = f".cart_totals .order-total .amount, {BLOCK_TOTAL}"
 SUBTOTAL = ".cart-subtotal .amount, .wc-block-components-totals-item__value"
 TAX = ".tax-rate td, .tax-total td, .includes_tax, .wc-block-components-totals-taxes .wc-block-components-totals-item__value"
 CURRENCY = ".woocommerce-Price-currencySymbol"
-LINES = "tr.cart_item .product-total .amount, tr.cart_item .product-subtotal .amount"
+LINES = (
+    "tr.cart_item .product-total .amount, tr.cart_item .product-subtotal .amount, "
+    ".wc-block-components-order-summary-item__total-price"
+)
 TOTAL = f"#order_review .order-total .amount, .order-total .amount, {BLOCK_TOTAL}"
 DELIVERIES = "#shipping_method input[type='radio']"
 """Of the classic checkout, where it is known when the totals have followed."""
 DELIVERY = "#shipping_method li label, .wc-block-components-shipping-rates-control label"
 PAYMENT = ".wc_payment_methods > li > label, .wc-block-components-radio-control-accordion-option label"
 RESULTS = "main article, main li.product, main .wp-block-post, .wc-block-product"
-FIELDS = "#customer_details, .wc-block-checkout__contact-fields, .wc-block-checkout__shipping-fields"
+FIELDS = "#customer_details, .wc-block-checkout__contact-fields, .wc-block-checkout__shipping-fields, .wc-block-checkout__billing-fields"
+GENERATED = re.compile(r"-\d+$")
+"""The end of an id that React numbers as it goes: another one in each version says nothing"""
+
+OVERVIEW = "li.woocommerce-order-overview__{0} strong"
+SUMMARY = ".wc-block-order-confirmation-summary-list-item:nth-child({0}) .wc-block-order-confirmation-summary-list-item__value"
+NUMBER, TOTAL_PAID = (
+    f"{OVERVIEW.format(name)}, {SUMMARY.format(place)}" for name, place in (("order", 1), ("total", 3))
+)
+OWN_TO_EACH_ORDER = [
+    ".woocommerce-order-overview__order",
+    ".woocommerce-order-overview__date",
+    SUMMARY.format(1),
+    SUMMARY.format(2),
+]
 
 CUSTOMER = {
     "first_name": "Anna",
     "last_name": "Petrova",
     "address_1": "Lenina 1",
     "city": "Moscow",
-    "postcode": "101000",
     "phone": "+74950000000",
 }
+POSTCODES = {
+    "AT": "1010",
+    "BE": "1000",
+    "CA": "M5V 2T6",
+    "CH": "8001",
+    "CZ": "110 00",
+    "DE": "10115",
+    "ES": "28001",
+    "FR": "75001",
+    "GB": "EC1A 1BB",
+    "HU": "1011",
+    "IT": "00118",
+    "NL": "1011 AB",
+    "PL": "00-001",
+    "PT": "1000-001",
+    "SK": "811 01",
+    "UA": "01001",
+    "US": "94103",
+}
+"""WooCommerce refuses what cannot be a postcode of the country that the checkout proposes."""
+POSTCODE = "101000"
 EMAIL = "smoke-test@example.com"  # a name that RFC 2606 keeps free: no mail can reach a person
-OFFLINE = (
-    "#payment_method_cod, #payment_method_bacs, #payment_method_cheque, #radio-control-wc-payment-method-options-cod"
+OFFLINE = ", ".join(
+    f"#payment_method_{method}, #radio-control-wc-payment-method-options-{method}"
+    for method in ("cod", "bacs", "cheque")
 )
+
+# What the staging copy alone knows (wordpress-guard.php): a customer who comes into being at the first login, and a coupon of 10 %.
+ACCOUNT = "smoke-test-customer@example.com"
+PASSWORD = "smoke-Test-4417"  # noqa: S105 - of a customer who exists on staging alone
+COUPON = "updater-smoke-test"
+ACCOUNT_PAGE = "/?updater-account"
+LOGIN = "form.woocommerce-form-login"
+LOGGED_IN = ".woocommerce-MyAccount-navigation"
+MY_ORDERS = ".woocommerce-MyAccount-navigation-link--orders a"
+MY_ORDER_NUMBERS = ".woocommerce-orders-table__cell-order-number a"
+REFUSED = ".woocommerce-error, .wc-block-components-notice-banner.is-error"
+COUPON_PANEL = ".wc-block-components-totals-coupon .wc-block-components-panel__button"
+COUPON_FIELD = "#coupon_code, .wc-block-components-totals-coupon__input input"
+USE_COUPON = "button[name='apply_coupon'], .wc-block-components-totals-coupon__button"
+COUPON_USED = ".cart_totals .cart-discount, .wc-block-components-totals-discount__coupon-list-item"
+WITH_OPTIONS = "li.product-type-variable a[href]:not([href*='add-to-cart='])"
+CLOSED = "meta[name='woo-coming-soon-page']"
 
 
 def test_a_customer_can_order(shop: Shop, flow: Flow, job: Job, capture: Any, fact: Any) -> None:
-    shop.open("/")
+    enter(shop, "/")
     capture("home")
 
     linked = products_linked(shop)
@@ -64,8 +125,7 @@ def test_a_customer_can_order(shop: Shop, flow: Flow, job: Job, capture: Any, fa
     capture("product", masks=[".stock", ".related", ".up-sells"], keep=sells)
 
     put_into_cart(shop)
-    shop.open(shop.selector("cart_path", "/cart/"))
-    shop.see("cart", CART, "product in the cart")
+    open_cart(shop)
     fact("cart.total", shop.text("cart_total", CART_TOTAL))
     capture("cart", keep={"the cart's total": shop.find("cart_total", CART_TOTAL)})
 
@@ -74,7 +134,11 @@ def test_a_customer_can_order(shop: Shop, flow: Flow, job: Job, capture: Any, fa
         note_checkout(shop)
         capture("checkout")
         return
-    fill_in(shop, flow)
+    fill_in(shop, EMAIL)
+    for selector, value in flow.fill.items():
+        if not shop.fill(selector, value):
+            shop.fail(f"The checkout shows no field {selector} (site.yml: flows[].fill)")
+    note_email(shop)
     note_checkout(shop)
     sells = {"the total": shop.find("checkout_total", TOTAL), "“Place order”": shop.find("place_order", PLACE_ORDER)}
     capture("checkout", keep=sells)
@@ -82,7 +146,7 @@ def test_a_customer_can_order(shop: Shop, flow: Flow, job: Job, capture: Any, fa
 
     place_order(shop)
     note_order(shop)
-    capture("order-received", masks=[".woocommerce-order-overview__order", ".woocommerce-order-overview__date"])
+    capture("order-received", masks=OWN_TO_EACH_ORDER)
 
     search(shop, product, name)
     capture("search", masks=[".stock"])
@@ -90,7 +154,45 @@ def test_a_customer_can_order(shop: Shop, flow: Flow, job: Job, capture: Any, fa
         fill_the_cart(shop, product, linked)
 
 
+def test_a_customer_with_an_account_can_order(shop: Shop, flow: Flow, capture: Any, fact: Any) -> None:
+    """What a guest's order does not touch. A shop without accounts, coupons or options goes as far as it has them: that is a fact too."""
+    if shop.read_only:  # production: nobody logs in there
+        return
+    shop.scope = flow.name + WITH_AN_ACCOUNT
+    if not log_in(shop):
+        return
+    open_product(shop, product_with_options(shop) or flow.product or first_product(shop))
+    put_into_cart(shop)
+    open_cart(shop)
+    use_coupon(shop)
+    fact("cart.total", shop.text("cart_total", CART_TOTAL))
+    go_to_checkout(shop)
+    fill_in(shop, ACCOUNT)
+    for selector, value in flow.fill.items():
+        shop.fill(selector, value)  # some fields are for guests alone
+    note_email(shop)
+    note_checkout(shop)
+    place_order(shop)
+    number = note_order(shop)
+
+    shop.open(ACCOUNT_PAGE)
+    shop.click(shop.find("my_orders", MY_ORDERS), "Orders", then=MY_ORDER_NUMBERS, expect="list of orders")
+    listed = shop.texts("my_order_numbers", MY_ORDER_NUMBERS)
+    fact("account.lists_the_order", "yes" if any(number and number in it for it in listed) else "no")
+    capture("account", masks=[MY_ORDER_NUMBERS, ".woocommerce-orders-table__cell-order-date"])
+
+
 # ------------------------------------------------------------------------------------------------------- the steps
+
+
+def enter(shop: Shop, path: str) -> None:
+    """Open a page of the shop, unless its owner keeps it closed."""
+    shop.open(path)
+    if shop.page.locator(CLOSED).count():
+        shop.fail(
+            "WooCommerce shows visitors that the shop is “coming soon”, so nobody can buy. "
+            "Open it under WooCommerce → Settings → Site visibility, then `updater run` again"
+        )
 
 
 def products_linked(shop: Shop) -> list[str]:
@@ -103,7 +205,7 @@ def first_product(shop: Shop) -> str:
     """The first product listed on the home page, else on the shop page. The number listed is a fact."""
     links = shop.page.locator(shop.selector("product_link", PRODUCT_LINK))
     if not links.count():
-        shop.open(shop.selector("shop_path", "/shop/"))
+        enter(shop, shop.selector("shop_path", "/shop/"))
     shop.fact(
         "products.listed", str(shop.page.locator(shop.selector("products", "li.product, .wc-block-product")).count())
     )
@@ -114,23 +216,51 @@ def first_product(shop: Shop) -> str:
 
 def open_product(shop: Shop, path: str) -> str:
     """Note what the product's page promises. Returns its name."""
-    shop.open(path)
+    enter(shop, path)
     shop.see("add_to_cart", ADD_TO_CART, "“Add to cart” button")
+    options = choose_options(shop)
     shop.fact("product.path", re.sub(r"^https?://[^/]+", "", path))
     name = shop.text("product_name", "h1.product_title, .product h1, h1")
     shop.fact("product.name", name)
     shop.fact("product.price", shop.text("product_price", PRICE))
+    if options:
+        shop.fact("product.options", f"{options}: {shop.text('variation_price', VARIATION)}")
     shop.fact("product.stock", shop.text("product_stock", ".summary .stock, .stock"))
-    button = shop.find("add_to_cart", ADD_TO_CART)
-    hidden = shop.page.locator("form.cart [name='add-to-cart']")
-    found = button.get_attribute("value") or (hidden.first.get_attribute("value") if hidden.count() else "")
-    shop.fact("product.id", found or "")
+    if options:
+        found = shop.page.locator("form.cart [name='variation_id']").first.input_value()
+    else:
+        button, hidden = shop.find("add_to_cart", ADD_TO_CART), shop.page.locator("form.cart [name='add-to-cart']")
+        found = button.get_attribute("value") or (hidden.first.get_attribute("value") if hidden.count() else "") or ""
+    shop.fact("product.id", found)
     return name
+
+
+def choose_options(shop: Shop) -> str:
+    """The first value that is left of each option, as a customer would choose; '' for a product without options."""
+    chosen = []
+    for option in shop.page.locator(shop.selector("options", OPTIONS)).all():
+        values = option.locator("option:not([value='']):not([disabled])")
+        if not option.input_value() and values.count():
+            # Plugins that draw swatches hide the list itself, and listen to it. Choosing takes away from the next list what does not go with it.
+            option.select_option(values.first.get_attribute("value"), force=True)
+        chosen.append(option.input_value())
+    if chosen:
+        ready = "form.variations_form .single_add_to_cart_button:not(.disabled)"
+        shop.see("ready_to_add", ready, "“Add to cart” that can be clicked once the options are chosen")
+    return ", ".join(chosen)
 
 
 def put_into_cart(shop: Shop) -> None:
     added = shop.selector("added", ADDED)
     shop.click(shop.find("add_to_cart", ADD_TO_CART), "Add to cart", then=added, expect="message that it was added")
+
+
+def open_cart(shop: Shop) -> None:
+    """By the link that the shop shows once something is in it: the page has another address in each language."""
+    link = shop.page.locator(CART_LINK)
+    if not shop.page.locator(shop.selector("cart", CART)).count():  # some shops lead there at once
+        shop.open(shop.selector("cart_path", (link.count() and link.first.get_attribute("href")) or "/cart/"))
+    shop.see("cart", CART, "product in the cart")
 
 
 def go_to_checkout(shop: Shop) -> None:
@@ -139,11 +269,14 @@ def go_to_checkout(shop: Shop) -> None:
     shop.quiet()
 
 
-def fill_in(shop: Shop, flow: Flow) -> None:
-    """The customer's data, an offline payment method and the terms; then whatever site.yml fills in."""
-    for name, value in CUSTOMER.items():
-        shop.fill(f"#billing_{name}, #shipping-{name}", value)
-    if not shop.fill(shop.selector("email", "#billing_email, #email"), EMAIL):
+def fill_in(shop: Shop, email: str) -> None:
+    """The customer's data, an offline payment method and the terms."""
+    country = shop.page.locator("#billing_country, #shipping-country, #billing-country")
+    postcode = POSTCODES.get(country.first.input_value() if country.count() else "", POSTCODE)
+    for name, value in {**CUSTOMER, "postcode": postcode}.items():
+        shop.fill(f"#billing_{name}, #shipping-{name}, #billing-{name}", value)
+    choose_state(shop)
+    if not shop.fill(shop.selector("email", "#billing_email, #email"), email):
         shop.fail("The checkout has no e-mail field")
     shop.quiet()
     payment = shop.page.locator(shop.selector("payment", OFFLINE))
@@ -151,11 +284,24 @@ def fill_in(shop: Shop, flow: Flow) -> None:
         # The label, as a customer does: many themes hide the round button itself.
         payment.first.dispatch_event("click")
     shop.fill("#terms", "yes")
-    for selector, value in flow.fill.items():
-        if not shop.fill(selector, value):
-            shop.fail(f"The checkout shows no field {selector} (site.yml: flows[].fill)")
+
+
+def note_email(shop: Shop) -> None:
+    """To whom the order will be told, once the form has taken in what was typed."""
     shop.quiet()
     shop.fact("order.email", shop.find("email", "#billing_email, #email").input_value())
+
+
+def choose_state(shop: Shop) -> None:
+    """The first one, where the country has them and none is proposed."""
+    state = shop.page.locator("#billing_state, #shipping-state, #billing-state")
+    if not state.count() or not state.first.is_visible() or state.first.input_value():
+        return
+    listed = state.first.locator("option:not([value=''])")
+    if listed.count():
+        state.first.select_option(listed.first.get_attribute("value"))
+    elif state.first.is_editable():
+        shop.fill("#billing_state, #shipping-state, #billing-state", CUSTOMER["city"])
 
 
 def note_checkout(shop: Shop) -> None:
@@ -170,7 +316,8 @@ def note_checkout(shop: Shop) -> None:
     names = shop.page.locator(shop.selector("fields", FIELDS)).locator(
         "input:visible, select:visible, textarea:visible"
     )
-    shop.fact("checkout.fields", " ".join(names.evaluate_all("all => [...new Set(all.map(e => e.name || e.id))]")))
+    fields = names.evaluate_all("all => all.map(e => e.name || e.id)")
+    shop.fact("checkout.fields", " ".join(dict.fromkeys(GENERATED.sub("", field) for field in fields)))
 
 
 def try_another_delivery(shop: Shop) -> None:
@@ -192,10 +339,49 @@ def place_order(shop: Shop) -> None:
     shop.click(shop.find("place_order", PLACE_ORDER), "Place order", then=received, expect="order-received page")
 
 
-def note_order(shop: Shop) -> None:
-    overview = "li.woocommerce-order-overview__{0} strong"
-    shop.fact("order.number", shop.text("order_number", overview.format("order")))
-    shop.fact("order.total", shop.text("order_total", overview.format("total")))
+def note_order(shop: Shop) -> str:
+    """Returns the order's number as the customer is told it."""
+    number = shop.text("order_number", NUMBER)
+    shop.fact("order.number", number)
+    shop.fact("order.total", shop.text("order_total", TOTAL_PAID))
+    return number
+
+
+def log_in(shop: Shop) -> bool:
+    """By the shop's own form. False where there is none, or it asks for more than name and password: both are facts."""
+    shop.visit(ACCOUNT_PAGE)
+    form = shop.find("login", LOGIN)
+    if not form.count() or not form.is_visible():
+        shop.fact("account", "no login form")
+        return False
+    form.locator("[name='username']").fill(ACCOUNT)
+    form.locator("[name='password']").fill(PASSWORD)
+    answer = f"{shop.selector('logged_in', LOGGED_IN)}, {REFUSED}"
+    shop.click(form.locator("[name='login']"), "Log in", then=answer, expect="customer's account, and no word why not")
+    refused = shop.texts("login_refused", REFUSED)
+    shop.fact("account", f"refused: {refused[0]}" if refused else "logged in")
+    return not refused
+
+
+def product_with_options(shop: Shop) -> str:
+    """The first one that the shop page lists; '' when it lists none."""
+    shop.visit(shop.selector("shop_path", "/shop/"))
+    links = shop.page.locator(shop.selector("product_with_options", WITH_OPTIONS))
+    return str(links.first.get_attribute("href")) if links.count() else ""
+
+
+def use_coupon(shop: Shop) -> None:
+    """On the cart page. Whether the shop takes coupons, and what is taken off, are facts."""
+    panel = shop.page.locator(shop.selector("coupon_panel", COUPON_PANEL))
+    if panel.count():
+        panel.first.click()
+    if not shop.fill(shop.selector("coupon", COUPON_FIELD), COUPON):
+        shop.fact("cart.coupon", "not offered")
+        return
+    used = f"{shop.selector('coupon_used', COUPON_USED)}, {REFUSED}"
+    shop.click(shop.find("use_coupon", USE_COUPON), "Apply coupon", then=used, expect="discount, and no word why not")
+    shop.quiet()
+    shop.fact("cart.coupon", " | ".join(shop.texts("coupon_told", used)))
 
 
 def search(shop: Shop, product: str, name: str) -> None:

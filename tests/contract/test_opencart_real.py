@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 from life_cycle import Place, drive, run_steps
 from real_opencart import CANON, STORAGE, packed, releases, settle, version
 from server_place import place_of
+from told import Told
 
 from updater import config, pipeline
 from updater.cms import opencart
@@ -22,16 +22,6 @@ from updater.log import Silent
 pytestmark = [pytest.mark.real, pytest.mark.timeout(1800)]
 
 DOORS = ("/", CANON, "/index.php?route=checkout/cart", "/manage/index.php", "/manage/index.php?route=common/login")
-
-
-class Told(Silent):
-    """For `pytest -s`: what takes how long is written down in docs/opencart.md."""
-
-    def step(self, name: str) -> None:
-        print(f"{time.strftime('%T')} {name}", flush=True)
-
-    def say(self, message: str) -> None:
-        print(f"{time.strftime('%T')}   {message}", flush=True)
 
 
 @pytest.fixture

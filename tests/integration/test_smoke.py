@@ -51,6 +51,7 @@ def test_a_shop_that_sells_passes_in_both_window_sizes(tmp_path):
         f"{module}::{name}[{extra}{viewport}]"
         for module, name, extra in (
             ("test_checkout", "test_a_customer_can_order", "checkout-"),
+            ("test_checkout", "test_a_customer_with_an_account_can_order", "checkout-"),
             ("test_pages", "test_pages", ""),
         )
         for viewport in ("desktop", "mobile")
@@ -151,6 +152,35 @@ def test_a_search_that_finds_nothing_is_a_changed_fact_though_the_page_still_lin
     changed = {found.where: (found.before, found.after) for found in facts.compare(before, after, before)[0].findings}
     assert changed["search.finds_product [checkout, desktop]"] == ("yes", "no")
     assert changed["search.results [checkout, desktop]"] == ("1", "0")
+
+
+def test_a_customer_with_an_account_orders_with_a_coupon_what_has_options(tmp_path):
+    with serve(TinyShop(accounts=True)) as shop:
+        before = look(shop, tmp_path, "a1")
+        shop.fault = "login"
+        after = look(shop, tmp_path, "b", like=before)
+        looked = observe(replace(shop.target, read_only=True), site(shop, tmp_path), SUITE, tmp_path / "live", Silent())
+    assert failures(before) == ""
+    mine = {key.partition(" [")[0]: value for key, value in before.facts.items() if "with an account" in key}
+    assert mine["account"] == "logged in"
+    assert mine["product.options"] == "Small, Blue: 8 ₽"
+    assert mine["product.id"] == "7", "the variation, not the product"
+    assert mine["cart.coupon"] == "Coupon: −10 %"
+    assert mine["order.email"] == "smoke-test-customer@example.com"
+    assert mine["account.lists_the_order"] == "yes"
+    assert len(facts.placed_orders(before)) == 2
+    assert facts.order_check(before, "before").status is Status.PASSED
+    # Who can no longer log in is told so, and production is asked for nothing of the sort.
+    changed = {found.where: (found.before, found.after) for found in facts.compare(before, after, before)[0].findings}
+    assert changed["account [checkout, with an account, desktop]"] == ("logged in", "refused: Unknown name")
+    assert live.fidelity(looked, before).status is Status.PASSED
+    assert not any("with an account" in key for key in (*live.expectations(before), *looked.facts))
+
+
+def test_a_shop_that_is_not_open_yet_is_told_so(tmp_path):
+    with serve(TinyShop(extra="<meta name='woo-coming-soon-page' content='yes'>")) as shop:
+        seen = look(shop, tmp_path)
+    assert "WooCommerce → Settings → Site visibility" in failures(seen)
 
 
 def test_production_is_looked_at_and_nothing_is_bought(tmp_path):

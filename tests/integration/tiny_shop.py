@@ -32,7 +32,7 @@ document.addEventListener('DOMContentLoaded', () => {
 
 @dataclass
 class TinyShop:
-    """`fault`: '', 'script throws', 'order fails', 'order twice', 'wrong total', 'fatal about', 'maintenance', 'search'."""
+    """`fault`: '', 'script throws', 'order fails', 'order twice', 'wrong total', 'fatal about', 'maintenance', 'search', 'login'."""
 
     fault: str = ""
     title: str = "Tiny shop"
@@ -40,6 +40,8 @@ class TinyShop:
     extra: str = ""
     """HTML at the end of the home page"""
     links: tuple[str, ...] = ("/about/",)
+    accounts: bool = False
+    """Customers log in, use a coupon, and find a mug in two sizes on the shop page"""
     orders: list[OrderRow] = field(default_factory=list)
     stock: int = 10
     port: int = 0
@@ -55,7 +57,7 @@ class TinyShop:
 
     # ------------------------------------------------------------------------------------------------- pages
 
-    def page(self, path: str, cart: bool) -> tuple[int, str, str]:
+    def page(self, path: str, cookies: str) -> tuple[int, str, str]:
         """(status, title, body)"""
         if self.fault == "maintenance":
             return 503, "Maintenance", "Briefly unavailable for scheduled maintenance. Check back in a minute."
@@ -71,12 +73,28 @@ class TinyShop:
                     f"<h1>Welcome to the shop</h1>{LISTED}{links}<a href='/shop/'>Shop</a>{self.extra}",
                 )
             case "/shop/":
-                return 200, "Shop", f"<h1>All our products</h1>{LISTED}{RELATED}"
+                return 200, "Shop", f"<h1>All our products</h1>{LISTED}{MUG_LISTED if self.accounts else ''}{RELATED}"
+            case "/product/mug/" if self.accounts:
+                return 200, "Mug", MUG
+            case "/my-account/" if self.accounts:
+                return 200, "My account", ACCOUNT if "account=1" in cookies else LOGIN.format(said="")
+            case "/my-account/refused/":
+                return 200, "My account", LOGIN.format(said="<ul class='woocommerce-error'><li>Unknown name</li></ul>")
+            case "/my-account/orders/":
+                rows = "".join(
+                    f"<td class='woocommerce-orders-table__cell-order-number'><a>#{it.id}</a></td>"
+                    for it in self.orders
+                )
+                return 200, "Orders", f"<h1>Your orders</h1><table><tr>{rows}</tr></table>"
             case "/product/tea/":
                 return 200, "Tea", PRODUCT.format(price=self.price, stock=self.stock)
             case "/cart/":
-                form = CART.format(price=self.price)
-                return 200, "Cart", form if cart else "<p>Your cart is currently empty.</p>"
+                form = CART.format(price=self.price) + (COUPON if self.accounts else "")
+                if "coupon=" in cookies:
+                    form = form.replace(
+                        "<p class='order-total'>", "<p class='cart-discount'>Coupon: −10 %</p><p class='order-total'>"
+                    )
+                return 200, "Cart", form if "cart=1" in cookies else "<p>Your cart is currently empty.</p>"
             case "/checkout/":
                 return 200, "Checkout", CHECKOUT.format(price=self.price)
             case "/about/":
@@ -113,6 +131,31 @@ PRODUCT = """<h1 class='product_title'>Tea</h1><div class='summary'><p class='pr
 <button class='single_add_to_cart_button' name='add-to-cart' value='7'>Add to cart</button></form></div>
 <script type='application/ld+json'>{{"@graph": [{{"@type": "BreadcrumbList"}},
 {{"@type": "Product", "name": "Tea", "offers": {{"@type": "Offer", "price": "1290.00", "priceCurrency": "RUB"}}}}]}}</script>"""
+MUG_LISTED = """<li class='product product-type-variable'><a href='/product/mug/?add-to-cart=8'>Choose</a>
+<a href='/product/mug/'>Mug</a></li>"""
+# The second list has nothing that goes with the first until that one is chosen, as WooCommerce's script does it.
+MUG = """<h1 class='product_title'>Mug</h1><div class='summary'><p class='price'>6 – 8 ₽</p>
+<form class='cart variations_form' method='post' action='/add'>
+<select name='attribute_size'><option value=''>…</option><option>Small</option><option>Large</option></select>
+<select name='attribute_colour'><option value=''>…</option></select>
+<div class='woocommerce-variation-price'></div><input type='hidden' name='add-to-cart' value='8'>
+<input type='hidden' name='variation_id' value='0'>
+<button class='single_add_to_cart_button disabled' onclick='return !this.classList.contains("disabled")'>Add to cart</button></form></div>
+<script>
+const [size, colour] = document.querySelectorAll('select'), form = document.querySelector('form');
+size.onchange = () => colour.add(new Option('Blue'));
+colour.onchange = () => {
+  form.querySelector('div').innerHTML = "<span class='price'>8 ₽</span>";
+  form.variation_id.value = 7;
+  form.querySelector('button').classList.remove('disabled');
+};
+</script>"""
+LOGIN = """{said}<h1>Log in</h1><form class='woocommerce-form-login' method='post' action='/login'><input name='username'>
+<input name='password' type='password'><button name='login' value='1'>Log in</button></form>"""
+ACCOUNT = """<h1>My account</h1><nav class='woocommerce-MyAccount-navigation'>
+<li class='woocommerce-MyAccount-navigation-link--orders'><a href='/my-account/orders/'>Orders</a></li></nav>"""
+COUPON = """<form method='post' action='/coupon'><input id='coupon_code' name='coupon_code'>
+<button name='apply_coupon'>Apply coupon</button></form>"""
 CART = """<form class='woocommerce-cart-form'>Tea</form>
 <div class='cart_totals'><p class='order-total'><span class='amount'>{price}</span></p></div>
 <a class='checkout-button' href='/checkout/'>Proceed to checkout</a>"""
@@ -140,14 +183,16 @@ def serve(shop: TinyShop) -> Iterator[TinyShop]:
             path = "/?s=" if self.path.startswith("/?s=") else urlsplit(self.path).path
             shop.asked.append(path)
             shop.cookies.append(self.headers.get("Cookie", ""))
-            if path == "/shop.js":
+            if shop.accounts and self.path == "/?updater-account":
+                self.lead("/my-account/")
+            elif path == "/shop.js":
                 self.answer(shop.script().encode(), kind="text/javascript")
             elif path.endswith(".svg"):
                 self.answer(PIXEL, kind="image/svg+xml")
             elif path == "/favicon.ico":
                 self.answer(status=204)
             else:
-                status, title, body = shop.page(path, "cart=1" in self.headers.get("Cookie", ""))
+                status, title, body = shop.page(path, self.headers.get("Cookie", ""))
                 text = PAGE.format(title=html.escape(title), body=body)
                 self.answer(text.encode(), status)
 
@@ -155,11 +200,19 @@ def serve(shop: TinyShop) -> Iterator[TinyShop]:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
             shop.asked.append(f"POST {self.path}")
             if self.path == "/add":
-                self.answer(status=303, Set_Cookie="cart=1; path=/", Location="/cart/")
+                self.lead("/cart/", "cart=1")
+            elif self.path == "/login":
+                known = shop.fault != "login" and "username=smoke-test-customer%40example.com" in body
+                self.lead(*(("/my-account/", "account=1") if known else ("/my-account/refused/",)))
+            elif self.path == "/coupon":
+                self.lead("/cart/", "coupon=updater-smoke-test" if "updater-smoke-test" in body else "")
             elif shop.fault == "order fails":
                 self.answer(b"There has been a critical error on this website.", 500)
             else:
                 self.answer(shop.order(parse_qs(body)).encode(), kind="text/plain")
+
+        def lead(self, to: str, cookie: str = "") -> None:
+            self.answer(status=303, Location=to, **({"Set_Cookie": f"{cookie}; path=/"} if cookie else {}))
 
     with served(Shop) as shop.port:
         yield shop

@@ -15,14 +15,20 @@ from updater.model import Check, Finding, Site, Status
 VALUES = frozenset({"product.name", "product.price", "products.listed", "checkout.fields"})
 """Facts that a faithful clone shares with production. Payment methods are not among them (staging has only an offline one), nor is
 what depends on them, and pixels of live adverts and chats prove nothing."""
-STAGING_ONLY = frozenset({"order-received", "search"})
-"""Pages that a flow opens after it placed its order: production is never asked for them."""
+STAGING_ONLY = frozenset({"order-received", "search", "account"})
+"""Pages that a flow opens after it placed its order or logged in: production is never asked for them."""
+WITH_AN_ACCOUNT = ", with an account"
+"""How the scope of a flow ends that logs in: staging alone knows what it saw."""
 PAGE_FACTS = frozenset({"page.title", "page.canonical", "page.robots", "page.products"})
 
 
 def expectations(tested: Observation) -> dict[str, str]:
     """What `check_live` wants to find in production: values of the tested shop, by fact key, and `page.status [page, viewport]`."""
-    values = {key: value for key, value in tested.facts.items() if split_fact(key)[0] in VALUES | PAGE_FACTS}
+    values = {
+        key: value
+        for key, value in tested.facts.items()
+        if split_fact(key)[0] in VALUES | PAGE_FACTS and not split_fact(key)[1].endswith(WITH_AN_ACCOUNT)
+    }
     statuses = {f"page.status [{view.page}, {view.viewport}]": str(view.status) for view in tested.views}
     return {**values, **statuses}
 

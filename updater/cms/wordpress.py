@@ -114,7 +114,31 @@ _VOLATILE = (
     "email_log",
     "fsmpt_email_logs",
 )
+_ADDRESS = {
+    "first_name": "name",
+    "last_name": "name",
+    "company": "name",
+    "address_1": "address",
+    "address_2": "address",
+    "email": "email",
+    "phone": "phone",
+}
 _PERSONAL = {
+    # WooCommerce keeps a customer's addresses beside the user, and an order's beside the post where orders have no tables of their own.
+    **{
+        f"{table}.meta_value[meta_key={start}{kind}_{field}]": what
+        for table, start in (("usermeta", ""), ("postmeta", "_"))
+        for kind in ("billing", "shipping")
+        for field, what in _ADDRESS.items()
+    },
+    **{f"usermeta.meta_value[meta_key={key}]": "name" for key in ("first_name", "last_name", "nickname")},
+    **{
+        f"{table}.meta_value[meta_key=_{key}]": "text"
+        for table in ("postmeta", "wc_orders_meta")
+        for key in ("billing_address_index", "shipping_address_index", "customer_ip_address")
+    },
+    "wc_stock_notifications.user_email": "email",
+    "woocommerce_payment_tokens.token": "text",
     "users.user_email": "email",
     "users.display_name": "name",
     "users.user_pass": "text",
