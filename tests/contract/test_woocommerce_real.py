@@ -91,6 +91,7 @@ def test_guests_and_customers_order_without_configuration(
             }
             assert "5.00" in of["checkout.delivery"] or "5,00" in of["checkout.delivery"]
             assert "Cash on delivery" in of["checkout.payment"]
+            assert of["checkout.total"] == of["order.total"] != ""
             assert of["search.finds_product"] == "yes"
             assert mine["account"] == "logged in"
             assert mine["product.options"].startswith("Small")
@@ -139,7 +140,7 @@ def test_the_whole_pipeline_there_and_back(shop: DemoShop, kind: Kind, zips: lis
     for path in zips:
         shutil.copy(path, written.parent / "packages")
     text = site_text(written)
-    more = "promote:\n  without_restarter: true\n  keep_tables: 3d\n"
+    more = "promote:\n  without_restarter: true\n  keep_tables: 3d\n  max_closed: 30m\n"
     written.write_text(text.replace("promote:\n", more), encoding="utf-8")
     site = config.load(written)
     code, orders = shop.code_sha256(), shop.sql(ORDERS[kind])

@@ -30,7 +30,8 @@ require_once ABSPATH . 'wp-admin/includes/image.php';
 
 if ( 'switch-on' === $argv[1] ) {
 	$result = activate_plugin( 'woocommerce/woocommerce.php' );
-	exit( is_wp_error( $result ) ? $result->get_error_message() : "on\n" );
+	echo is_wp_error( $result ) ? $result->get_error_message() : 'on', "\n";
+	exit( (int) is_wp_error( $result ) );
 }
 
 require '/seed/pictures.php';

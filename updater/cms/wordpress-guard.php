@@ -41,6 +41,9 @@ add_action('phpmailer_init', function ($mailer) {
     $mailer->Password = '';
 }, PHP_INT_MAX);
 
+// WooCommerce can leave its mail to a queue that does not run here.
+add_filter('woocommerce_defer_transactional_emails', '__return_false', PHP_INT_MAX);
+
 // Only gateways that take no money from anybody.
 add_filter('woocommerce_available_payment_gateways', function ($gateways) {
     $offline = array_intersect_key((array) $gateways, array_flip(array('cod', 'bacs', 'cheque')));
