@@ -326,11 +326,12 @@ limit => new Promise((done, failed) => {
       return cart.isCustomerDataUpdating?.() || cart.isAddressFieldsForShippingRatesUpdating?.() || checkout.isCalculating?.();
     } catch { return false; }  // no such blocks on this page
   };
+  const sketched = () => [...document.querySelectorAll('.wc-block-components-skeleton__element')].some(e => e.offsetParent);
   const begun = performance.now();
   let since = begun;
   const look = now => {
     const busy = (window.jQuery && window.jQuery.active) || document.querySelector('.blockUI.blockOverlay, form.processing')
-      || document.querySelector('.wc-block-components-loading-mask') || telling();
+      || document.querySelector('.wc-block-components-loading-mask') || telling() || sketched();
     if (busy) since = now;
     if (now - since > 250) done(true);
     else if (now - begun > limit) failed(new Error('the form is still blocked'));

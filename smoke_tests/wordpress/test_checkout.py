@@ -261,6 +261,7 @@ def open_cart(shop: Shop) -> None:
     if not shop.page.locator(shop.selector("cart", CART)).count():  # some shops lead there at once
         shop.open(shop.selector("cart_path", (link.count() and link.first.get_attribute("href")) or "/cart/"))
     shop.see("cart", CART, "product in the cart")
+    shop.quiet()
 
 
 def go_to_checkout(shop: Shop) -> None:
