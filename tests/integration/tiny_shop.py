@@ -85,7 +85,11 @@ class TinyShop:
                     f"<td class='woocommerce-orders-table__cell-order-number'><a>#{it.id}</a></td>"
                     for it in self.orders
                 )
-                return 200, "Orders", f"<h1>Your orders</h1><table><tr>{rows}</tr></table>"
+                return (
+                    200,
+                    "Orders",
+                    f"<h1>Your orders</h1><table><tr class='woocommerce-orders-table__row'>{rows}</tr></table>",
+                )
             case "/product/tea/":
                 return 200, "Tea", PRODUCT.format(price=self.price, stock=self.stock)
             case "/cart/":
