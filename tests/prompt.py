@@ -39,7 +39,7 @@ class Prompt:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=540,
+            timeout=1500,
             check=False,
         )
         return ended.returncode, ended.stdout, ended.stderr

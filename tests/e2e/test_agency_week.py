@@ -203,7 +203,7 @@ def the_weekly_job_tests_with_a_key_that_only_reads(agency: Agency) -> Path:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=540,
+        timeout=1500,
         check=False,
     )
     assert done.returncode in job["allow_failure"]["exit_codes"], done.stdout[-3000:]
@@ -254,7 +254,7 @@ def a_person_approves_on_another_machine(agency: Agency, runner: Path) -> tuple[
     words = ["approve", "--import", "updates.release", "--sha256", sha256(runner), "--person", "Anna"]
     shown.write(f"$ updater {' '.join(words)}\n")
     person = pexpect.spawn(
-        sys.executable, ["-m", "updater.cli", *words], cwd=str(laptop), encoding="utf-8", timeout=60, dimensions=(40, 120),
+        sys.executable, ["-m", "updater.cli", *words], cwd=str(laptop), encoding="utf-8", timeout=180, dimensions=(40, 120),
         env={**os.environ, "TERM": "dumb"},
     )  # fmt: skip
     person.logfile_read = shown
@@ -264,7 +264,7 @@ def a_person_approves_on_another_machine(agency: Agency, runner: Path) -> tuple[
     person.sendline("a")
     person.expect("comment")
     person.sendline(COMMENT)
-    person.expect(pexpect.EOF, timeout=240)
+    person.expect(pexpect.EOF, timeout=900)
     person.close()
     assert person.exitstatus == ExitCode.DONE, person.before
     assert agency.orders() == orders

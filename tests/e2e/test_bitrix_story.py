@@ -16,7 +16,7 @@ from updater.log import Silent
 FLAG = "SELECT COUNT(*) FROM b_option WHERE NAME = 'update_devsrv'"
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_a_run_stages_the_shop_and_says_what_it_cannot_know(shop_image: str, tmp_path: Path) -> None:
     with DemoShop.start(tmp_path / "shop", Silent(), kind="bitrix") as shop:
         written = shop.write_site(tmp_path / "site", ())
@@ -39,7 +39,7 @@ def test_a_run_stages_the_shop_and_says_what_it_cannot_know(shop_image: str, tmp
         assert shop.exec(["test", "-e", "/srv/update-server/requests.log"])[0] == 1
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_updates_are_proven_where_staging_may_reach_the_vendor_and_nothing_is_deployed(
     shop_image: str, tmp_path: Path
 ) -> None:

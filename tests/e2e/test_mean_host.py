@@ -128,7 +128,7 @@ def typed(folder: Path, code: ExitCode, *words: str) -> str:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=1500,
         check=False,
     )
     assert done.returncode == code, done.stdout[-3000:] + done.stderr

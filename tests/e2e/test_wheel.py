@@ -103,9 +103,9 @@ def test_the_installed_program_finds_its_own_folders_and_not_the_checkouts(insta
         assert any(path.iterdir())
 
 
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(2400)
 def test_the_installed_program_plays_the_demo(installed: Path, tmp_path: Path) -> None:
-    said = told(installed / "updater", "demo", folder=tmp_path, timeout=1100).stderr
+    said = told(installed / "updater", "demo", folder=tmp_path, timeout=2300).stderr
     assert "promoted:" in said
     assert "rejected:" in said
     assert "production is byte for byte what it was" in said
