@@ -92,7 +92,10 @@ def _chromium() -> Row:
     done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=60, check=False)
     if done.returncode != 0:
         return Row(
-            "chromium", "ill", f"{program} does not start: {done.stderr.strip()[-200:]}", "apt-get install chromium"
+            "chromium",
+            "ill",
+            f"{program} does not start: {done.stderr.strip()[-200:]}",
+            "apt-get install chromium-headless-shell",
         )
     return Row("chromium", "good", done.stdout.strip())
 

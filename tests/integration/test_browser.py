@@ -168,11 +168,16 @@ def test_the_gate_cookie_is_sent_from_the_first_request_on():
 def test_chromium_is_the_one_that_is_named(tmp_path):
     with pytest.raises(BrowserFailed, match="UPDATER_CHROMIUM names no program"):
         find_chromium({"UPDATER_CHROMIUM": str(tmp_path / "absent")})
-    for revision in ("900", "1200"):
-        binary = tmp_path / f"chromium-{revision}" / "chrome-linux" / "chrome"
+    downloads = {"PLAYWRIGHT_BROWSERS_PATH": str(tmp_path)}
+    for better in (
+        "chromium-900/chrome-linux/chrome",
+        "chromium-1200/chrome-linux64/chrome",
+        "chromium_headless_shell-900/chrome-linux/headless_shell",
+        "chromium_headless_shell-1200/chrome-headless-shell-linux64/chrome-headless-shell",
+    ):
+        binary = tmp_path / better
         binary.parent.mkdir(parents=True)
         binary.write_text("")
         binary.chmod(0o755)
-    found = find_chromium({"PLAYWRIGHT_BROWSERS_PATH": str(tmp_path)})
-    assert found == tmp_path / "chromium-1200" / "chrome-linux" / "chrome"
+        assert find_chromium(downloads) == binary
     assert find_chromium({"UPDATER_CHROMIUM": "/bin/true"}) == Path("/bin/true")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from report_sample import HOSTILE, sample
 
+from updater.checks.browser import find_chromium
 from updater.model import Language
 from updater.report import write
 
@@ -37,9 +37,8 @@ class Watched:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    path = os.environ.get("UPDATER_CHROMIUM") or shutil.which("chromium")
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        started = playwright.chromium.launch(executable_path=find_chromium(), args=["--no-sandbox"])
         yield started
         started.close()
 
