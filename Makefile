@@ -32,9 +32,9 @@ bench: ## Measure beside other tools, and write bench/README.md (ONLY=diff: that
 	@scripts/bootstrap
 	@PYTHONPATH=bench:tests:tests/faults .venv/bin/python -m measure $(ONLY)
 
-corpus: ## Measure the verdict on breaking and harmless updates, into docs/verdicts.md (ONLY=price, or N=10 SEED=7 for some)
+corpus: ## Measure the verdict on breaking and harmless updates, into docs/verdicts.md (ONLY=price, or N=10 SEED=7 for some; CMS=opencart for another)
 	@scripts/bootstrap
-	@ONLY="$(ONLY)" N="$(N)" SEED="$(SEED)" MINUTES="$(MINUTES)" FRESH="$(FRESH)" KEEP="$(KEEP)" PAGE="$(PAGE)" .venv/bin/python tests/corpus/judge.py
+	@CMS="$(CMS)" ONLY="$(ONLY)" N="$(N)" SEED="$(SEED)" MINUTES="$(MINUTES)" FRESH="$(FRESH)" KEEP="$(KEEP)" PAGE="$(PAGE)" .venv/bin/python tests/corpus/judge.py
 
 lint: ## Check style, types, imports and shell scripts
 	@scripts/bootstrap --python

@@ -1,13 +1,13 @@
-"""The corpus: small updates of the demo shop, breaking and harmless ones, and what the verdict says of each.
+"""The corpus: small updates of the demo shops, breaking and harmless ones, and what the verdict says of each.
 
-A case is one YAML file in `bad/` or `benign/` (README.md says what stands in it). Its update is a real package, made of the demo's
-own plugins; what judges it is the pipeline as it is: the CMS's own upgrader, staging, smoke tests, pictures, facts, logs.
+A case is one YAML file in `bad/` or `benign/`, for another CMS than the first in `<cms>/bad/` or `<cms>/benign/` (README.md says what
+stands in it). Its update is a real package, made of what the demo's shop consists of (kinds.py); what judges it is the pipeline as it is:
+the CMS's own way to update, staging, smoke tests, pictures, facts, logs.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import math
 import random
@@ -15,55 +15,62 @@ import re
 import shutil
 import statistics
 import subprocess
-import zipfile
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import yaml
+from kinds import KINDS, Kind, Tree
 
+from updater.demo_shop import DEFAULT
 from updater.model import Verdict
 from updater.pipeline import Proven
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-PLUGINS = ROOT / "demo" / "plugins"
 BAD, BENIGN = "bad", "benign"
-INSTALLED = "1.0"
 OFFERED = "1.0.1"
 
 CAUGHT, MISSED, QUIET, FALSE_ALARM, UNDECIDED, REFUSED = (
     "caught", "missed", "quiet", "false alarm", "inconclusive", "error",
 )  # fmt: skip
 
-SAMPLE = (
-    "bad/delivery-method-gone",
-    "bad/error-500-on-posts",
-    "bad/mail-empty",
-    "bad/noindex",
-    "bad/order-total-wrong",
-    "bad/sends-orders-abroad",
-    "bad/stock-not-reduced",
-    "bad/warning-logged",
-    "benign/asset-renamed",
-    "benign/column-added",
-    "benign/css-hover",
-    "benign/files-moved",
-    "benign/hidden-field",
-    "benign/option-stored",
-    "benign/preload-added",
-    "benign/refactored-cart",
-)
-"""What `make test` judges, in one window size, and `make corpus` first. Each bad one is for another detector to see; pictures have none:
+SAMPLE: Mapping[str, Sequence[str]] = {
+    DEFAULT: (
+        "bad/delivery-method-gone",
+        "bad/error-500-on-posts",
+        "bad/mail-empty",
+        "bad/noindex",
+        "bad/order-total-wrong",
+        "bad/sends-orders-abroad",
+        "bad/stock-not-reduced",
+        "bad/warning-logged",
+        "benign/asset-renamed",
+        "benign/column-added",
+        "benign/css-hover",
+        "benign/files-moved",
+        "benign/hidden-field",
+        "benign/option-stored",
+        "benign/preload-added",
+        "benign/refactored-cart",
+    ),
+    "opencart": (
+        "bad/opencart/order-mail-not-sent",
+        "bad/opencart/stock-not-reduced",
+        "benign/opencart/refactored",
+    ),
+}
+"""What `make test` judges of each CMS, in one window size, and `make corpus` first. Each bad one is for another detector to see; pictures have none:
 a change of looks alone takes two more passes over the un-updated shop."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """`change`: path below plugins/ → (text as it is, text as it becomes), each standing there exactly once."""
+    """`change`: `<unit>/<path>` → (text as it is, text as it becomes), each standing there exactly once."""
 
     name: str
+    """`<cms>/<name of the file>` for another CMS than the first"""
     side: str
     kind: str
     says: str
@@ -76,9 +83,17 @@ class Case:
     version: str = OFFERED
 
     @property
-    def plugins(self) -> list[str]:
+    def cms(self) -> str:
+        return self.name.rpartition("/")[0] or DEFAULT
+
+    @property
+    def of(self) -> Kind:
+        return KINDS[self.cms]
+
+    @property
+    def units(self) -> list[str]:
         touched = {path.partition("/")[0] for path in (*self.change, *self.new, *self.remove)}
-        return sorted(touched or {"demo-shop"})
+        return sorted((touched or {self.of.unit}) | set(self.of.along))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +131,16 @@ class Result:
 # ---------------------------------------------------------------------------------------------------------- cases
 
 
-def cases(only: str = "") -> list[Case]:
-    """All of them, by name. `only`: those whose name, side or kind has this in it."""
-    found = [read(path) for side in (BAD, BENIGN) for path in sorted((HERE / side).glob("*.yml"))]
-    return [case for case in found if only in f"{case.side}/{case.name} {case.kind}"]
+def cases(only: str = "", cms: str = "") -> list[Case]:
+    """All of them, by name. `only`: those whose name, side or kind has this in it. `cms`: those of this CMS, '' for each."""
+    found = [
+        read(path, it) for it in KINDS for side in (BAD, BENIGN) for path in sorted(folder(it, side).glob("*.yml"))
+    ]
+    return [case for case in found if only in f"{case.side}/{case.name} {case.kind}" and cms in ("", case.cms)]
+
+
+def folder(cms: str, side: str) -> Path:
+    return HERE / side if cms == DEFAULT else HERE / cms / side
 
 
 def draw(of: Sequence[Case], number: int, seed: int) -> list[Case]:
@@ -132,10 +153,11 @@ def draw(of: Sequence[Case], number: int, seed: int) -> list[Case]:
     return [case for case in of if case.name in drawn]
 
 
-def read(path: Path) -> Case:
+def read(path: Path, cms: str = DEFAULT) -> Case:
     data = yaml.safe_load(path.read_text(encoding="utf-8"))
     change = {file: [(edit["was"], edit["is"]) for edit in edits] for file, edits in data.pop("change", {}).items()}
-    return Case(name=path.stem, side=path.parent.name, change=change, **data)
+    name = path.stem if cms == DEFAULT else f"{cms}/{path.stem}"
+    return Case(name=name, side=path.parent.name, change=change, **data)
 
 
 def sha256(case: Case) -> str:
@@ -152,43 +174,36 @@ def code_sha256() -> str:
     return seen.hexdigest()
 
 
-def files(case: Case, plugin: str) -> dict[str, str | bytes]:
-    """The new version of this plugin, path below plugins/ → content. ValueError when an edit does not fit."""
-    base = PLUGINS / plugin / INSTALLED
-    held: dict[str, str | bytes] = {}
-    for path in sorted(base.rglob("*")):
-        if path.is_file():
-            held[path.relative_to(base).as_posix()] = path.read_text(encoding="utf-8")
-    header = f"{plugin}/{plugin}.php"
-    edits = {header: [(f" * Version: {INSTALLED}\n", f" * Version: {case.version}\n")]}
+def files(case: Case, unit: str, releases: Path) -> Tree:
+    """The new version of this unit. `releases`: the packages that its kind names. ValueError when an edit does not fit."""
+    held = dict(case.of.base(unit, releases))
+    edits = {path: [edit] for path, edit in case.of.raise_version(unit, case.version, held).items()}
     for path, wanted in case.change.items():
-        if path.startswith(f"{plugin}/"):
-            edits.setdefault(path, []).extend(wanted)
+        if path.startswith(f"{unit}/"):
+            edits.setdefault(path.removeprefix(f"{unit}/"), []).extend(wanted)
     for path, wanted in edits.items():
         for was, becomes in wanted:
             text = held.get(path, "")
             assert isinstance(text, str)
             if text.count(was) != 1:
-                raise ValueError(f"{case.name}: {path} holds {text.count(was)} × {was!r}")
+                raise ValueError(f"{case.name}: {unit}/{path} holds {text.count(was)} × {was!r}")
             held[path] = text.replace(was, becomes)
-    held |= {path: text for path, text in case.new.items() if path.startswith(f"{plugin}/")}
+    held |= {path.removeprefix(f"{unit}/"): text for path, text in case.new.items() if path.startswith(f"{unit}/")}
     for path in case.remove:
-        if path.startswith(f"{plugin}/"):
-            del held[path]
+        if path.startswith(f"{unit}/"):
+            del held[path.removeprefix(f"{unit}/")]
     return held
 
 
-def package(case: Case, into: Path) -> Path:
-    """A folder with the zips of this case, as a source of updates."""
+def package(case: Case, into: Path, releases: Path) -> dict[str, Tree]:
+    """A folder with the packages of this case, as a source of updates. What is in them: unit → its files."""
     shutil.rmtree(into, ignore_errors=True)
     into.mkdir(parents=True)
-    for plugin in case.plugins:
-        stream = io.BytesIO()
-        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-            for path, content in files(case, plugin).items():
-                archive.writestr(zipfile.ZipInfo(path, (2026, 1, 1, 0, 0, 0)), content)
-        (into / f"{plugin}-{case.version}.zip").write_bytes(stream.getvalue())
-    return into
+    made = {unit: files(case, unit, releases) for unit in case.units}
+    for unit, tree in made.items():
+        for name, content in case.of.packages(unit, case.version, tree, releases).items():
+            (into / name).write_bytes(content)
+    return made
 
 
 # -------------------------------------------------------------------------------------------------------- results
@@ -234,6 +249,15 @@ def keep(path: Path, result: Result) -> None:
         stream.write(json.dumps(asdict(result), ensure_ascii=False) + "\n")
 
 
+def forget(path: Path, names: Collection[str]) -> None:
+    """Whatever these cases, and those that are no more, gave before."""
+    of = {case.name for case in cases()} - set(names)
+    kept = [it for it in load(path) if it.case in of]
+    path.unlink(missing_ok=True)
+    for result in kept:
+        keep(path, result)
+
+
 def at_most(wrong: int, of: int, confidence: float = 0.95) -> float:
     """The highest rate that so many wrong ones among `of` leave possible (Clopper and Pearson, one-sided)."""
     if wrong >= of:
@@ -250,12 +274,22 @@ def at_most(wrong: int, of: int, confidence: float = 0.95) -> float:
 
 
 def table(results: Iterable[Result], of: Sequence[Case]) -> str:
-    """docs/verdicts.md: both rates, each kind, each case that did not go as it should."""
+    """docs/verdicts.md: of each CMS both rates, each kind, each case that did not go as it should."""
     there = {case.name: case for case in of}
     seen = [result for result in results if result.case in there]
-    by_side = {side: [it for it in seen if it.side == side] for side in (BAD, BENIGN)}
     commits = ", ".join(sorted({it.commit for it in seen})) or "no commit yet"
-    lines = [HEAD.format(commits=commits, ran=len(seen), cases=len(of)), RATES]
+    page = [HEAD.format(commits=commits, ran=len(seen), cases=len(of))]
+    for cms, kind in KINDS.items():
+        cases = {name: case for name, case in there.items() if case.cms == cms}
+        if cases:
+            page.append(f"\n## {kind.title}\n\n")
+            page += _section([it for it in seen if it.case in cases], cases)
+    return "".join(page)
+
+
+def _section(seen: Sequence[Result], of: Mapping[str, Case]) -> list[str]:
+    by_side = {side: [it for it in seen if it.side == side] for side in (BAD, BENIGN)}
+    lines = [f"{len(seen)} of {len(of)} cases were run.\n\n", RATES]
     for side, wrong, title in (
         (BAD, MISSED, "breaking updates that were let through"),
         (BENIGN, FALSE_ALARM, "harmless updates that were rejected"),
@@ -273,7 +307,7 @@ def table(results: Iterable[Result], of: Sequence[Case]) -> str:
     right = sum(1 for it in named if it.named)
     lines.append(f"| of those caught, the finding names what broke | {right} of {len(named)} | |\n")
     for side, title in ((BAD, "Breaking updates"), (BENIGN, "Harmless updates")):
-        lines.append(f"\n## {title}\n\n{KINDS}")
+        lines.append(f"\n### {title}\n\n{BY_KIND}")
         kinds: dict[str, list[Result]] = defaultdict(list)
         for result in by_side[side]:
             kinds[result.kind].append(result)
@@ -282,32 +316,34 @@ def table(results: Iterable[Result], of: Sequence[Case]) -> str:
             lines.append(
                 f"| {kind} | {' | '.join(map(str, tally))} | {statistics.median(it.seconds for it in ran):.0f} |\n"
             )
-    lines.append("\n## What did not go as it should\n\n")
+    lines.append("\n### What did not go as it should\n\n")
     odd = [it for it in seen if it.outcome not in (CAUGHT, QUIET) or not it.named]
-    lines += [f"- **{it.outcome}**, {it.case} ({there[it.case].says}) {_plain(it.reason)}\n" for it in odd]
+    lines += [f"- **{it.outcome}**, {it.case} ({of[it.case].says}) {_plain(it.reason)}\n" for it in odd]
     if not odd:
         lines.append("Nothing of what was run.\n")
-    ran = {it.case for it in seen}
+    names = {it.case for it in seen}
     for side, title in ((BAD, "breaking"), (BENIGN, "harmless")):
-        left = [case.name for case in of if case.side == side and case.name not in ran]
+        left = [case.name for case in of.values() if case.side == side and case.name not in names]
         if left:
-            lines.append(f"\n## Not run, {title}: {len(left)}\n\n{', '.join(left)}\n")
-    return "".join(lines)
+            lines.append(f"\n### Not run, {title}: {len(left)}\n\n{', '.join(left)}\n")
+    return lines
 
 
 _COLUMNS = ((CAUGHT, QUIET), (MISSED, FALSE_ALARM), (UNDECIDED, REFUSED))
 HEAD = """# How far a verdict can be trusted
 
-Written by `make corpus`: {ran} of {cases} cases were run, judged at {commits}. Each case is an update of the demo shop's own plugins
+Written by `make corpus`: {ran} of {cases} cases were run, judged at {commits}. Each case is an update of what a demo shop consists of
 (`tests/corpus/`), applied and judged by the pipeline as it is, alone and on a fresh checkpoint. The goal is that no breaking update is let through
 and no harmless one rejected. The sample of `make test` is judged first, then the others in a drawn order. Rates are of the cases that were run;
 what another shop meets is as varied as shops are.
 
-Not measured here: whether the search for the culprit names the right update, whether a case repeated gives the same, and any CMS but WordPress.
+WordPress is the demo's own shop. OpenCart and 1C-Bitrix are twins written by hand, and their cases a sample: they show that the same harness and
+the same detectors work there, not how good they are on a real one.
 
+Not measured here: whether the search for the culprit names the right update, and whether a case repeated gives the same.
 """
 RATES = "| | of the cases | at most, with 95 % confidence |\n|---|---|---|\n"
-KINDS = "| kind | right | wrong | inconclusive | median seconds |\n|---|---|---|---|---|\n"
+BY_KIND = "| kind | right | wrong | inconclusive | median seconds |\n|---|---|---|---|---|\n"
 
 
 def _plain(text: str) -> str:

@@ -1,10 +1,11 @@
-"""`make corpus`: every case, judged by the pipeline on a real shop; writes docs/verdicts.md.
+"""`make corpus`: every case of a CMS, judged by the pipeline on a running shop; writes docs/verdicts.md.
 
-    make corpus                         all that this code has not judged yet; a run that was cut off goes on
+    make corpus                         all of WordPress that this code has not judged yet; a run that was cut off goes on
+    make corpus CMS=opencart            those of another one: opencart, opencart-3, bitrix, or all
     make corpus ONLY=price              the cases whose name or kind has this in it
     make corpus N=10 SEED=7             five bad and five benign ones, drawn; the seed is printed
     make corpus MINUTES=25              begin no further case after that; the sample of `make test` first, the rest drawn, one shop after the other
-    make corpus FRESH=1                 forget earlier results
+    make corpus FRESH=1                 forget earlier results of that CMS
     make corpus KEEP=1                  results of older code count too; the page names every commit that judged
     make corpus PAGE=1                  judge nothing, write the page from the results that are there
 
@@ -29,10 +30,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import corpus
+import kinds
 from corpus import CAUGHT, QUIET, ROOT, Case, Result
+from kinds import KINDS
 
 from updater import config, pipeline
-from updater.demo_shop import DOCROOT, DemoShop
+from updater.demo_shop import DEFAULT, DemoShop
 from updater.errors import UpdaterError
 from updater.journal import Journal
 from updater.log import Silent
@@ -42,17 +45,20 @@ VERDICTS = ROOT / "docs" / "verdicts.md"
 
 
 @contextmanager
-def judging(shop_name: str, workdir: Path, *, narrow: bool = False) -> Iterator[Callable[[Case], Result]]:
-    """One clone of this shop; given is what judges a case on it, each from the same checkpoint.
+def judging(cms: str, state: str, workdir: Path, *, narrow: bool = False) -> Iterator[Callable[[Case], Result]]:
+    """One clone of this shop in this state (`Case.shop`); given is what judges a case on it, each from the same checkpoint.
 
     `narrow`: in one window size only."""
-    with DemoShop.start(workdir / "shop") as shop:
-        state = corpus.HERE / "shops" / f"{shop_name}.php"
-        if state.exists():
-            plugins = f"{DOCROOT}/wp-content/mu-plugins"
-            shop.exec(["mkdir", "-p", plugins], user=shop.user)
-            shop.exec(["sh", "-c", f"cat > {plugins}/{state.name}"], user=shop.user, stdin=state.read_bytes())
-        site = config.load(shop.write_site(workdir / "site", ["demo-shop-1.0", "demo-gallery-1.0"]))
+    kind = KINDS[cms]
+    with DemoShop.start(workdir / "shop", kind=cms) as shop:
+        path = corpus.HERE / "shops" / f"{state}.php"
+        if path.exists():
+            kinds.lay(shop, kind.states, path)
+        kind.prepare(shop)
+        written = shop.write_site(workdir / "site", kind.releases)
+        with written.open("a", encoding="utf-8") as stream:
+            stream.write(kind.site.format(address=shop.address))
+        site = config.load(written)
         if narrow:
             site = replace(site, viewports=site.viewports[:1])
         with closing(Journal(site.state)) as journal, pipeline.proving_ground(site, journal, Silent()) as prove:
@@ -60,7 +66,10 @@ def judging(shop_name: str, workdir: Path, *, narrow: bool = False) -> Iterator[
             def judge(case: Case) -> Result:
                 begun = time.monotonic()
                 try:
-                    proven = prove(corpus.package(case, workdir / "packages"))
+                    made = corpus.package(case, workdir / "packages", workdir / "site" / "packages")
+                    for unit, tree in made.items():
+                        kind.serve(shop, unit, tree)
+                    proven = prove(workdir / "packages")
                 except UpdaterError as error:
                     return corpus.broken_off(case, error, time.monotonic() - begun)
                 return corpus.judged(case, proven, time.monotonic() - begun)
@@ -70,11 +79,15 @@ def judging(shop_name: str, workdir: Path, *, narrow: bool = False) -> Iterator[
 
 def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the shop and its clone are removed
-    asked = {name: os.environ.get(name, "") for name in ("ONLY", "N", "SEED", "MINUTES", "FRESH", "KEEP", "PAGE")}
-    if asked["FRESH"]:
-        RESULTS.unlink(missing_ok=True)
+    names = ("CMS", "ONLY", "N", "SEED", "MINUTES", "FRESH", "KEEP", "PAGE")
+    asked = {name: os.environ.get(name, "") for name in names}
+    cms = "" if asked["CMS"] == "all" else asked["CMS"] or DEFAULT
+    if cms and cms not in KINDS:
+        sys.exit(f"make corpus: no shop {cms!r}; there are {', '.join(KINDS)}, and all")
     code, whole = corpus.code_sha256(), corpus.cases()
-    wanted = corpus.cases(asked["ONLY"])
+    wanted = corpus.cases(asked["ONLY"], cms)
+    if asked["FRESH"]:
+        corpus.forget(RESULTS, {case.name for case in whole if cms in ("", case.cms)})
     seed = int(asked["SEED"] or random.SystemRandom().randrange(10**6))
     if asked["N"]:
         wanted = corpus.draw(wanted, int(asked["N"]), seed)
@@ -91,14 +104,18 @@ def main() -> int:
     ready = {result.case for result in known()}
     waiting = [case for case in wanted if case.name not in ready]
     random.Random(seed).shuffle(waiting)
-    waiting.sort(key=lambda case: (case.shop, f"{case.side}/{case.name}" not in corpus.SAMPLE))
+    first = {name for names in corpus.SAMPLE.values() for name in names}
+    waiting.sort(key=lambda case: (list(KINDS).index(case.cms), case.shop, f"{case.side}/{case.name}" not in first))
     until = time.monotonic() + 60 * float(asked["MINUTES"] or 24 * 60)
     if asked["PAGE"]:
         waiting = []
-    for shop, group in groupby(waiting, key=lambda case: case.shop):
+    for (kind, state), group in groupby(waiting, key=lambda case: (case.cms, case.shop)):
         if time.monotonic() > until:
             break
-        with tempfile.TemporaryDirectory(prefix="updater-corpus-") as workdir, judging(shop, Path(workdir)) as judge:
+        with (
+            tempfile.TemporaryDirectory(prefix="updater-corpus-") as workdir,
+            judging(kind, state, Path(workdir)) as judge,
+        ):
             for case in group:
                 if time.monotonic() > until:
                     break

@@ -1,13 +1,41 @@
-"""The corpus' cases fit the demo's plugins, and what is published of them is what was seen."""
+"""The corpus' cases fit what the demo's shops consist of, and what is published of them is what was seen."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import corpus
 import pytest
 from corpus import BAD, BENIGN, Case, Result
+from kinds import KINDS
+
+from updater import cms
+
+ZIP = """#!{python}
+import sys, zipfile
+with zipfile.ZipFile(sys.argv[-1], "w") as archive:
+    for line in sys.stdin:
+        archive.write(line.rstrip())
+"""
+
+
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The packages of each shop, made by the script that the shop's image is built with; it asks for `zip`, which may not be here."""
+    folder = tmp_path_factory.mktemp("releases")
+    tool = folder / "bin" / "zip"
+    tool.parent.mkdir()
+    tool.write_text(ZIP.format(python=sys.executable))
+    tool.chmod(0o755)
+    twin = corpus.ROOT / "demo" / "opencart-twin"
+    path = f"{tool.parent}:{os.environ['PATH']}"
+    subprocess.run(["sh", twin / "build" / "pack", twin, folder], check=True, env={**os.environ, "PATH": path})
+    return {"opencart": folder / "4", "opencart-3": folder / "3"}
 
 
 def result(side: str = BAD, verdict: str = "FAIL", **changes) -> Result:
@@ -15,35 +43,71 @@ def result(side: str = BAD, verdict: str = "FAIL", **changes) -> Result:
     return replace(plain, **changes)
 
 
-def test_every_case_makes_a_package_of_a_newer_version(tmp_path):
-    for case in corpus.cases():
-        folder = corpus.package(case, tmp_path / "packages")
-        assert sorted(path.name for path in folder.iterdir()) == [f"{name}-1.0.1.zip" for name in case.plugins]
-        for plugin in case.plugins:
-            with zipfile.ZipFile(folder / f"{plugin}-1.0.1.zip") as archive:
-                assert b" * Version: 1.0.1\n" in archive.read(f"{plugin}/{plugin}.php"), case.name
+@pytest.mark.parametrize("shop", KINDS)
+def test_every_case_makes_packages_that_the_cms_takes_for_newer_ones(shop, tmp_path, releases):
+    driver = cms.DRIVERS[shop.partition("-")[0]]
+    for case in corpus.cases(cms=shop):
+        corpus.package(case, tmp_path / "packages", releases.get(shop, tmp_path))
+        made = [driver.read_package(path, path.name) for path in sorted((tmp_path / "packages").iterdir())]
+        assert {it.slug for it in made} == set(case.units), case.name
+        newest = {it.slug: it.version for it in made}
+        assert not {version for version in newest.values() if version in ("1.0", "4.1.0.3", "3.0.4.1")}, case.name
+
+
+def test_an_update_of_a_plugin_says_its_version_in_its_header(tmp_path):
+    (case,) = [case for case in corpus.cases() if case.name == "both-plugins"]
+    corpus.package(case, tmp_path / "packages", tmp_path)
+    for plugin in case.units:
+        with zipfile.ZipFile(tmp_path / "packages" / f"{plugin}-1.0.1.zip") as archive:
+            assert b" * Version: 1.0.1\n" in archive.read(f"{plugin}/{plugin}.php")
+
+
+def test_what_the_vendor_of_a_module_serves_is_the_update_with_the_edits():
+    (case,) = [case for case in corpus.cases() if case.name == "bitrix/order-button-dead"]
+    made = {unit: corpus.files(case, unit, Path()) for unit in case.units}
+    assert set(made) == {"catalog", "sale"}
+    script = made["sale"]["bitrix/components/bitrix/sale.order.ajax/templates/.default/order_ajax.js"]
+    assert "undefinedCheckout" in script
+    assert '"VERSION" => "25.100.0"' in made["sale"]["bitrix/modules/sale/install/version.php"]
+    assert "IS_SYNC_B24" in made["sale"]["updater.php"]
 
 
 def test_there_are_enough_of_both_and_each_kind_is_written_one_way():
-    cases = corpus.cases()
+    every = corpus.cases()
+    cases = [case for case in every if case.cms == "wordpress"]
     assert len([case for case in cases if case.side == BAD]) >= 40
     assert len({case.kind for case in cases if case.side == BAD}) >= 15
     assert len([case for case in cases if case.side == BENIGN]) >= 40
-    assert len({case.name for case in cases}) == len(cases)
+    assert len({case.name for case in every}) == len(every)
     assert {case.shop for case in cases} == {"plain", "restless"}
+    for shop in KINDS:
+        assert {case.side for case in every if case.cms == shop} == {BAD, BENIGN}
+
+
+def test_what_make_test_judges_is_there():
+    names = {f"{case.side}/{case.name}" for case in corpus.cases()}
+    assert {name for sample in corpus.SAMPLE.values() for name in sample} <= names
 
 
 def test_an_edit_that_does_not_fit_is_refused(tmp_path):
     case = Case("odd", BAD, "price", "", change={"demo-shop/includes/cart.php": [("no such text", "")]})
     with pytest.raises(ValueError, match=r"odd: demo-shop/includes/cart.php holds 0 × 'no such text'"):
-        corpus.package(case, tmp_path / "packages")
+        corpus.package(case, tmp_path / "packages", tmp_path)
+
+
+def test_fresh_forgets_what_one_cms_gave_and_keeps_the_others(tmp_path):
+    path = tmp_path / "verdicts.jsonl"
+    for name in ("price-zero", "opencart/price-wrong", "a case that is gone"):
+        corpus.keep(path, result(case=name))
+    corpus.forget(path, {"opencart/price-wrong"})
+    assert [it.case for it in corpus.load(path)] == ["price-zero"]
 
 
 def test_a_draw_is_the_same_for_a_seed_and_half_of_each_side():
-    drawn = corpus.draw(corpus.cases(), 10, seed=7)
-    assert drawn == corpus.draw(corpus.cases(), 10, seed=7)
+    drawn = corpus.draw(corpus.cases(cms="wordpress"), 10, seed=7)
+    assert drawn == corpus.draw(corpus.cases(cms="wordpress"), 10, seed=7)
     assert [case.side for case in drawn] == [BAD] * 5 + [BENIGN] * 5
-    assert drawn != corpus.draw(corpus.cases(), 10, seed=8)
+    assert drawn != corpus.draw(corpus.cases(cms="wordpress"), 10, seed=8)
 
 
 @pytest.mark.parametrize(
@@ -86,3 +150,16 @@ def test_the_page_counts_what_was_seen_and_names_what_went_wrong_or_was_not_trie
     assert "| search engines | 0 | 1 | 0 | 40 |" in page
     assert "- **missed**, sitemap-gone (There is no sitemap any more.)" in page
     assert page.endswith("## Not run, breaking: 1\n\nnoindex\n")
+
+
+def test_the_page_has_a_section_for_each_cms_with_rates_of_its_own():
+    of = [case for case in corpus.cases() if case.name in {"price-zero", "opencart/price-wrong", "bitrix/refactored"}]
+    page = corpus.table([result(), result(case="opencart/price-wrong", verdict="PASS", reason="All passed.")], of)
+    _, wordpress, opencart, bitrix = page.split("\n## ")
+    assert wordpress.startswith("WordPress\n\n1 of 1 cases were run.")
+    assert "| breaking updates that were let through | 0 of 1 (0%) | 95% |" in wordpress
+    assert opencart.startswith("OpenCart 4, on the twin\n")
+    assert "| breaking updates that were let through | 1 of 1 (100%) | 100% |" in opencart
+    assert "- **missed**, opencart/price-wrong" in opencart
+    assert "0 of 1 cases were run" in bitrix
+    assert bitrix.endswith("### Not run, harmless: 1\n\nbitrix/refactored\n")
