@@ -12,6 +12,7 @@ from typing import Any
 
 from playwright.sync_api import Locator, Response
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
+from shop_catalogue import first_product, open_category
 from shop_plugin import Flow, Shop
 
 CATEGORY_LINK = "nav a[href*='/catalog/'], a[href*='SECTION_ID='], .bx-top-nav a[href*='/catalog/']"
@@ -44,9 +45,9 @@ METHOD = "#bx-soa-{0} .bx-soa-pp-company"
 def test_a_guest_can_order(shop: Shop, flow: Flow, capture: Any, fact: Any) -> None:
     shop.open("/")
     capture("home")
-    open_category(shop, capture)
+    open_category(shop, capture, links=CATEGORY_LINK, products=LISTED)
 
-    open_product(shop, flow.product or first_product(shop))
+    open_product(shop, flow.product or first_product(shop, links=PRODUCT_LINK))
     capture("product")
 
     added = shop.selector("added", ADDED)
@@ -70,26 +71,6 @@ def test_a_guest_can_order(shop: Shop, flow: Flow, capture: Any, fact: Any) -> N
 
 
 # ------------------------------------------------------------------------------------------------------- the steps
-
-
-def open_category(shop: Shop, capture: Any) -> None:
-    """The first category of the menu, where there is one. The number of products listed is a fact."""
-    links = shop.page.locator(shop.selector("category_link", CATEGORY_LINK))
-    if not links.count():
-        return
-    shop.open(str(links.first.get_attribute("href")))
-    shop.fact("products.listed", str(shop.page.locator(shop.selector("products", LISTED)).count()))
-    capture("category")
-
-
-def first_product(shop: Shop) -> str:
-    """The first product of the category that is shown, else of the home page."""
-    links = shop.page.locator(shop.selector("product_link", PRODUCT_LINK))
-    if not links.count():
-        shop.open("/")
-    if not links.count():
-        shop.fail("No product is listed, neither in the first category nor on the home page")
-    return str(links.first.get_attribute("href"))
 
 
 def open_product(shop: Shop, path: str) -> None:
