@@ -337,7 +337,9 @@ def run(site: Path, retry: bool, into: Path | None, later: bool, as_json: bool) 
         _make_way(into)
     with _telling(loaded, later), fleet.opened(loaded) as journal, _progress() as progress:
         record = pipeline.run(loaded, journal, progress, retry=retry)
-        if into and record.exit_code == ExitCode.AWAITING_APPROVAL:
+        if into and record.advice:
+            err.print(f"not exported, for nobody can approve it: {record.advice}", markup=False, soft_wrap=True)
+        elif into and record.exit_code == ExitCode.AWAITING_APPROVAL:
             _say_exported(into, export.write(loaded, journal, record.run, into))
     _show_end(record, loaded, as_json)
 
@@ -1376,7 +1378,7 @@ def clean(site: Path, everything: bool, as_json: bool) -> None:
         out.print("\n".join(f"removed {name}" for name in removed) or "nothing to remove", markup=False)
 
 
-DEMOS = ("wordpress", "opencart", "opencart-3")
+DEMOS = ("wordpress", "opencart", "opencart-3", "bitrix")
 """The shops described in demo/."""
 
 
@@ -1387,7 +1389,7 @@ DEMOS = ("wordpress", "opencart", "opencart-3")
     type=click.Choice(DEMOS),
     default=DEMOS[0],
     show_default=True,
-    help="which shop: a real WordPress, or a stand-in with OpenCart's layout and upgrade (demo/opencart-twin)",
+    help="which shop: a real WordPress, or a stand-in with the layout and updates of OpenCart or 1C-Bitrix (demo/*-twin)",
 )
 @click.option("--keep", is_flag=True, help="leave the demo's shop running afterwards, and say how to look at it")
 @click.option(
@@ -1445,7 +1447,9 @@ def _show_end(record: RunRecord, site: Site, as_json: bool) -> None:
         )
     if record.exit_code == ExitCode.INTERRUPTED:
         err.print(f"  next:   updater run {os.path.relpath(site.config)}", markup=False, soft_wrap=True)
-    if record.exit_code == ExitCode.AWAITING_APPROVAL:
+    if record.advice:
+        err.print(f"  next:   {record.advice}", markup=False, soft_wrap=True)
+    elif record.exit_code == ExitCode.AWAITING_APPROVAL:
         err.print(
             f"  next:   updater approve {record.run} --site {os.path.relpath(site.config)}",
             markup=False,

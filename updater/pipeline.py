@@ -206,6 +206,7 @@ def run(site: Site, journal: Journal, progress: Progress, *, retry: bool = False
             this.end(AWAITING, ExitCode.AWAITING_APPROVAL)
             forbidden = driver.forbids_promotion(site.switches, restore=False)
             if forbidden:
+                this.tell(advice=forbidden)
                 this.note(f"advice only: {forbidden}")
             elif (
                 policy.approves(site.policy, plan.updates, _leaps(driver, plan))

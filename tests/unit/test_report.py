@@ -356,6 +356,17 @@ HELD_BACK = (
 )
 
 
+@pytest.mark.parametrize("updates", [HELD_BACK[:1], HELD_BACK], ids=["all passed", "some held back"])
+def test_what_is_only_advised_sends_nobody_to_an_approval_that_is_refused(updates: tuple[UpdateResult, ...]) -> None:
+    advised = record(state="awaiting approval", exit_code=3, updates=updates, advice="not deployed; install it by hand")
+    _, _, body = message(advised)
+    assert "updater approve" not in body
+    assert "nothing is deployed there by this program" in body
+    assert body.endswith("by the shop's own updater on the live site")
+    assert "copy" in tell(advised).headline
+    assert run_json(advised)["advice"] == advised.advice
+
+
 def test_a_held_update_is_told_with_its_reason_and_how_it_was_found(tmp_path: Path) -> None:
     told = record(state="awaiting approval", exit_code=3, updates=HELD_BACK, searches=(SEARCH,))
     write(told, tmp_path)

@@ -88,6 +88,8 @@ class RunRecord:
     error: str = ""
     hint: str = ""
     """What to type next, when the error knows better than the state does"""
+    advice: str = ""
+    """Of a run that passed: why nobody can have it deployed, and what to do instead; '' where a person can"""
     notes: tuple[str, ...] = ()
     """Remarks for people: `PHP 8.1 on production, nearest 8.2 used`, `personal data remains in …`"""
     changed_files: int | None = None
@@ -204,6 +206,15 @@ def tell(record: RunRecord) -> Told:
         ),
         "running": Told("calm", _("The run is under way."), "", ((_("Look again"), "updater status site.yml"),)),
     }.get(record.kind_of_state)
+    if record.advice and record.kind_of_state == "awaiting approval":
+        told = Told(
+            "wait",
+            _("Some updates break the shop and are held back. The rest passed on a copy of it.")
+            if record.held_here
+            else _("The updates passed on a copy of the shop."),
+            _("Production was not touched, and nothing is deployed there by this program."),
+            ((_("Install what passed, at exactly these versions, by the shop's own updater on the live site"), ""),),
+        )
     of_restore = _of_restore(record).get(record.kind_of_state) if record.restored else None
     if record.exit_code == ExitCode.UNKNOWN_STATE and record.kind_of_state == "promoted":
         told = Told(

@@ -120,6 +120,7 @@ def run_json(record: RunRecord, folder: Path | None = None) -> dict[str, Any]:
             "refused": len(outcome.refused),
             "callbacks_refused": list(callbacks_refused(record)),
         },
+        "advice": record.advice,
         "notes": list(record.notes),
         "error": record.error,
         "report": str(folder / "report.html") if folder else "report.html",
