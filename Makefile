@@ -11,7 +11,7 @@ export PYTHONDONTWRITEBYTECODE =
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\): ## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 8
 
-demo: ## Watch a shop being cloned, updated, tested, approved and deployed, and a broken update being caught (CMS=opencart for another)
+demo: ## Watch a shop being cloned, updated, tested, approved and deployed, and a broken update being caught (CMS=opencart or CMS=bitrix for another)
 	@scripts/bootstrap
 	@.venv/bin/updater demo $(if $(CMS),--cms $(CMS)) $(ARGS)
 

@@ -14,6 +14,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import Template
 from typing import Any
 
 import httpx
@@ -56,6 +57,8 @@ class Demo:
     """Slug of the update in the first act that must be held back"""
     second: str
     newer: str
+    by_hand: str = ""
+    """For a CMS that is advised on and not deployed: what the shop's owner then types on the live server; '' for the others"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +71,15 @@ class Kind:
     ready: str
     """A page that answers 200 once everything works"""
     site: str
-    """Its part of site.yml"""
+    """Its part of site.yml; `$address` is the server's"""
     demo: Demo | None = None
     """None: the shop is for tests alone"""
     build: Mapping[str, str] = field(default_factory=dict)
     """Build arguments"""
+    online: bool = False
+    """Whether the CMS's own updater is asked what is new"""
+    vendor: str = ""
+    """A command on the server that makes the CMS's own update source offer what is named; '' where packages lie in a folder"""
 
     @classmethod
     def load(cls, name: str) -> Kind:
@@ -269,9 +276,21 @@ class DemoShop:
         return path
 
     def offer(self, *names: str) -> None:
-        """More packages into the folder that `write_site` made."""
+        """More packages into the folder that `write_site` made; where the CMS asks an update source of its own, there."""
         assert self._packages is not None, "write_site comes first"
-        self.packages(self._packages, names)
+        if self.kind.vendor:
+            self.typed(f"{self.kind.vendor} {' '.join(names)}", user="root")
+        else:
+            self.packages(self._packages, names)
+
+    def typed(self, command: str, user: str = "") -> None:
+        """One line in a shell on the server, as its own user. StagingFailed when it ends badly."""
+        code, said = self.exec(["sh", "-c", command], user=user or self.user)
+        if code != 0:
+            cause = said.decode("utf-8", "replace")[-500:]
+            raise StagingFailed(
+                "a command on the demo shop's server failed", where=f"{self.name}: {command}", cause=cause
+            )
 
     def _site_yml(self) -> str:
         quoted = {key: json.dumps(str(value)) for key, value in (("key", self.key), ("ca", self.ca))}
@@ -291,12 +310,12 @@ docroot: {DOCROOT}
 cms: auto
 sources:
   folders: [packages]
-  online: false
+  online: {json.dumps(self.kind.online)}
 policy:
   windows: ["Mon-Sun 00:00-24:00 UTC"]
 promote:
   bake: 4s
-{self.kind.site}"""
+{Template(self.kind.site).substitute(address=self.address)}"""
 
     def how_to_look(self) -> str:
         """What to type to see this shop in a browser on this machine."""
