@@ -151,12 +151,13 @@ class Shop:
         return self.page.locator(self.selector(name, default)).first
 
     def text(self, name: str, default: str) -> str:
-        """The visible text there, spaces collapsed; '' when there is none."""
+        """The text that a customer sees there, spaces collapsed; '' when there is none."""
         found = self.page.locator(self.selector(name, default))
-        return tidy(found.first.inner_text()) if found.count() else ""
+        return tidy(found.first.evaluate(f"it => ({_SEEN_TEXT})(it)")) if found.count() else ""
 
     def texts(self, name: str, default: str) -> list[str]:
-        return [tidy(text) for text in self.page.locator(self.selector(name, default)).all_inner_texts() if tidy(text)]
+        found = self.page.locator(self.selector(name, default)).evaluate_all(f"all => all.map({_SEEN_TEXT})")
+        return [tidy(text) for text in found if tidy(text)]
 
     def click(self, where: Locator, called: str, *, then: str, expect: str) -> None:
         """Click what the customer sees as `called`, then wait for the selector `then` (`expect` names it for people)."""
@@ -315,6 +316,18 @@ class Shop:
             file = f"failure-{self.tab.viewport.name}-{file_name(self.scope)}.png"
             (self._session.job.out / file).write_bytes(self.tab.capture(seconds=2).png)
 
+
+# `innerText` without what screen readers alone are told (`.screen-reader-text`): a price is what stands on the page.
+_SEEN_TEXT = """
+it => {
+  const unseen = [...it.querySelectorAll('*')].filter(e => e.offsetWidth <= 1 && e.offsetHeight <= 1 && getComputedStyle(e).position === 'absolute');
+  const styles = unseen.map(e => e.getAttribute('style'));
+  for (const e of unseen) e.style.setProperty('display', 'none', 'important');
+  const text = it.innerText;
+  unseen.forEach((e, n) => styles[n] === null ? e.removeAttribute('style') : e.setAttribute('style', styles[n]));
+  return text || '';
+}
+"""
 
 # Resolves when, for 250 ms of frames on end, jQuery has no request under way, WooCommerce's blocks are not telling the server what
 # was typed, and nothing is blocked or marked as processing.

@@ -130,7 +130,8 @@ LISTED = """<ul class='products'><li class='product'>
 <span class='price'><span class='amount'>1 290,00 ₽</span></span></li></ul>"""
 RELATED = """<section class='related'><ul><li class='product'><span class='price'><span class='amount'>7 ₽</span></span></ul></section>"""
 FOUND = "<article><a href='/product/tea/'>Tea</a></article>"
-PRODUCT = """<h1 class='product_title'>Tea</h1><div class='summary'><p class='price'>{price}</p><p class='stock'>{stock} in stock</p>
+PRODUCT = """<h1 class='product_title'>Tea</h1><div class='summary'><p class='price'>{price}
+<span style='position: absolute; width: 1px; height: 1px; overflow: hidden'>for screen readers</span></p><p class='stock'>{stock} in stock</p>
 <form class='cart' method='post' action='/add'>
 <button class='single_add_to_cart_button' name='add-to-cart' value='7'>Add to cart</button></form></div>
 <script type='application/ld+json'>{{"@graph": [{{"@type": "BreadcrumbList"}},
