@@ -10,15 +10,17 @@ from pathlib import Path
 
 import hosting
 from harness import Bench, Case, Result
+from shops import Shop
 
 
 class Servers:
     """A case waits for a free server; each server is started when it is first needed."""
 
-    def __init__(self, pool: ThreadPoolExecutor, stack: ExitStack) -> None:
+    def __init__(self, pool: ThreadPoolExecutor, stack: ExitStack, shop: Shop) -> None:
         self.void: list[Case] = []
         """Cases that proved nothing and were run once more."""
         self._pool = pool
+        self._shop = shop
         self._stack = stack
         self._mine = threading.local()
 
@@ -36,18 +38,18 @@ class Servers:
 
     def _server(self) -> Bench:
         if not hasattr(self._mine, "bench"):
-            self._mine.bench = Bench(self._stack.enter_context(hosting.running()))
+            self._mine.bench = Bench(self._stack.enter_context(hosting.running()), self._shop)
         bench: Bench = self._mine.bench
         return bench
 
 
 @contextmanager
-def servers(number: int) -> Iterator[Servers]:
-    """At most that many at a time. They are removed at the end."""
+def servers(number: int, shop: Shop) -> Iterator[Servers]:
+    """At most that many at a time, each with this shop. They are removed at the end."""
     hosting.build()
     with ExitStack() as stack:
         pool = ThreadPoolExecutor(number)
         try:
-            yield Servers(pool, stack)
+            yield Servers(pool, stack, shop)
         finally:  # before the servers go: what runs ends, what waits is never begun
             pool.shutdown(cancel_futures=True)

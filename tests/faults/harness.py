@@ -11,15 +11,16 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import injuries
-import order_shop
 import points
-from customers import ACKNOWLEDGED, REFUSED, UNKNOWN, Customers, Order
+from customers import ACKNOWLEDGED, MIXED, REFUSED, UNKNOWN, Customers, Order
 from hosting import DOCROOT, HOME, Hosting
 from injuries import Scene
 from points import Point
+from shops import Shop, Version, packed
 
 from updater.errors import UpdaterError
 from updater.log import Silent
@@ -32,8 +33,6 @@ DEADLINE, LONG_DEADLINE, CRON_DEADLINE = 32, 60, 150
 """Seconds: short, for a case that must go on in time, and for one in which cron is waited for."""
 BETWEEN = "between"
 LATE = "closed after the deadline"
-End = tuple[dict[str, str], str, int]
-"""Files, version and schema of a whole shop."""
 ENOUGH = 5
 """Orders acknowledged before closing and after opening, or the case is void."""
 
@@ -46,7 +45,7 @@ class Case:
     point: Point | None = None
     seconds: float | None = None
     migration: str | None = ""
-    """how it ends (`order_shop.migration_steps`), None for code only"""
+    """how it ends (`Shop.release`), None for code only"""
     check: str = "passes"
     """or `fails`, `breaks`"""
     confirm: float | None = None
@@ -101,17 +100,18 @@ class Result:
 class Bench:
     """One server that cases are run on, one after the other; each begins from the same state."""
 
-    def __init__(self, host: Hosting) -> None:
+    def __init__(self, host: Hosting, shop: Shop) -> None:
         self.host = host
+        self.shop = shop
         work = f"{HOME}/.updater"
         self.work = work
         server = replace(host.server, work=work)
-        self.site = Site("shop", server, DOCROOT, order_shop.URL, host.folder / "site.yml", address="127.0.0.1")
-        migrated = ";".join(query for step in order_shop.MIGRATION_SQL for query in step)
-        host.root("mariadb reference", (order_shop.TABLES + migrated).encode())
-        self.schemas = {2: self._schema("reference")}
+        self.site = Site("shop", server, DOCROOT, shop.url, host.folder / "site.yml", address="127.0.0.1")
         self.reset(revalidates=False)
-        self.schemas[1] = self._schema("shop")
+        self.schemas = {shop.old.tables: self._schema()}
+        self._lay(shop.new)
+        shop.migrate(host)
+        self.schemas[shop.new.tables] = self._schema()
 
     def reset(self, revalidates: bool) -> None:
         host = self.host
@@ -119,30 +119,38 @@ class Bench:
         ini = f"opcache.validate_timestamps={int(revalidates)}\nopcache.enable=1"
         # The last run's watchdog looks once more, and must not do so in a folder that is being deleted.
         assert host.holds("! pgrep -f 'transaction[.]sh' >/dev/null", 20), "a process of the last case is left"
-        host.root(
-            f"rm -rf {DOCROOT}/* {DOCROOT}/.[!.]* {self.work}; tar -xf - -C {DOCROOT}; chown -R deploy: {DOCROOT}; "
-            f"printf '{ini}\\n' > /etc/php/8.2/apache2/conf.d/99-opcache.ini; apachectl graceful",
-            order_shop.packed(order_shop.OLD),
-        )
-        host.root("mariadb shop", order_shop.TABLES.encode())
+        host.root(f"rm -rf {self.work}")
+        self._lay(self.shop.old)
+        host.root(f"printf '{ini}\n' > /etc/php/8.2/apache2/conf.d/99-opcache.ini; apachectl graceful")
+        host.root("mariadb shop", self.shop.tables)
         host.root("crontab -u deploy -", CRONTAB.encode())
-        assert host.holds("curl -sf -H 'Host: shop.test' http://127.0.0.1/ | grep -q lib=1.0", 20)
+        asked = f"curl -sf -H 'Host: shop.test' 'http://127.0.0.1{self.shop.page}' | grep -q '{self.shop.old.says[0]}'"
+        assert host.holds(asked, 20), (
+            f"the shop does not come up: {host.root(asked.partition(' |')[0], check=False)[:300]}"
+        )
 
-    def _schema(self, database: str) -> str:
+    def _lay(self, version: Version) -> None:
+        folders = " ".join(self.shop.folders)
+        self.host.root(
+            f"cd {DOCROOT} && rm -rf {DOCROOT}/* {DOCROOT}/.[!.]* && tar -xf - && mkdir -p . {folders} && chown -R deploy: .",
+            packed(version.files),
+        )
+
+    def _schema(self) -> str:
         """Every definition, and the content of all that customers do not write."""
-        names = self.host.root(f"mariadb -N {database} -e 'SHOW TABLES'").split()
-        still = ",".join(name for name in names if name != "shop_orders")
-        definitions = self.host.root(
-            f"mariadb-dump --no-data --skip-comments {database} | sed 's/ AUTO_INCREMENT=[0-9]*//'"
-        )
-        return definitions + self.host.root(f"mariadb -N {database} -e 'CHECKSUM TABLE {still}'").replace(
-            f"{database}.", ""
-        )
+        names = self.host.root("mariadb -N shop -e 'SHOW TABLES'").split()
+        still = ",".join(name for name in names if name not in self.shop.from_customers)
+        definitions = self.host.root("mariadb-dump --no-data --skip-comments shop | sed 's/ AUTO_INCREMENT=[0-9]*//'")
+        return definitions + self.host.root(f"mariadb -N shop -e 'CHECKSUM TABLE {still}'")
 
     def tree(self) -> dict[str, str]:
-        said = self.host.root(f"cd {DOCROOT} && find . -type f -print0 | xargs -0 sha256sum -z --")
+        aside = " ".join(f"-not -path './{folder}/*'" for folder in self.shop.restless)
+        said = self.host.root(f"cd {DOCROOT} && find . -type f {aside} -print0 | xargs -0 sha256sum -z --")
         rows = (row.split("  ", 1) for row in said.split("\0") if row)
         return {path.removeprefix("./"): sha for sha, path in rows}
+
+    def _after(self, case: Case) -> Version:
+        return self.shop.new_code if case.migration is None else self.shop.new
 
     # -------------------------------------------------------------------------------------------------- one case
 
@@ -150,7 +158,7 @@ class Bench:
         """`program`: a folder with another copy of the `updater` package, which has a fault planted."""
         self.reset(case.revalidates)
         approved, order = self._order(case)
-        with Customers(self.host.address, case.slow) as customers:
+        with Customers(partial(self.shop.place, self.host.address), case.slow) as customers:
             assert _until(lambda: customers.acknowledged() >= ENOUGH, 30), "the shop takes no orders to begin with"
             updater = self._start(order, program, case)
             scene = Scene(self.host, updater, f"{self.work}/runs/{approved.release.run}", exact=case.point is not None)
@@ -165,19 +173,19 @@ class Bench:
     def _order(self, case: Case) -> tuple[ApprovedRelease, Path]:
         """The release, and the file that tells `promoter.py` what to do."""
         run = f"run-{time.time_ns()}"
-        after = order_shop.NEW_CODE if case.migration is None else order_shop.NEW
-        steps = () if case.migration is None else order_shop.migration_steps(case.migration)
-        approved = order_shop.release(run, order_shop.OLD, after, self.host.folder, steps)
+        shop, after = self.shop, self._after(case)
+        approved = shop.release(run, shop.old, after, self.host.folder, case.migration)
         order = {
             "site": replace(self.site, promote=PromoteSettings(drain=5, deadline=case.deadline)),
             "approved": approved,
-            "installation": order_shop.INSTALLATION,
-            "gate": order_shop.GATE,
-            "purge": list(order_shop.PURGE),
+            "installation": shop.installation,
+            "gate": shop.gate,
+            "purge": list(shop.purge),
+            "page": shop.page,
             "signals": str(self.host.signals),
             "check": case.check,
             "confirm": case.confirm,
-            "expected": ["1.1", 1] if case.migration is None else ["2.0", 2],
+            "expected": after.says,
             "sh": list(points.SHELL),
         }
         path = self.host.folder / f"{run}.pickle"
@@ -239,8 +247,7 @@ class Bench:
         wrong: list[str],
         log: Path,
     ) -> Result:
-        after = (order_shop.NEW_CODE, "1.1", 1) if case.migration is None else (order_shop.NEW, "2.0", 2)
-        ends = {"old": (order_shop.OLD, "1.0", 1), "new": after}
+        ends = {"old": self.shop.old, "new": self._after(case)}
         end = self._which(ends)
         wrong += self._one_shop(end, ends) + self._leftovers()
         if case.expects and end != case.expects:
@@ -250,7 +257,7 @@ class Bench:
         if closed_at and gate and max(gate) > closed_at + case.deadline:
             wrong.append(f"{LATE} by {max(gate) - closed_at - case.deadline:.1f} s")
         wrong += self._decisions(scene, said, end)
-        if any(it.version == "mixed" for it in orders):
+        if any(it.version == MIXED for it in orders):
             wrong.append("a customer met two versions at once")
         lost = self._count_orders(orders, wrong)
         evidence = self._evidence(scene, said, log)  # before recover and another promotion write there
@@ -267,23 +274,23 @@ class Bench:
         closed = opened_at - closed_at if closed_at and opened_at else 0.0
         return Result(case, end, tuple(wrong), min(enough) < ENOUGH, closed, outcomes, lost, evidence if wrong else "")
 
-    def _which(self, ends: Mapping[str, End]) -> str:
+    def _which(self, ends: Mapping[str, Version]) -> str:
         tree = self.tree()
-        for name, (files, _, _) in ends.items():
-            if tree == {path: order_shop.digest(text) for path, text in files.items()}:
+        for name, version in ends.items():
+            if tree == version.sums:
                 return name
         return BETWEEN
 
-    def _one_shop(self, end: str, ends: Mapping[str, End]) -> list[str]:
+    def _one_shop(self, end: str, ends: Mapping[str, Version]) -> list[str]:
         """Files, tables and what HTTP answers are of one and the same shop."""
         if end == BETWEEN:
             return ["the files are neither the old nor the new ones"]
         wrong = []
-        _, version, schema = ends[end]
-        if self._schema("shop") != self.schemas[schema]:
+        if self._schema() != self.schemas[ends[end].tables]:
             wrong.append("the tables are not those of the code")
-        page = self.host.root("curl -s -m 10 -H 'Host: shop.test' -w '\n%{http_code}' http://127.0.0.1/", check=False)
-        said = (f"lib={version} theme={version} schema={schema}", "Tea 12", "\n200")
+        asked = f"curl -s -m 10 -H 'Host: shop.test' -w '\n%{{http_code}}' 'http://127.0.0.1{self.shop.page}'"
+        page = self.host.root(asked, check=False)
+        said = (*ends[end].says, "\n200")
         if not all(text in page for text in said):
             wrong.append(f"the shop does not answer from its code: {page[:90]!r}")
         return wrong
@@ -305,7 +312,7 @@ class Bench:
         if not self.host.holds("! pgrep -f 'transaction[.]sh' >/dev/null", 10):
             wrong.append("a watchdog or its process is left")
         looked = {
-            "a gate or a one-time file is left": f"ls -A {DOCROOT} | grep -E '^[.]|updater-' || true",
+            "a gate or a one-time file is left": f"ls -A {DOCROOT} | grep -E '^[.]|updater-' | grep -vxF '{self._dotted()}' || true",
             "the lock is left": f"cat {self.work}/lock/owner 2>/dev/null || true",
             "a copy of a table is left": "mariadb -N shop -e 'SHOW TABLES' | grep updater_ || true",
             "a database thread is left": "mariadb -N -e \"SELECT INFO FROM information_schema.PROCESSLIST WHERE USER = 'shop'\"",
@@ -318,6 +325,10 @@ class Bench:
         if self.host.root("crontab -l -u deploy") != CRONTAB:
             wrong.append("the crontab is not what it was")
         return wrong
+
+    def _dotted(self) -> str:
+        """The shop's own files whose names look like a gate's."""
+        return "\n".join(sorted({path for path in self.shop.old.files if path.startswith(".")} or {" "}))
 
     def _decisions(self, scene: Scene, said: dict[str, str], end: str) -> list[str]:
         """One decision, in time, that is what came and what the updater was told."""
@@ -343,9 +354,7 @@ class Bench:
         return wrong
 
     def _count_orders(self, orders: list[Order], wrong: list[str]) -> int:
-        rows = self.host.root(
-            "mariadb -N shop -e 'SELECT token, COUNT(*) FROM shop_orders GROUP BY token'"
-        ).splitlines()
+        rows = self.host.root(f"mariadb -N shop -e '{self.shop.placed}'").splitlines()
         there = {token: int(count) for token, count in (row.split("\t") for row in rows)}
         lost = sum(it.outcome == ACKNOWLEDGED and there.get(it.token, 0) == 0 for it in orders)
         if lost:
@@ -359,26 +368,24 @@ class Bench:
             wrong.append(f"{500 - earlier} orders of before are lost")
         return lost
 
-    def _follow_up(self, end: str, ends: Mapping[str, End]) -> list[str]:
+    def _follow_up(self, end: str, ends: Mapping[str, Version]) -> list[str]:
         """A following promotion succeeds."""
         if end == BETWEEN:
             return []
-        files, version, schema = ends[end]
-        after = order_shop.files(f"{version}.1", schema)
-        approved = order_shop.release(f"run-{time.time_ns()}", files, after, self.host.folder)
+        shop = self.shop
+        after = shop.follow(ends[end])
+        approved = shop.release(f"run-{time.time_ns()}", ends[end], after, self.host.folder)
         site = replace(self.site, promote=PromoteSettings(drain=5, deadline=60))
         passes = (Check("home", "production", Status.PASSED, ""),)
         with connect(site.server) as server:
             try:
                 outcome = promote(
-                    server, site, order_shop.INSTALLATION, approved, lambda _: passes, Silent(),
-                    gate=order_shop.GATE, purge=order_shop.PURGE,
+                    server, site, shop.installation, approved, lambda _: passes, Silent(),
+                    gate=shop.gate, purge=shop.purge,
                 )  # fmt: skip
             except UpdaterError as failure:
                 return [f"a following promotion fails: {failure}"]
-        if outcome.state != "promoted" or self.tree() != {
-            path: order_shop.digest(text) for path, text in after.items()
-        }:
+        if outcome.state != "promoted" or self.tree() != after.sums:
             return [f"a following promotion fails: {outcome.reason}"]
         return []
 

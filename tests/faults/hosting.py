@@ -48,7 +48,7 @@ mkdir -p /run/sshd /run/mysqld; chown mysql: /run/mysqld
 /usr/sbin/sshd; cron; apachectl start
 if [ -n "${{new:-}}" ]; then
     until mariadb -e 'SELECT 1' >/dev/null 2>&1; do sleep 0.1; done
-    mariadb -e "CREATE DATABASE shop; CREATE DATABASE reference; CREATE USER shop@localhost IDENTIFIED BY 'pa''ss\\\\word#1';
+    mariadb -e "CREATE DATABASE shop; CREATE USER shop@localhost IDENTIFIED BY 'pa''ss\\\\word#1';
         GRANT ALL ON shop.* TO shop@localhost"
 fi
 touch /ready

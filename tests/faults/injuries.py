@@ -39,6 +39,10 @@ CRON_MENDS = (ALL_KILLED, RESTART)
 """Nothing of ours is left alive on the server: cron starts the watchdog within a minute."""
 
 
+STOP = "if (@rename('/fault/in-migration', '/fault/reached')) { while (!file_exists('/fault/go')) { usleep(20000); clearstatcache(); } }\n"
+"""PHP: a migration stops here once, where `points.IN_MIGRATION` was armed."""
+
+
 @dataclass
 class Scene:
     """Where a fault happens."""

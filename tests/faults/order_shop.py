@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import tarfile
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+import http.client
+import re
+import time
+import uuid
 from pathlib import Path
 
-from hosting import DOCROOT, PASSWORD
+from customers import ACKNOWLEDGED, MIXED, REFUSED, UNKNOWN, Order
+from hosting import CUSTOMERS, DOCROOT, PASSWORD, Hosting
+from injuries import STOP
+from shops import Version, approved
 
 from updater.cms.base import Gate
-from updater.model import Approval, ApprovedRelease, Database, Installation, Migration, MigrationStep, Release
+from updater.model import ApprovedRelease, Database, Installation, Migration, MigrationStep
 
 URL = "http://shop.test/"
 GATE = Gate(
@@ -54,8 +56,13 @@ _PLACE = {
 _BALLAST = "".join(f"// line {number} of a file as long as files are\n" for number in range(40))
 
 
-def files(version: str, schema: int) -> dict[str, str]:
-    """Path → content of the whole shop. It sells only while the database has that schema."""
+def version(number: str, schema: int) -> Version:
+    """The whole shop. It sells only while the database has that schema."""
+    tree = {path: text.encode() for path, text in _files(number, schema).items()}
+    return Version(tree, (f"lib={number} theme={number} schema={schema}", "Tea 12"), schema)
+
+
+def _files(version: str, schema: int) -> dict[str, str]:
     tree = {
         "index.php": _ENTRY + _PAGE,
         "order.php": _ENTRY + _ORDER,
@@ -72,10 +79,6 @@ def files(version: str, schema: int) -> dict[str, str]:
         tree["loyalty/loyalty.php"] = f"<?php // {version}\n"
     return tree
 
-
-OLD = files("1.0", 1)
-NEW_CODE = files("1.1", 1)
-NEW = files("2.0", 2)
 
 TABLES = """
 DROP TABLE IF EXISTS shop_child, shop_parent, shop_goods, shop_options, shop_orders, shop_old, shop_loyalty;
@@ -100,7 +103,6 @@ MIGRATION_SQL = (
     ),
     ("UPDATE shop_options SET v = '2' WHERE k = 'schema'",),
 )
-_STOP = "if (@rename('/fault/in-migration', '/fault/reached')) { while (!file_exists('/fault/go')) { usleep(20000); clearstatcache(); } }\n"
 
 
 def migration_steps(ends: str = "") -> tuple[MigrationStep, ...]:
@@ -116,50 +118,69 @@ def migration_steps(ends: str = "") -> tuple[MigrationStep, ...]:
     for number, queries in enumerate(MIGRATION_SQL):
         lines = [f"$d->query({query!r}) or exit(3);\n" for query in queries]
         if number == 1:
-            lines.insert(2, _STOP + wrong)
+            lines.insert(2, STOP + wrong)
         connect = "<?php mysqli_report(0); $d = new mysqli('localhost', 'shop', \"pa'ss\\\\word#1\", 'shop');\n"
         steps.append(MigrationStep(f"step {number}", connect + "".join(lines) + 'echo "\\n{\\"ok\\": true}\\n";'))
     return tuple(steps)
 
 
-def digest(content: str) -> str:
-    return hashlib.sha256(content.encode()).hexdigest()
+class OrderShop:
+    """The small shop, as the harness has it promoted."""
 
+    url = URL
+    page = "/"
+    installation = INSTALLATION
+    gate = GATE
+    purge = PURGE
+    old = version("1.0", 1)
+    new_code = version("1.1", 1)
+    new = version("2.0", 2)
+    folders = ()
+    restless = ()
+    tables = TABLES.encode()
+    from_customers = frozenset({"shop_orders"})
+    placed = "SELECT token, COUNT(*) FROM shop_orders GROUP BY token"
 
-def packed(tree: Mapping[str, str]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.GNU_FORMAT) as tar:
-        for path, content in tree.items():
-            info = tarfile.TarInfo(path)
-            info.size = len(content.encode())
-            info.mode = 0o644
-            tar.addfile(info, io.BytesIO(content.encode()))
-    return buffer.getvalue()
-
-
-def release(
-    run: str, before: Mapping[str, str], after: Mapping[str, str], folder: Path, steps: tuple[MigrationStep, ...] = ()
-) -> ApprovedRelease:
-    """An approved release of exactly the difference. `steps`: the migration, none for code only."""
-    changed = {
-        path: (
-            digest(before[path]) if path in before else None,
-            digest(after[path]) if path in after else None,
+    def release(
+        self, run: str, before: Version, after: Version, folder: Path, migration: str | None = None
+    ) -> ApprovedRelease:
+        changes = Migration()
+        if migration is not None:
+            changes = Migration(
+                steps=migration_steps(migration),
+                changed_tables=("shop_orders", "shop_options", "shop_child", "shop_parent"),
+                created_tables=("shop_loyalty",),
+                dropped_tables=("shop_old",),
+            )
+        return approved(
+            run, before, after, folder, changes, lambda paths: sorted({path.split("/", 1)[0] for path in paths})
         )
-        for path in sorted(before.keys() | after.keys())
-        if before.get(path) != after.get(path)
-    }
-    archive = folder / f"{run}.tar"
-    archive.write_bytes(packed({path: after[path] for path in changed if path in after}))
-    migration = Migration()
-    if steps:
-        migration = Migration(
-            steps=steps,
-            changed_tables=("shop_orders", "shop_options", "shop_child", "shop_parent"),
-            created_tables=("shop_loyalty",),
-            dropped_tables=("shop_old",),
-        )
-    units = tuple(sorted({path.split("/", 1)[0] for path in changed}))
-    now = datetime.now(UTC)
-    it = Release(run, "shop", now, (), units, changed, archive, migration, {}, {}, 1.0, "sha")
-    return ApprovedRelease(it, Approval(run, "ann", now, now + timedelta(days=1), "e", "sha"))
+
+    def migrate(self, host: Hosting) -> None:
+        host.root("mariadb shop", ";".join(query for step in MIGRATION_SQL for query in step).encode())
+
+    def follow(self, before: Version) -> Version:
+        number = before.says[0].split()[0].removeprefix("lib=")
+        return version(f"{number}.1", before.tables)
+
+    def place(self, address: str, seconds: float) -> Order:
+        token = uuid.uuid4().hex
+        sent = time.time()
+        connection = http.client.HTTPConnection(address, CUSTOMERS, timeout=15)
+        outcome, gate, code = REFUSED, False, ""  # nobody there to hear the order
+        try:
+            connection.connect()
+            outcome = UNKNOWN
+            headers = {"Host": "shop.test", "Content-Type": "application/x-www-form-urlencoded"}
+            connection.request("POST", "/order.php", f"token={token}&seconds={seconds}", headers)
+            answer = connection.getresponse()
+            body = answer.read().decode("utf-8", "replace")
+            if answer.status == 200 and (taken := re.fullmatch(rf"ordered {token} lib=(\S+) theme=(\S+)\n?", body)):
+                outcome, code = ACKNOWLEDGED, taken[1] if taken[1] == taken[2] else MIXED
+            elif answer.status == 503 and body == "closed":
+                outcome, gate = REFUSED, True
+        except (OSError, http.client.HTTPException):
+            pass
+        finally:
+            connection.close()
+        return Order(token, sent, time.time(), outcome, gate, code, seconds > 0)

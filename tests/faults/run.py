@@ -1,6 +1,7 @@
-"""Break promotions in every way we know and count what is left of the shop: `make faults [N=12] [SEED=7]`.
+"""Break promotions in every way we know and count what is left of the shop: `make faults [CMS=opencart] [N=12] [SEED=7]`.
 
-Without N: all cases and the planted faults, and docs/faults.md is written anew. Ends with 1 when anything is wrong.
+Without N: all cases and the planted faults, and docs/faults.md is written anew. With CMS: a sample on the twin of that CMS, by its driver's own
+gate, caches and migration, and its part of the page. Ends with 1 when anything is wrong.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from pathlib import Path
 
 import matrix
 import table
+import twin_shop
 from bench import servers
 from harness import Result
+from order_shop import OrderShop
 from planted import PLANTED, Planted
 
 AT_ONCE = 6
@@ -28,6 +31,7 @@ TABLE = Path(__file__).parents[2] / "docs/faults.md"
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make faults", description=__doc__.splitlines()[0])
+    parser.add_argument("--cms", default="", choices=("", *table.TWINS), help="a sample on the twin of that CMS")
     parser.add_argument("-n", type=int, help="run that many of the cases, drawn by the seed")
     parser.add_argument("--every", action="store_true", help="each fault at each place")
     parser.add_argument("--seed", type=int, default=matrix.SEED)
@@ -37,18 +41,21 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="print the cases and end")
     words = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # no server is left behind
-    cases = matrix.drawn(words.n, words.seed) if words.n else matrix.cases(words.seed, every=words.every)
+    if words.cms:
+        cases = twin_shop.cases()[: words.n]
+    else:
+        cases = matrix.drawn(words.n, words.seed) if words.n else matrix.cases(words.seed, every=words.every)
     cases = tuple(case for case in cases if words.only in case.name)
     if words.list:
         print(*(case.name for case in cases), sep="\n")
         return 0
     whole = not words.n and not words.only and not words.planted
     cases = () if words.planted else cases
-    plants = PLANTED if whole or words.planted else ()
+    plants = PLANTED if not words.cms and (whole or words.planted) else ()
     print(f"{len(cases)} cases, seed {words.seed}", flush=True)
     start = time.monotonic()
     with ExitStack() as stack:
-        pool = stack.enter_context(servers(words.at_once))
+        pool = stack.enter_context(servers(words.at_once, twin_shop.rehearsed() if words.cms else OrderShop()))
         planted = {pool.submit(it.case, stack.enter_context(it.program())): it for it in plants}
         # In any order: those that only wait for cron lie among those that are busy.
         waiting = {pool.submit(case): case for case in random.Random(words.seed).sample(cases, len(cases))}
@@ -68,14 +75,15 @@ def main() -> int:
                 print(_line(number, len(waiting | planted), future.result()), flush=True)
         void = tuple(pool.void)
     minutes = (time.monotonic() - start) / 60
-    text = table.written(results, void, seen, words.seed, minutes)
-    if whole:
-        TABLE.write_text(text)
+    if whole and words.cms:
+        TABLE.write_text(table.with_twin(TABLE.read_text(), words.cms, results, void, minutes))
+    elif whole:
+        TABLE.write_text(table.written(results, void, seen, words.seed, minutes, TABLE.read_text()))
     print("\n" + table.summary(results, void))
     return int(
         bool(broken)
         or any(it.wrong or it.void for it in results)
-        or any(not _red(it, seen[it.name]) for it in PLANTED if whole)
+        or any(not _red(it, seen[it.name]) for it in plants if whole)
     )
 
 

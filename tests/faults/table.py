@@ -32,7 +32,69 @@ def summary(results: Sequence[Result], void: Sequence[Case]) -> str:
     return "| | |\n|---|---:|\n" + "\n".join(f"| {name} | {value:,} |" for name, value in rows)
 
 
+TWINS = {"opencart": "OpenCart 4, on the twin"}
+"""CMS whose twin is hurt too → title of its part of the page"""
+NOT_HURT = """## 1C-Bitrix
+
+Nothing is deployed there ([bitrix.md](bitrix.md)): without a promotion there is nothing to hurt, and `make faults CMS=bitrix` does not exist.
+A restore into production goes through the transaction that is hurt above.
+"""
+
+
 def written(
+    results: Sequence[Result],
+    void: Sequence[Case],
+    planted: Mapping[str, Result],
+    seed: int,
+    minutes: float,
+    before: str = "",
+) -> str:
+    """`before`: the page as it is; what it says of the twins stays."""
+    twins = "".join(f"\n{part}" for title in TWINS.values() if (part := _part(before, title)))
+    return f"{_first(results, void, planted, seed, minutes)}{twins}\n{NOT_HURT}"
+
+
+def with_twin(page: str, cms: str, results: Sequence[Result], void: Sequence[Case], minutes: float) -> str:
+    """The page with what came out on this twin in place of what it said of it."""
+    rest = page
+    for title in ("1C-Bitrix", TWINS[cms]):
+        rest = rest.replace(_part(rest, title), "") if _part(rest, title) else rest
+    return f"{rest.rstrip()}\n\n{_of_twin(TWINS[cms], results, void, minutes)}\n{NOT_HURT}"
+
+
+def _part(page: str, title: str) -> str:
+    """From this heading up to the next one of its level."""
+    _, found, rest = page.partition(f"\n## {title}\n")
+    return f"## {title}\n{rest.partition(chr(10) + '## ')[0].rstrip()}\n" if found else ""
+
+
+def _of_twin(title: str, results: Sequence[Result], void: Sequence[Case], minutes: float) -> str:
+    wrong = [f"- {it.case.name}: {'; '.join(it.wrong)}" for it in results if it.wrong]
+    return f"""## {title}
+
+Written by `make faults CMS=opencart` on {datetime.now(UTC):%Y-%m-%d}: {len(results)} cases in {minutes:.0f} minutes.
+
+The shop is the twin (`demo/opencart-twin/`), the release an update of OpenCart and of an extension that its driver applied and
+rehearsed; gate, units, caches and patches are the driver's own. Customers order through cart, address and “Confirm Order”. What
+is looked at is the same as above. A fault that stops the database waits until the gate is closed: OpenCart goes on after a query
+that fails, and says that an order is placed.
+
+{summary(results, void)}
+{chr(10).join(("", "### What was wrong", "", *wrong, "")) if wrong else ""}
+| case | end | closed | acknowledged | no answer | lost |
+|---|---|---:|---:|---:|---:|
+{_by_case(results)}
+"""
+
+
+def _by_case(results: Sequence[Result]) -> str:
+    return "\n".join(
+        f"| {it.case.name} | {it.end} | {it.closed:.1f} s | {it.orders['acknowledged']:,} | {it.orders['unknown']:,} | {it.lost} |"
+        for it in sorted(results, key=lambda it: it.case.name)
+    )
+
+
+def _first(
     results: Sequence[Result], void: Sequence[Case], planted: Mapping[str, Result], seed: int, minutes: float
 ) -> str:
     wrong = [f"- {it.case.name}: {'; '.join(it.wrong)}" for it in results if it.wrong]

@@ -10,6 +10,7 @@ import pytest
 from bench import servers
 from harness import Case, Result
 from matrix import telling
+from order_shop import OrderShop
 from planted import PLANTED, Planted
 
 AT_ONCE = 3
@@ -24,7 +25,7 @@ def results(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[Result]
         if item.fspath == request.fspath and hasattr(item, "callspec")
     ]
     with ExitStack() as stack:
-        pool = stack.enter_context(servers(AT_ONCE))
+        pool = stack.enter_context(servers(AT_ONCE, OrderShop()))
         found: dict[str, Future[Result]] = {}
         for params in asked:
             if "case" in params:
