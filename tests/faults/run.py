@@ -51,7 +51,7 @@ def main() -> int:
         return 0
     whole = not words.n and not words.only and not words.planted
     cases = () if words.planted else cases
-    plants = PLANTED if not words.cms and (whole or words.planted) else ()
+    plants = () if not whole and not words.planted else twin_shop.planted() if words.cms else PLANTED
     print(f"{len(cases)} cases, seed {words.seed}", flush=True)
     start = time.monotonic()
     with ExitStack() as stack:
@@ -76,7 +76,7 @@ def main() -> int:
         void = tuple(pool.void)
     minutes = (time.monotonic() - start) / 60
     if whole and words.cms:
-        TABLE.write_text(table.with_twin(TABLE.read_text(), words.cms, results, void, minutes))
+        TABLE.write_text(table.with_twin(TABLE.read_text(), words.cms, results, void, seen, minutes))
     elif whole:
         TABLE.write_text(table.written(results, void, seen, words.seed, minutes, TABLE.read_text()))
     print("\n" + table.summary(results, void))

@@ -9,7 +9,7 @@ from statistics import median
 import matrix
 import points
 from harness import BETWEEN, ENOUGH, LATE, Case, Result
-from planted import PLANTED
+from planted import PLANTED, Planted
 
 
 def summary(results: Sequence[Result], void: Sequence[Case]) -> str:
@@ -54,12 +54,14 @@ def written(
     return f"{_first(results, void, planted, seed, minutes)}{twins}\n{NOT_HURT}"
 
 
-def with_twin(page: str, cms: str, results: Sequence[Result], void: Sequence[Case], minutes: float) -> str:
+def with_twin(
+    page: str, cms: str, results: Sequence[Result], void: Sequence[Case], planted: Mapping[str, Result], minutes: float
+) -> str:
     """The page with what came out on this twin in place of what it said of it."""
     rest = page
     for title in ("1C-Bitrix", TWINS[cms]):
         rest = rest.replace(_part(rest, title), "") if _part(rest, title) else rest
-    return f"{rest.rstrip()}\n\n{_of_twin(TWINS[cms], results, void, minutes)}\n{NOT_HURT}"
+    return f"{rest.rstrip()}\n\n{_of_twin(TWINS[cms], results, void, planted, minutes)}\n{NOT_HURT}"
 
 
 def _part(page: str, title: str) -> str:
@@ -68,7 +70,9 @@ def _part(page: str, title: str) -> str:
     return f"## {title}\n{rest.partition(chr(10) + '## ')[0].rstrip()}\n" if found else ""
 
 
-def _of_twin(title: str, results: Sequence[Result], void: Sequence[Case], minutes: float) -> str:
+def _of_twin(
+    title: str, results: Sequence[Result], void: Sequence[Case], planted: Mapping[str, Result], minutes: float
+) -> str:
     wrong = [f"- {it.case.name}: {'; '.join(it.wrong)}" for it in results if it.wrong]
     return f"""## {title}
 
@@ -84,6 +88,10 @@ that fails, and says that an order is placed.
 | case | end | closed | acknowledged | no answer | lost |
 |---|---|---:|---:|---:|---:|
 {_by_case(results)}
+
+| planted | what the harness said |
+|---|---|
+{_planted(planted, [it for it in PLANTED if it.name in planted])}
 """
 
 
@@ -169,10 +177,10 @@ def _by_fault(results: Sequence[Result]) -> str:
     return "\n".join(sorted(rows))
 
 
-def _planted(seen: Mapping[str, Result]) -> str:
+def _planted(seen: Mapping[str, Result], of: Sequence[Planted] = PLANTED) -> str:
     def said(name: str) -> str:
         if name not in seen:
             return "not run"
         return "; ".join(what.partition("\n")[0].rstrip(" :") for what in seen[name].wrong) or "nothing"
 
-    return "\n".join(f"| {it.name} | {said(it.name)} |" for it in PLANTED)
+    return "\n".join(f"| {it.name} | {said(it.name)} |" for it in of)

@@ -23,6 +23,7 @@ from customers import ACKNOWLEDGED, MIXED, REFUSED, UNKNOWN, Order
 from harness import Case
 from hosting import CUSTOMERS, DOCROOT, PASSWORD, Hosting
 from injuries import STOP
+from planted import PLANTED, Planted
 from points import Point
 from shops import Version, approved
 
@@ -220,6 +221,11 @@ def telling() -> tuple[Case, ...]:
     shown = ((injuries.SSH_CUT, HALF_CLOSED), (injuries.PROCESS_KILLED, HALF_SWAPPED))
     hurt = (case for case in cases() if (case.fault, case.point) in shown)
     return (*hurt, Case(injuries.CHECK_FAILS, check="fails", expects="old"))
+
+
+def planted() -> tuple[Planted, ...]:
+    """Of the planted faults those that this shop can show."""
+    return tuple(it for it in PLANTED if it.name in ("no table drop", "no opcache reset", "a decision taken twice"))
 
 
 def rehearsed() -> TwinShop:
