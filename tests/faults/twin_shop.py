@@ -64,6 +64,7 @@ FORM = {
 }
 _MIXED = re.compile(r"vendor of \S+ under code of")
 
+COPYING = next(point for point in points.JOURNAL if point.name == "after “begin dumped” is journaled")
 HALF_CLOSED = Point("the gate is half up", "closed", "mv", "'shop/manage/config.php'")
 HALF_SWAPPED = Point("half of one unit is exchanged", "swapped", "mv", "'shop/catalog old/'", "after")
 HALF_BACK = Point("half of one unit is back", "reverted", "mv", "'shop/catalog new/'", "after")
@@ -199,8 +200,8 @@ def cases() -> tuple[Case, ...]:
         Case(injuries.SSH_CUT, HALF_CLOSED, expects="new"),
         Case(injuries.ALL_KILLED, HALF_CLOSED, revalidates=True, expects="old"),
         Case(injuries.RESTART, HALF_CLOSED, expects="old"),
-        Case(injuries.DATABASE, acts["dumped"]),
-        Case(injuries.DISK_FULL, acts["dumped"]),
+        Case(injuries.DATABASE, COPYING),
+        Case(injuries.DISK_FULL, COPYING),
         Case(injuries.PROCESS_KILLED, HALF_SWAPPED, expects="old"),
         Case(injuries.NETWORK, HALF_SWAPPED),
         Case(injuries.RESTART, migrating, expects="old"),
