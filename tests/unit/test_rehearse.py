@@ -137,7 +137,7 @@ class FakeDriver:
 
     def apply(self, shell: FakeStack, installation: Installation, update: Update, package: str) -> str:
         if self.refuses:
-            raise UpdateFailed(self.refuses)
+            raise UpdateFailed("not installed", where="staging", cause=self.refuses, hint="hold it")
         shell.world.files = {name: text for name, text in shell.world.files.items() if not name.startswith("plugins/")}
         shell.world.files["plugins/shop.php"] = update.to_version
         if self.transient:
@@ -203,4 +203,4 @@ def test_a_table_made_by_the_migration_is_named() -> None:
 
 def test_an_update_that_cannot_be_applied_is_an_answer_not_a_crash() -> None:
     trial = a_trial(FakeDriver(refuses="Destination folder already exists."))
-    assert "already exists" in trial.failure
+    assert trial.failure == "not installed (staging): Destination folder already exists."

@@ -49,7 +49,7 @@ def markdown(record: RunRecord) -> str:
     if record.held:
         lines += ["## " + _("Held back"), ""]
         lines += [
-            f"- {_text(held.slug)} {_text(held.from_version)} → {_text(held.to_version)}: {_text(held.reason)}"
+            f"- {_text(held.slug)} {_text(' → '.join(filter(None, (held.from_version, held.to_version))))}: {_text(held.reason)}"
             for held in record.held
         ]
         lines.append("")

@@ -106,7 +106,8 @@ def rehearse(
         _run_steps(stack, steps)
         migration = _seen(stack, driver, noise, steps, time.monotonic() - begun)
     except (UpdateFailed, CommandFailed) as error:
-        failure = str(error)
+        # One sentence of the verdict: what to do next the report says, for every way to fail alike.
+        failure = f"{error.what}{f' ({error.where})' if error.where else ''}: {error.cause}".removesuffix(": ")
     code = _code(stack, driver, layout)
     for path in noise.paths:  # a file that every visit rewrites is none of the update's work
         code.pop(path, None)
