@@ -1,6 +1,6 @@
 # Each target does its own set-up; with nothing to do that takes a fraction of a second.
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit faults bench corpus mutants lint languages clean
+.PHONY: help demo test unit faults bench corpus mutants findings lint languages clean
 PYTEST = .venv/bin/pytest
 ARGS ?=
 # More than two cores can do at once: much of a test is waiting for a page, a database or a deadline. A file's tests stay together.
@@ -39,6 +39,10 @@ corpus: ## Measure the verdict on breaking and harmless updates, into docs/verdi
 mutants: ## Measure the verdict on changes drawn by lot, beside orders placed, into docs/mutants.md (N=60 SEED=7)
 	@scripts/bootstrap
 	@N="$(N)" SEED="$(SEED)" PAGE="$(PAGE)" .venv/bin/python tests/corpus/mutants.py
+
+findings: ## Photograph what the report says of each kind of finding, into docs/findings.md
+	@scripts/bootstrap
+	@.venv/bin/python tests/corpus/gallery.py
 
 lint: ## Check style, types, imports and shell scripts
 	@scripts/bootstrap --python

@@ -39,14 +39,17 @@ from updater.demo_shop import DEFAULT, DemoShop
 from updater.errors import UpdaterError
 from updater.journal import Journal
 from updater.log import Silent
+from updater.model import Site
 
 RESULTS = ROOT / "docs" / "verdicts.jsonl"
 VERDICTS = ROOT / "docs" / "verdicts.md"
 
 
 @contextmanager
-def judging(cms: str, state: str, workdir: Path, *, narrow: bool = False) -> Iterator[Callable[[Case], Result]]:
-    """One clone of this shop in this state (`Case.shop`); given is what judges a case on it, each from the same checkpoint.
+def proving(
+    cms: str, state: str, workdir: Path, *, narrow: bool = False
+) -> Iterator[tuple[Site, Callable[[Case], pipeline.Proven]]]:
+    """One clone of this shop in this state (`Case.shop`); given is what proves a case on it, each from the same checkpoint.
 
     `narrow`: in one window size only."""
     kind = KINDS[cms]
@@ -63,18 +66,29 @@ def judging(cms: str, state: str, workdir: Path, *, narrow: bool = False) -> Ite
             site = replace(site, viewports=site.viewports[:1])
         with closing(Journal(site.state)) as journal, pipeline.proving_ground(site, journal, Silent()) as prove:
 
-            def judge(case: Case) -> Result:
-                begun = time.monotonic()
-                try:
-                    made = corpus.package(case, workdir / "packages", workdir / "site" / "packages")
-                    for unit, tree in made.items():
-                        kind.serve(shop, unit, tree)
-                    proven = prove(workdir / "packages")
-                except UpdaterError as error:
-                    return corpus.broken_off(case, error, time.monotonic() - begun)
-                return corpus.judged(case, proven, time.monotonic() - begun)
+            def proven(case: Case) -> pipeline.Proven:
+                made = corpus.package(case, workdir / "packages", workdir / "site" / "packages")
+                for unit, tree in made.items():
+                    kind.serve(shop, unit, tree)
+                return prove(workdir / "packages")
 
-            yield judge
+            yield site, proven
+
+
+@contextmanager
+def judging(cms: str, state: str, workdir: Path, *, narrow: bool = False) -> Iterator[Callable[[Case], Result]]:
+    """As `proving`; given is what judges a case, timed."""
+    with proving(cms, state, workdir, narrow=narrow) as (_, prove):
+
+        def judge(case: Case) -> Result:
+            begun = time.monotonic()
+            try:
+                proven = prove(case)
+            except UpdaterError as error:
+                return corpus.broken_off(case, error, time.monotonic() - begun)
+            return corpus.judged(case, proven, time.monotonic() - begun)
+
+        yield judge
 
 
 def main() -> int:

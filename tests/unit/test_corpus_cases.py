@@ -10,11 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import corpus
+import gallery
 import pytest
 from corpus import BAD, BENIGN, Case, Result
 from kinds import KINDS
 
 from updater import cms
+from updater.demo_shop import DEFAULT
 
 ZIP = """#!{python}
 import sys, zipfile
@@ -163,3 +165,12 @@ def test_the_page_has_a_section_for_each_cms_with_rates_of_its_own():
     assert "- **missed**, opencart/price-wrong" in opencart
     assert "0 of 1 cases were run" in bitrix
     assert bitrix.endswith("### Not run, harmless: 1\n\nbitrix/refactored\n")
+
+
+def test_the_gallery_shows_cases_that_are_there_and_each_kind_of_finding_once():
+    names = {case.name for case in corpus.cases(cms=DEFAULT) if case.side == BAD}
+    assert {shown.case for shown in gallery.GALLERY} <= names
+    assert len({shown.check for shown in gallery.GALLERY}) == len(gallery.GALLERY)
+    page = gallery.written({case.name: case for case in corpus.cases()})
+    assert "## Order mail\n\nDo the customer and the shop get the same mail" in page
+    assert "![order mail](findings/mail-without-total.png)" in page
