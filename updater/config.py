@@ -168,6 +168,7 @@ def _describe_policy(policy: model.Policy) -> list[tuple[str, str]]:
         ("held back", ", ".join(held)),
         ("may be overwritten", ", ".join(f"{slug} ({reason})" for slug, reason in policy.overwrite.items())),
         ("let through", ", ".join(f"{slug} {it.version} ({it.reason})" for slug, it in policy.allow.items())),
+        ("may look new", ", ".join(f"{slug} {it.version} ({it.reason})" for slug, it in policy.new_look.items())),
         ("approvers", ", ".join(policy.approvers)),
         ("advisories", policy.advisories or ""),
     ]
@@ -1037,6 +1038,7 @@ class _Policy(_Section):
     overwrite: dict[_Text, _Text] = _LEFT_OUT
     pin: dict[_Text, Annotated[_Pin, _as("version")]] = _LEFT_OUT
     allow: dict[_Text, Annotated[_Allowed, _as("version")]] = _LEFT_OUT
+    new_look: dict[_Text, Annotated[_Allowed, _as("version")]] = _LEFT_OUT
     advisories: Annotated[_Text, AfterValidator(_feed)] = _LEFT_OUT
     accept_nearest_stack: bool = _LEFT_OUT
     observe: Annotated[timedelta, PlainValidator(_weeks)] = _LEFT_OUT
@@ -1228,6 +1230,7 @@ def _policy(**written: Any) -> model.Policy:
         "hold": lambda holds: {name: model.Hold(**hold.given()) for name, hold in holds.items()},
         "pin": lambda pins: {name: model.Pin(**pin.given()) for name, pin in pins.items()},
         "allow": lambda given: {name: model.Allowed(**it.given()) for name, it in given.items()},
+        "new_look": lambda given: {name: model.Allowed(**it.given()) for name, it in given.items()},
         "freezes": lambda freezes: tuple(model.Freeze(it.first, it.last, it.reason) for it in freezes),
     }
     return model.Policy(**{name: parts.get(name, lambda value: value)(value) for name, value in written.items()})
@@ -1458,6 +1461,8 @@ policy:
   #overwrite: {{some-plugin: "its fix is in 2.1"}}
   # A version that failed on another site of the agency and is tried here all the same.
   #allow: {{fourth: {{version: "5.1", reason: only their theme breaks with it}}}}
+  # A version that draws pages anew, seen in the report of a rejected run and found right. With it pictures are for a person to judge.
+  #new_look: {{fifth: {{version: "6.0", reason: new icons everywhere}}}}
   # Known vulnerabilities (Wordfence Intelligence's JSON), a file or an address.
   #advisories: https://advisories.example/feed.json
   # Accept a stack whose PHP or database version differs from the server's.

@@ -164,7 +164,7 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """A version that failed elsewhere, and that a person lets through here."""
+    """A version that a person lets through here although it failed elsewhere, or although it changes the look."""
 
     version: str
     reason: str
@@ -198,6 +198,8 @@ class Policy:
     """slug → why edits made by hand in it may be overwritten"""
     allow: Mapping[str, Allowed] = field(default_factory=dict)
     """Versions that failed on another site of the agency and are tried here all the same."""
+    new_look: Mapping[str, Allowed] = field(default_factory=dict)
+    """Versions that draw pages anew, which is right so: with one of them pictures are for a person to judge."""
     approvers: tuple[str, ...] = ()
     """Who may approve; none named: anybody who can reach the server."""
     minimum_age: timedelta = timedelta(hours=24)

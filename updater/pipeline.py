@@ -197,6 +197,7 @@ def run(site: Site, journal: Journal, progress: Progress, *, retry: bool = False
         if not this.record.updates:
             this.end(NOTHING, ExitCode.DONE)
         elif proven.judgement.verdict is Verdict.FAIL:
+            this.tell(only_look=evidence.only_look_differs(proven.evidence))
             this.end(REJECTED, ExitCode.REJECTED)
         elif proven.judgement.verdict is Verdict.INCONCLUSIVE or proven.release is None:
             this.end(INCONCLUSIVE, ExitCode.INCONCLUSIVE)
@@ -209,7 +210,7 @@ def run(site: Site, journal: Journal, progress: Progress, *, retry: bool = False
                 this.tell(advice=forbidden)
                 this.note(f"advice only: {forbidden}")
             elif (
-                policy.approves(site.policy, plan.updates, _leaps(driver, plan))
+                policy.approves(site.policy, plan.updates, _for_a_person(site, driver, plan))
                 and _may_deploy_now(this, now())
                 and _short_enough(this, proven.release)
             ):
@@ -301,17 +302,17 @@ def _plan(this: Run, driver: Driver, shop: stack.StackHandle, snapshot: Snapshot
         plan = edits.respect(offered, root, known, site.policy.overwrite, this.folder / "edits")
         if not retry:
             plan = _without_broken(site, this.journal, plan)
-    notes = (*this.record.notes, *plan.notes, *_leaps(driver, plan))
+    notes = (*this.record.notes, *plan.notes, *_for_a_person(site, driver, plan))
     this.tell(inventory=inventory, updates=_results(plan), held=plan.held, notes=notes)
     this.keep("plan", plan)
     return plan
 
 
-def _leaps(driver: Driver, plan: Plan) -> tuple[str, ...]:
+def _for_a_person(site: Site, driver: Driver, plan: Plan) -> tuple[str, ...]:
     """Which of the updates only a person may approve, and why."""
     components = {f"{part.kind}:{part.slug}": part for part in plan.inventory.components}
     reasons = (driver.leap(components[update.id], update.to_version) for update in plan.updates)
-    return tuple(reason for reason in reasons if reason)
+    return (*(reason for reason in reasons if reason), *policy.new_looks(site.policy, plan.updates))
 
 
 def _know_the_ground(
@@ -437,7 +438,7 @@ def _compare(this: Run, ground: Ground, trial: Trial, folder: Path, *, hurried: 
 
     def gathered() -> Evidence:
         with this.step("compare"):
-            return evidence.gather(
+            seen = evidence.gather(
                 ground.before,
                 ground.noise,
                 after,
@@ -450,6 +451,7 @@ def _compare(this: Run, ground: Ground, trial: Trial, folder: Path, *, hurried: 
                 pictures=folder / "pictures",
                 known_calls=this.site.calls,
             )
+            return evidence.without_look(seen) if policy.new_looks(this.site.policy, trial.applied) else seen
 
     seen = gathered()
     if evidence.only_pages_differ(seen):
@@ -572,7 +574,10 @@ def _without_broken(site: Site, journal: Journal, plan: Plan) -> Plan:
         update.id: f"broke the shop in run {known[update.id].run}; tried again after {known[update.id].again:%-d %B %Y, %H:%M} UTC, "
         f"or when there is a newer version ({known[update.id].reason})"
         for update in plan.updates
-        if update.id in known and known[update.id].version == update.to_version and now() < known[update.id].again
+        if update.id in known
+        and known[update.id].version == update.to_version
+        and now() < known[update.id].again
+        and not (evidence.is_of_look(known[update.id].reason) and policy.new_looks(site.policy, (update,)))
     }
     rest, held = culprit.split(plan, reasons, sources.needs(plan))
     left_out = (it for it in plan.updates if it.id in held)

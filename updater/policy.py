@@ -68,6 +68,16 @@ def failed_elsewhere(policy: Policy, kind: str, slug: str, version: str, known: 
     )
 
 
+def new_looks(policy: Policy, updates: Sequence[Update]) -> tuple[str, ...]:
+    """Of which updates a person said that they look different and that this is right: at exactly that version."""
+    given = ((update, _of(policy.new_look, update.kind, update.slug)) for update in updates)
+    return tuple(
+        f"{update.name} {update.to_version} may look new, as site.yml says ({look.reason}): pictures decide nothing, look at them"
+        for update, look in given
+        if look and look.version == update.to_version
+    )
+
+
 def _of(named: Mapping[str, T], kind: str, slug: str) -> T | None:
     return named.get(f"{kind}:{slug}") or named.get(slug)
 

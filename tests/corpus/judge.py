@@ -21,7 +21,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from itertools import groupby
@@ -39,19 +39,20 @@ from updater.demo_shop import DEFAULT, DemoShop
 from updater.errors import UpdaterError
 from updater.journal import Journal
 from updater.log import Silent
-from updater.model import Site
+from updater.model import Allowed, Site
 
 RESULTS = ROOT / "docs" / "verdicts.jsonl"
 VERDICTS = ROOT / "docs" / "verdicts.md"
+Prove = Callable[[Case], pipeline.Proven]
 
 
 @contextmanager
 def proving(
-    cms: str, state: str, workdir: Path, *, narrow: bool = False
-) -> Iterator[tuple[Site, Callable[[Case], pipeline.Proven]]]:
+    cms: str, state: str, workdir: Path, *, narrow: bool = False, look: Mapping[str, Allowed] | None = None
+) -> Iterator[tuple[Site, Prove]]:
     """One clone of this shop in this state (`Case.shop`); given is what proves a case on it, each from the same checkpoint.
 
-    `narrow`: in one window size only."""
+    `narrow`: in one window size only. `look`: policy.new_look."""
     kind = KINDS[cms]
     with DemoShop.start(workdir / "shop", kind=cms) as shop:
         path = corpus.HERE / "shops" / f"{state}.php"
@@ -62,6 +63,7 @@ def proving(
         with written.open("a", encoding="utf-8") as stream:
             stream.write(kind.site.format(address=shop.address))
         site = config.load(written)
+        site = replace(site, policy=replace(site.policy, new_look=look or {}))
         if narrow:
             site = replace(site, viewports=site.viewports[:1])
         with closing(Journal(site.state)) as journal, pipeline.proving_ground(site, journal, Silent()) as prove:
@@ -75,20 +77,14 @@ def proving(
             yield site, proven
 
 
-@contextmanager
-def judging(cms: str, state: str, workdir: Path, *, narrow: bool = False) -> Iterator[Callable[[Case], Result]]:
-    """As `proving`; given is what judges a case, timed."""
-    with proving(cms, state, workdir, narrow=narrow) as (_, prove):
-
-        def judge(case: Case) -> Result:
-            begun = time.monotonic()
-            try:
-                proven = prove(case)
-            except UpdaterError as error:
-                return corpus.broken_off(case, error, time.monotonic() - begun)
-            return corpus.judged(case, proven, time.monotonic() - begun)
-
-        yield judge
+def judged(prove: Prove, case: Case) -> Result:
+    """What `proving` gives, for this case, timed."""
+    begun = time.monotonic()
+    try:
+        proven = prove(case)
+    except UpdaterError as error:
+        return corpus.broken_off(case, error, time.monotonic() - begun)
+    return corpus.judged(case, proven, time.monotonic() - begun)
 
 
 def main() -> int:
@@ -128,12 +124,12 @@ def main() -> int:
             break
         with (
             tempfile.TemporaryDirectory(prefix="updater-corpus-") as workdir,
-            judging(kind, state, Path(workdir)) as judge,
+            proving(kind, state, Path(workdir)) as (_, prove),
         ):
             for case in group:
                 if time.monotonic() > until:
                     break
-                result = judge(case)
+                result = judged(prove, case)
                 corpus.keep(RESULTS, result)
                 said = f"{case.side}/{case.name}  {result.seconds:.0f} s  {result.reason[:150]}"
                 print(f"{result.outcome:>12}  {said}", flush=True)

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import corpus
 from corpus import ROOT, Case
-from judge import judging
+from judge import judged, proving
 from kinds import KINDS
 from oracle import differences, oracle
 
@@ -173,10 +173,10 @@ def judge(mutants: Sequence[Mutant]) -> Iterator[Result]:
         again = order({})
         if differences(sound, again):
             raise SystemExit(f"the oracle does not say the same twice of one shop: {differences(sound, again)}")
-        with judging(DEFAULT, "plain", Path(workdir, "judge")) as verdict:
+        with proving(DEFAULT, "plain", Path(workdir, "judge")) as (_, prove):
             for mutant in mutants:
                 seen = order({mutant.path: changed(mutant)})
-                result = verdict(mutant.case)
+                result = judged(prove, mutant.case)
                 yield Result(
                     mutant.name, mutant.kind, f"{mutant.path}:{mutant.line}", mutant.was, mutant.becomes,
                     tuple(differences(sound, seen)), result.verdict, result.reason[:300], result.seconds, result.code,

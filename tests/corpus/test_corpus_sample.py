@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import corpus
 import pytest
-from corpus import BAD, CAUGHT, QUIET, SAMPLE, Case, Result
-from judge import judging
+from corpus import BAD, BENIGN, CAUGHT, OFFERED, QUIET, SAMPLE, Case
+from judge import Prove, judged, proving
+
+from updater.demo_shop import DEFAULT
+from updater.model import Allowed, Status, Verdict
+
+EXPECTED = {"demo-gallery": Allowed(OFFERED, "two columns are what the owner asked for")}
 
 
 @pytest.fixture(scope="module")
-def judge(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Callable[[Case], Result]]:
-    with judging(request.param, "plain", tmp_path_factory.mktemp("corpus"), narrow=True) as judge:
-        yield judge
+def prove(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prove]:
+    workdir = tmp_path_factory.mktemp("corpus")
+    with proving(request.param, "plain", workdir, narrow=True, look=EXPECTED) as (_, prove):
+        yield prove
 
 
 @pytest.mark.parametrize(
-    ("judge", "name"), [(cms, name) for cms, names in SAMPLE.items() for name in names], indirect=["judge"]
+    ("prove", "name"), [(cms, name) for cms, names in SAMPLE.items() for name in names], indirect=["prove"]
 )
-def test_a_breaking_update_is_caught_and_named_and_a_harmless_one_passes(name: str, judge: Callable[[Case], Result]):
+def test_a_breaking_update_is_caught_and_named_and_a_harmless_one_passes(name: str, prove: Prove) -> None:
     (case,) = [case for case in corpus.cases() if f"{case.side}/{case.name}" == name]
-    result = judge(case)
+    result = judged(prove, case)
     assert result.outcome == (CAUGHT if case.side == BAD else QUIET), result
     assert result.named, result
+
+
+@pytest.mark.parametrize("prove", [DEFAULT], indirect=True)
+def test_a_new_look_that_site_yml_expects_is_shown_and_decides_nothing(prove: Prove) -> None:
+    columns = ("grid-template-columns: repeat(3, 1fr)", "grid-template-columns: repeat(2, 1fr)")
+    case = Case("two-columns", BENIGN, "look", "", change={"demo-gallery/assets/gallery.css": [columns]})
+    proven = prove(case)
+    assert proven.judgement.verdict is Verdict.PASS, proven.judgement
+    changed = [check for check in proven.evidence.checks if check.status is Status.FAILED]
+    assert changed
+    assert all(check.name.startswith("picture of") and not check.required for check in changed)

@@ -8,9 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from updater.checks.evidence import browser_check, of_this_trial, only_pages_differ, slower, smoke_check
+from updater.checks.evidence import (
+    browser_check,
+    is_of_look,
+    of_this_trial,
+    only_look_differs,
+    only_pages_differ,
+    slower,
+    smoke_check,
+    without_look,
+)
 from updater.checks.observation import Observation, PageView, Test
-from updater.model import CaughtMail, Check, Evidence, Finding, Status
+from updater.checks.verdict import judge
+from updater.model import CaughtMail, Check, Evidence, Finding, Judgement, Picture, Status, Verdict
 
 PASSED = Test("test_a_customer_can_order", "passed")
 FAILED = Test("test_a_customer_can_order", "failed", "Clicking “Place order” did nothing for 20 s\nmore words")
@@ -74,6 +84,29 @@ def test_the_un_updated_shop_is_looked_at_again_only_when_nothing_but_pages_diff
     )
     assert only_pages_differ(Evidence((picture, listed)))
     assert not only_pages_differ(Evidence((picture, total))), "a total is never re-rolled"
+
+
+def test_a_look_that_is_expected_decides_nothing_and_whatever_else_differs_still_does() -> None:
+    look, price, fine = (
+        check(name, status)
+        for name, status in (
+            ("picture of home (desktop)", Status.FAILED),
+            ("facts", Status.FAILED),
+            ("orders", Status.PASSED),
+        )
+    )
+    shot = Picture("home", "desktop", "a.png", "b.png", "d.png", "", 0.1, 0.0, 0.0)
+    only, worse = Evidence((fine, look), (shot,)), Evidence((fine, look, price), (shot,))
+    assert only_look_differs(only) and not only_look_differs(worse) and not only_look_differs(Evidence((fine,)))
+
+    def verdict(seen: Evidence) -> Judgement:
+        return judge(seen, stack_matched=True, mismatch="", accept_nearest=False)
+
+    assert verdict(only).verdict is Verdict.FAIL
+    assert is_of_look(verdict(only).reasons[0])
+    assert verdict(without_look(only)).verdict is Verdict.PASS
+    assert verdict(without_look(worse)).verdict is Verdict.FAIL
+    assert not is_of_look(verdict(Evidence((fine, price, look), (shot,))).reasons[0])
 
 
 def test_mail_of_an_earlier_trial_tells_of_no_order_of_this_one() -> None:

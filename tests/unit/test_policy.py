@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from updater import policy
-from updater.model import Approve, Freeze, Policy, Update, Window
+from updater.model import Allowed, Approve, Freeze, Policy, Update, Window
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 WEEK = Window((0, 1, 2, 3), time(10), time(16), "Europe/Moscow", "Mon-Thu 10:00-16:00 Europe/Moscow")
@@ -133,3 +133,16 @@ def test_a_release_from_the_future_counts_as_new_and_not_as_old() -> None:
     assert "released 0 h ago" in policy.too_young(
         Policy(), "plugin", "tea", now + timedelta(days=300), security=False, at=now
     )
+
+
+def test_a_new_look_is_expected_of_one_version_alone_and_then_only_a_person_may_approve() -> None:
+    rules = Policy(approve=Approve.PASSED, new_look={"plugin:tea": Allowed("2.0", "new icons, seen by Anna")})
+    update, later = an_update("1.0", "2.0"), an_update("1.0", "2.1")
+    (note,) = policy.new_looks(rules, [update])
+    assert (
+        note
+        == "Tea 2.0 may look new, as site.yml says (new icons, seen by Anna): pictures decide nothing, look at them"
+    )
+    assert policy.new_looks(rules, [later]) == ()
+    assert not policy.approves(rules, [update], [note])
+    assert policy.approves(rules, [later])

@@ -335,6 +335,14 @@ def test_an_unknown_state_never_claims_that_production_is_untouched() -> None:
     assert "not touched" not in told.production
 
 
+def test_a_look_alone_that_was_rejected_is_told_how_to_be_accepted() -> None:
+    updates = (UpdateResult("plugin", "forms", "Forms", "1.0", "2.0", "rejected"),)
+    told = tell(record(state="rejected", exit_code=1, updates=updates, only_look=True))
+    assert told.next[0][1] == 'policy: {new_look: {forms: {version: "2.0", reason: …}}}'
+    assert told.next[1][1] == "updater run --retry site.yml"
+    assert "new_look" not in str(tell(record(state="rejected", exit_code=1, updates=updates)))
+
+
 def test_messages_carry_no_secret() -> None:
     secret = register("sesame-open-77")
     assert secret not in "".join(message(record(secret)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
@@ -118,6 +119,25 @@ def only_pages_differ(seen: Evidence) -> bool:
     return bool(wrong) and all(
         check.name.startswith(visual.NAME) or check.name == crawl.SPEED or facts.of_pages_only(check) for check in wrong
     )
+
+
+def only_look_differs(seen: Evidence) -> bool:
+    """Whether nothing is wrong but pictures: a person can tell by looking whether that is right."""
+    wrong = [check for check in seen.checks if check.required and check.status is not Status.PASSED]
+    return bool(wrong) and all(check.name.startswith(visual.NAME) for check in wrong)
+
+
+def is_of_look(reason: str) -> bool:
+    """Whether the first reason of a verdict speaks of pictures: then nothing worse was found, since pictures are told last."""
+    return reason.startswith(visual.NAME)
+
+
+def without_look(seen: Evidence) -> Evidence:
+    """The same, with pictures for information alone."""
+    checks = [
+        replace(check, required=check.required and not check.name.startswith(visual.NAME)) for check in seen.checks
+    ]
+    return replace(seen, checks=tuple(checks))
 
 
 def slower(seen: Evidence) -> bool:

@@ -100,6 +100,8 @@ class RunRecord:
     """Of a run that brings production back: when the backup was taken"""
     config: str | None = None
     """The git commit of the repository that holds site.yml, when it is in one"""
+    only_look: bool = False
+    """Rejected for nothing but pictures: whether the new look is right, a person can tell"""
     quiet: QuietHour | None = None
     """When the shop has the fewest visitors, where its access log could be read"""
     language: Language = Language.EN
@@ -215,6 +217,13 @@ def tell(record: RunRecord) -> Told:
             _("Production was not touched, and nothing is deployed there by this program."),
             ((_("Install what passed, at exactly these versions, by the shop's own updater on the live site"), ""),),
         )
+    if told is not None and record.only_look and record.kind_of_state == "rejected":
+        looks = ", ".join(f'{it.slug}: {{version: "{it.to_version}", reason: …}}' for it in record.updates)
+        right = (
+            _("If the new look is right, write that into site.yml and run it again"),
+            f"policy: {{new_look: {{{looks}}}}}",
+        )
+        told = dataclasses.replace(told, next=(right, *told.next))
     of_restore = _of_restore(record).get(record.kind_of_state) if record.restored else None
     if record.exit_code == ExitCode.UNKNOWN_STATE and record.kind_of_state == "promoted":
         told = Told(
