@@ -29,11 +29,12 @@ class Prompt:
 
     folder: Path
     variables: Mapping[str, str] = field(default_factory=dict)
+    program: tuple[str, ...] = (sys.executable, "-m", "updater.cli")
 
     def type(self, *words: str) -> tuple[int, str, str]:
         """`updater WORDS` as a process: exit code, what it printed, what it said."""
         ended = subprocess.run(
-            [sys.executable, "-m", "updater.cli", *words],
+            [*self.program, *words],
             cwd=self.folder,
             env={**os.environ, **self.variables},
             stdin=subprocess.DEVNULL,

@@ -108,7 +108,7 @@ def ended(lasting_shop: DemoShop, tmp_path_factory: pytest.TempPathFactory, outs
     folder = tmp_path_factory.mktemp("site")
     site = lasting_shop.write_site(folder, ["demo-shop-1.0", "demo-shop-1.1"])
     text = site.read_text().replace("pages: [/, /shop/, /about/]", "pages: [/]")
-    site.write_text(text + 'notify: ["${MESSENGER}"]\n')
+    site.write_text(text + 'notify: ["${MESSENGER}"]\nviewports: {mobile: 375x812}\n')
     before = neighbours(lasting_shop)
     with Watch() as watch:
         table = typed(folder, ExitCode.DONE, "check", "site.yml", "--connect")
