@@ -101,7 +101,7 @@ class Console:
             return Completed(tuple(argv), 0, b"", "")
         assert argv[:2] == ["sh", "-c"], argv
         assert stdin == b"", "the answer is given on the place itself"
-        assert '"$php" bitrix.php' in argv[2]
+        assert '"$php" -d display_errors=stderr bitrix.php' in argv[2]
         assert 'yes "$answer"' in argv[2]
         root, answer, php = argv[4:7]
         assert (root, php) == ("/srv/shop", "php")

@@ -323,7 +323,9 @@ def console(shell: Shell, installation: Installation, answer: str, *arguments: s
             hint="stage the site anew: `updater run SITE`; on the live site nobody but its own administrator may update",
         )
     script = (
-        'root=$1 answer=$2 php=$3; shift 3; cd "$root/bitrix" && yes "$answer" 2>/dev/null | "$php" bitrix.php "$@"'
+        'root=$1 answer=$2 php=$3; shift 3; cd "$root/bitrix" && yes "$answer" 2>/dev/null | '
+        # The command line's PHP may show no errors: a console that dies of one would leave no word of it.
+        '"$php" -d display_errors=stderr bitrix.php "$@"'
     )
     argv = ["sh", "-c", script, "console", installation.docroot, answer, installation.php, *arguments]
     done = shell.run(argv, timeout=_CONSOLE_SECONDS, check=False)
@@ -454,7 +456,7 @@ def apply(shell: Shell, installation: Installation, update: Update, package: str
     VendorSilent when its server does not answer, or refuses the key: that is no word on the update.
     """
     where = f"{shell.where}: {update.id} {update.from_version} → {update.to_version}"
-    hint = f"hold it: `policy.hold` in site.yml; its package is {update.package.name}"
+    hint = "it is held until the vendor offers another version; `updater run SITE --retry` tries this one again at once"
 
     def failed(what: str, cause: str) -> UpdateFailed:
         return UpdateFailed(f"{update.name} {what}", where=where, cause=cause, hint=hint)
