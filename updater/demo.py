@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from textwrap import indent
 
 from updater import config, pipeline
 from updater.demo_shop import DEFAULT, DemoShop
@@ -36,7 +37,7 @@ def play(folder: Path, progress: Progress, *, kind: str = DEFAULT, keep: bool, s
         say(f"\n{script.first}")
         shop.offer(*script.offered)
         before = shop.code_sha256()
-        batch, refused = _approved(site, journal, progress, pipeline.run(site, journal, progress))
+        batch, refused = _approved(site, journal, progress, _run(site, journal, progress))
         _tell(batch, site.state, say)
         if refused:
             say(f"    `updater approve` refuses it: {refused}")
@@ -50,7 +51,7 @@ def play(folder: Path, progress: Progress, *, kind: str = DEFAULT, keep: bool, s
         say(f"\n{script.second}")
         shop.offer(script.newer)
         before = shop.code_sha256()
-        alone = pipeline.run(site, journal, progress)
+        alone = _run(site, journal, progress)
         _tell(alone, site.state, say)
         untouched = _untouched(shop, before, say)
         journal.close()
@@ -64,6 +65,14 @@ def play(folder: Path, progress: Progress, *, kind: str = DEFAULT, keep: bool, s
     done = "advised on" if script.by_hand else "deployed"
     say(f"\nGood updates {done}, broken ones held back." if as_told else "\nThe demo did not end as it should.")
     return ExitCode.DONE if as_told else ExitCode.REJECTED
+
+
+def _run(site: Site, journal: Journal, progress: Progress) -> RunRecord:
+    """One run. Ctrl-C, which ends a run well, ends the demo as well: what comes next needs what came before."""
+    record = pipeline.run(site, journal, progress)
+    if record.exit_code == ExitCode.INTERRUPTED:
+        raise KeyboardInterrupt
+    return record
 
 
 def _approved(site: Site, journal: Journal, progress: Progress, run: RunRecord) -> tuple[RunRecord, str]:
@@ -89,7 +98,7 @@ def _tell(record: RunRecord, state: Path, say: Say) -> None:
     for update in record.updates:
         say(f"    {update.outcome}: {update.name} {update.from_version} → {update.to_version}")
         if update.reason:
-            say(f"      {update.reason}")
+            say(indent(update.reason, " " * 6))
     for search in record.searches:
         if search.trials:
             seconds = sum(tried.seconds for tried in search.trials)
@@ -97,5 +106,5 @@ def _tell(record: RunRecord, state: Path, say: Say) -> None:
     if record.outcome is not None:
         say(f"    the shop was closed for {record.outcome.closed_seconds:.1f} s")
     if record.error:
-        say(f"    {record.error}")
+        say(indent(record.error, " " * 4))
     say(f"    report: {state / 'runs' / record.run / 'report.html'}")
