@@ -203,7 +203,7 @@ def test_the_report_shows_the_held_update_and_how_it_was_found_in_a_browser(play
     with Browser({}) as browser, browser.tab(DESKTOP) as tab:
         tab.page.goto(played.page(0).as_uri())
         text = tab.page.locator("body").inner_text()
-    assert "Some updates break the shop and are held back." in text
+    assert "Some updates break the shop and were held back. The rest is live." in text
     assert "Clicking “Place order” did nothing" in text
     assert "Found in 1 trial" in text
 
