@@ -85,11 +85,15 @@ def open_product(shop: Shop, path: str) -> None:
 
 
 def put_into_cart(shop: Shop) -> None:
-    """With the first value of each option that the product asks for."""
+    """With a value of each option that the product asks for."""
     for option in shop.page.locator(shop.selector("required", REQUIRED)).all():
         choose_option(shop, option)
     added = shop.selector("added", ADDED)
     shop.click(shop.find("add_to_cart", ADD_TO_CART), "Add to Cart", then=added, expect="message that it was added")
+
+
+DEARER = "all => Math.max(0, all.findIndex(e => (e.labels && e.labels[0] || e).textContent.includes('(+')))"
+"""The first value that costs more, else the first: what it costs more is then in every total"""
 
 
 def choose_option(shop: Shop, option: Locator) -> None:
@@ -99,9 +103,10 @@ def choose_option(shop: Shop, option: Locator) -> None:
         "input[type='text'], input[type='date'], input[type='time'], input[type^='datetime'], textarea"
     )
     if select.count():
-        select.first.select_option(index=1)
+        values = select.first.locator("option:not([value=''])")
+        select.first.select_option(value=values.nth(values.evaluate_all(DEARER)).get_attribute("value"))
     elif tick.count():
-        tick.first.check()
+        tick.nth(tick.evaluate_all(DEARER)).check()
     elif text.count():
         kind = text.first.get_attribute("data-date-format") or text.first.get_attribute("type") or ""
         known = {"YYYY-MM-DD": "2030-01-02", "YYYY-MM-DD HH:mm": "2030-01-02 12:00", "HH:mm": "12:00", **OPTION_TEXTS}

@@ -31,11 +31,11 @@ def test_a_guest_orders_and_the_database_agrees(shop: DemoShop, tmp_path: Path) 
         assert fact["product.name"] == "Green tea"
         assert fact["product.price"] == "$12.50"
         assert "SKU: SKU-001" in fact["product.details"]
-        assert fact["product.options"] == "100 g | 250 g"
-        assert fact["cart.total"] == "$12.50"
+        assert fact["product.options"] == "100 g | 250 g (+$15.00)"
+        assert fact["cart.total"] == "$27.50"
         assert fact["checkout.delivery"] == "Flat Shipping Rate - $5.00"
         assert fact["checkout.payment"] == "Cash On Delivery | Credit Card"
-        assert fact["checkout.total"] == fact["order.total"] == "$17.50"
+        assert fact["checkout.total"] == fact["order.total"] == "$32.50"
         labels = {view.page for view in seen.views if view.viewport == viewport}
         assert labels >= {"home", "category", "product", "cart", "checkout", "order-received"}
     check = facts.order_check(seen, "before")

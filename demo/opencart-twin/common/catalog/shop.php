@@ -144,7 +144,7 @@ class TwinShop
         $row = $found[0];
         $options = '';
         foreach ($this->rows("SELECT * FROM `%product_option_value` WHERE product_id = $row[product_id] ORDER BY 1") as $value) {
-            $options .= "<div class=\"radio\"><label><input type=\"radio\" name=\"option[1]\" value=\"$value[product_option_value_id]\"> $value[name]</label></div>";
+            $options .= "<div class=\"radio\"><label><input type=\"radio\" name=\"option[1]\" value=\"$value[product_option_value_id]\"> $value[name]" . ($value['price'] > 0 ? ' (+' . $this->money($value['price']) . ')' : '') . '</label></div>';
         }
         $stock = $row['quantity'] > 0 ? 'In Stock' : 'Out Of Stock';
         $html = "<h1>$row[name]</h1><ul class=\"list-unstyled\"><li>Product Code: $row[model]</li><li>SKU: " . $this->sku($row) . "</li><li class=\"stock\">Availability: $stock</li></ul>"
