@@ -259,6 +259,7 @@ class Shop:
             console=console,
             failed=failed,
             seconds=round(seconds, 3),
+            asked=self.tab.asked(),
         )
 
     def _refuse_to_hide(self, masks: Sequence[str], keep: Mapping[str, Locator]) -> None:

@@ -148,6 +148,8 @@ def test_own_errors_are_heard_and_other_hosts_noise_is_not():
         tab.settle()
         console, failed = tab.complaints()
         assert tab.complaints() == ((), ())
+        assert tab.asked() == ("ads.example",)
+        assert tab.asked() == ()
     assert len(console) == 2
     assert console[0].startswith("own complaint")
     assert console[1].startswith("ReferenceError: tea is not defined")

@@ -28,7 +28,17 @@ def test_an_observation_comes_back_from_disk_as_it_was(tmp_path):
         exit_code=1,
         tests=(Test("a::b[desktop]", "failed", "“Чай” \u2028 ]]>", 1.5),),
         views=(
-            PageView("/", "desktop", "http://shop.example/", 200, "Чай", ("TypeError: x",), ("GET /a: HTTP 404",), 0.1),
+            PageView(
+                "/",
+                "desktop",
+                "http://shop.example/",
+                200,
+                "Чай",
+                ("TypeError: x",),
+                ("GET /a: HTTP 404",),
+                0.1,
+                ("ads.example",),
+            ),
         ),
         shots=(Shot("/", "desktop", "desktop-home.png", "00", 1366, 900, ((1, 2, 3, 4),)),),
         facts={"page.title [/, desktop]": "Чай"},

@@ -219,6 +219,7 @@ class Tab:
         self._hosts = hosts
         self._console: list[str] = []
         self._failed: list[str] = []
+        self._asked: set[str] = set()
         self._in_flight: set[Request] = set()
         self._cdp: CDPSession = page.context.new_cdp_session(page)
         # Chromium prefers a larger file of a `srcset` that it still has in memory, and its garbage collector decides whether it has.
@@ -264,6 +265,12 @@ class Tab:
         self._console.clear()
         self._failed.clear()
         return console, failed
+
+    def asked(self) -> tuple[str, ...]:
+        """Other hosts that pages asked for something, or told something, since the last call. None of them was reached."""
+        hosts = tuple(sorted(self._asked))
+        self._asked.clear()
+        return hosts
 
     def errors(self) -> tuple[str, ...]:
         """Console errors and uncaught exceptions so far, without forgetting them."""
@@ -370,6 +377,8 @@ class Tab:
             self._in_flight.clear()
         if self._own(request.url):
             self._in_flight.add(request)
+        elif request.url.startswith(("http://", "https://")):
+            self._asked.add(urlsplit(request.url).hostname or "")
 
     def _on_request_finished(self, request: Request) -> None:
         self._in_flight.discard(request)

@@ -1,9 +1,13 @@
-"""To whom the updated shop speaks: a host that the un-updated one never called is found before it hears of a customer."""
+"""To whom the updated shop speaks: a host that the un-updated one never called is found before it hears of a customer.
+
+The shop's server calls by itself; its pages have the customer's browser do it, as a script does that copies what is typed into a checkout.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from updater.checks.observation import Observation
 from updater.model import BlockedCall, Check, Finding, Status
 
 NAME = "calls"
@@ -15,13 +19,21 @@ def is_known(host: str, known: Collection[str]) -> bool:
     return any(host == name or host.endswith(f".{name}") for name in known)
 
 
-def compare(blocked: Sequence[BlockedCall], before: Collection[str], after: str, known: Collection[str]) -> Check:
+def compare(
+    blocked: Sequence[BlockedCall],
+    before: Collection[str],
+    after: str,
+    known: Collection[str],
+    old: Sequence[Observation] = (),
+    new: Observation | None = None,
+) -> Check:
     """Hosts that were called while the updated shop was looked at, and never while the un-updated one was.
 
     `before`, `after`: the steps of those passes. What was called while the updates were installed is in the report alone.
+    `old`, `new`: the passes, for the hosts that pages asked in the browser.
     """
     earlier = {call.target for call in blocked if call.step in before}
-    new = {
+    called = {
         call.target: call
         for call in reversed(blocked)
         if call.step == after and call.target not in earlier and not is_known(call.target, known)
@@ -30,9 +42,27 @@ def compare(blocked: Sequence[BlockedCall], before: Collection[str], after: str,
         Finding(
             NAME, host, f"the updated shop called {host}:{call.port}{call.path} ({call.protocol}); {HINT}", "", host
         )
-        for host, call in sorted(new.items())
+        for host, call in sorted(called.items())
+    )
+    pages = _asked_by_pages(old, new, known) if new is not None else {}
+    findings += tuple(
+        Finding(NAME, page, f"the page {page} now loads from or sends to {host}; {HINT}", "", host)
+        for host, page in sorted(pages.items())
+        if host not in called
     )
     if findings:
-        detail = f"{len(findings)} hosts were called that the un-updated shop never calls: {', '.join(sorted(new))}"
+        named = ", ".join(sorted(called.keys() | pages.keys()))
+        detail = f"{len(findings)} hosts were called that the un-updated shop never calls: {named}"
         return Check(NAME, "compare", Status.FAILED, detail, findings=findings)
     return Check(NAME, "compare", Status.PASSED, "no host was called that the un-updated shop does not call")
+
+
+def _asked_by_pages(old: Sequence[Observation], new: Observation, known: Collection[str]) -> dict[str, str]:
+    """Host → the first page that asked it in the browser, without those that any page of the un-updated shop asks."""
+    earlier = {host for seen in old for view in seen.views for host in view.asked}
+    found: dict[str, str] = {}
+    for view in new.views:
+        for host in view.asked:
+            if host not in earlier and not is_known(host, known):
+                found.setdefault(host, f"{view.page} ({view.viewport})")
+    return found

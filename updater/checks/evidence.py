@@ -98,7 +98,9 @@ def gather(
             browser_check(before, after, noise),
             logs.compare_errors(before, after, noise),
             *crawl.compare(before, noise, after, more_noise, known_calls),
-            calls.compare(blocked, (BEFORE, NOISE, *MORE_NOISE), AFTER, known_calls),
+            calls.compare(
+                blocked, (BEFORE, NOISE, *MORE_NOISE), AFTER, known_calls, (before, noise, *more_noise), after
+            ),
             *picture_checks,
         ]
     return Evidence(checks=tuple(checks), pictures=compared, blocked=tuple(blocked), mail=tuple(mail))

@@ -50,6 +50,8 @@ class PageView:
     failed: tuple[str, ...] = ()
     """requests of the site's own hosts that failed or answered 4xx/5xx"""
     seconds: float = 0.0
+    asked: tuple[str, ...] = ()
+    """other hosts that it asked for something, or told something"""
 
 
 @dataclass(frozen=True, slots=True)
