@@ -106,6 +106,28 @@ def test_a_sitemap_that_leads_elsewhere_is_followed():
         assert crawl.crawl(server.target, []).listed == 2
 
 
+def test_without_a_sitemap_what_the_named_pages_link_to_is_fetched_and_nothing_is_done_there():
+    links = (
+        '<a class="x" href="index.php?route=product/product&amp;product_id=3">Cup</a>'
+        f'<a href="https://{HOST}/index.php?route=product/product&amp;product_id=4#top">Pot</a><a href=/about/us/>We</a>'
+        '<a href="/index.php?route=account/logout">Out</a><a href="/?add-to-cart=3">Buy</a><a href="mailto:x@y.example">Mail</a>'
+        '<a href="https://other.example/">Elsewhere</a><a href="#top">Up</a><a href="http://[broken">?</a>'
+    )
+    with serve({"/": (200, TEXT + links), "/ware/": (200, TEXT + "<a href='cups/'>Cups</a>")}) as server:
+        found = crawl.crawl(server.target, ["/ware/"])
+    product = "/index.php?route=product/product&product_id="
+    assert {(page.path, page.kind) for page in found.pages} == {
+        ("/", "/"),
+        ("/ware/", "/ware/"),
+        ("/ware/cups/", "ware"),
+        ("/about/us/", "about"),
+        (f"{product}3", product),
+        (f"{product}4", product),
+    }
+    assert found.listed == 0
+    assert not [path for path in server.asked if "logout" in path or "cart" in path]
+
+
 def test_what_is_no_address_is_left_alone_and_a_redirect_may_lead_nowhere():
     odd = "/nul%00l\x7f/"
     pages = {

@@ -1,4 +1,4 @@
-"""The pages that the sitemap lists, some of each kind, fetched without a browser: what answers, how fast, with how many queries.
+"""The pages that the sitemap lists, or the named ones link to, some of each kind, fetched without a browser: what answers, how fast, with how many queries.
 
 Smoke tests look closely at a few pages; a fault of archives by month or of one product is found here. Speed is compared with the
 un-updated shop; when the updated one is slower, that one is measured again in the same minutes before anything is believed.
@@ -49,6 +49,9 @@ _PHP = re.compile(
     re.I | re.S,
 )
 _FOREIGN = re.compile(r"<(?:script|iframe|form)\b[^>]*?\s(?:src|action)=[\"']?((?:https?:)?//[^\"'\s>]+)", re.I)
+_LINK = re.compile(r"<a\b[^>]*?\shref=[\"']?([^\"'#>\s]+)", re.I)
+_DOES = re.compile(r"add|remove|delete|log-?out|subscribe|currency|wishlist|compare|action=", re.I)
+"""In an address: following it is no mere look"""
 _TAG = re.compile(r"<(script|style)\b.*?</\1>|<[^>]+>", re.I | re.S)
 
 
@@ -60,7 +63,8 @@ def crawl(
     queries: Callable[[], int] | None = None,
     seconds: float | None = None,
 ) -> Crawl:
-    """Fetch `pages` and up to MOST_PAGES of the sitemap, one after another, as a visitor without cookies.
+    """Fetch `pages` and up to MOST_PAGES of the sitemap, one after another, as a visitor without cookies. Without a sitemap: of what
+    those pages link to.
 
     `like`: fetch the pages that this crawl fetched. `queries`: how many the database was asked since it started.
     `seconds`: until no further page is asked for; None is FIRST_SECONDS, with `like` LATER_SECONDS.
@@ -68,7 +72,7 @@ def crawl(
     """
     with _Visitor(target) as visitor:
         listed = _listed(visitor)
-        wanted = [(page.path, page.kind) for page in like.pages] if like else _sample(listed, ["/", *pages])
+        wanted = [(page.path, page.kind) for page in like.pages] if like else _pages(visitor, listed, pages)
         by_kind: dict[str, list[str]] = defaultdict(list)
         for path, kind in wanted:
             by_kind[kind].append(path)
@@ -215,6 +219,26 @@ def _kind(sitemap: str, path: str) -> str:
     name = re.sub(r"[-_]+", " ", behind.strip("-_") or before.strip("-_"))
     first = path.strip("/").partition("/")
     return name or (first[0] if first[1] else "page")
+
+
+def _pages(visitor: _Visitor, listed: Sequence[tuple[str, str]], pages: Sequence[str]) -> list[tuple[str, str]]:
+    named = ["/", *pages]
+    return _sample(listed or _linked(visitor, named), named)
+
+
+def _linked(visitor: _Visitor, pages: Sequence[str]) -> list[tuple[str, str]]:
+    """(path, kind) of every address of this site that these pages link to, each once. Kind: the address without its numbers where
+    it is a query, else its first folder."""
+    found: dict[str, str] = {}
+    for page in dict.fromkeys(pages):
+        answer = visitor.get(page)
+        if answer is None or answer.status_code != httpx.codes.OK:
+            continue
+        for link in map(html.unescape, _LINK.findall(answer.text)):
+            if visitor.own(link) and not _DOES.search(link):
+                path = _path(urljoin(page, link))
+                found.setdefault(path, re.sub(r"\d+", "", path) if "?" in path else _kind("", path))
+    return list(found.items())
 
 
 def _sample(listed: Sequence[tuple[str, str]], pages: Sequence[str]) -> list[tuple[str, str]]:
