@@ -1,4 +1,5 @@
-"""The pages that the sitemap lists, or the named ones link to, some of each kind, fetched without a browser: what answers, how fast, with how many queries.
+"""The pages that the sitemap lists, or the named ones link to, some of each kind, fetched without a browser: what answers, how fast,
+with how many queries.
 
 Smoke tests look closely at a few pages; a fault of archives by month or of one product is found here. Speed is compared with the
 un-updated shop; when the updated one is slower, that one is measured again in the same minutes before anything is believed.
