@@ -397,9 +397,10 @@ def _look(
     `hurried`: end at the first smoke test that fails."""
     with this.step(f"look: {phase}"):
         shop.step(phase)
+        target = _staging(this.site, shop.stack)
+        crawl.pass_by(target, evidence.ROUND.index(phase) if phase in evidence.ROUND else 0)
         paths = (shop.php_errors, *driver.error_logs(shop, shop.installation))
         offsets = logs.mark(shop, paths)
-        target = _staging(this.site, shop.stack)
         return smoke.observe(
             target,
             this.site,

@@ -144,6 +144,13 @@ def test_what_is_no_address_is_left_alone_and_a_redirect_may_lead_nowhere():
     ]
 
 
+def test_what_turns_with_each_visit_is_turned_by_visits_of_the_home_page():
+    with serve(shop()) as server:
+        crawl.pass_by(server.target, 3)
+        crawl.pass_by(server.target, 0)
+    assert server.asked == ["/"] * 3
+
+
 def test_the_updated_shop_is_asked_for_the_pages_that_the_old_one_had_and_queries_are_per_page():
     with serve(shop()) as server:
         before = crawl.crawl(server.target, [])

@@ -97,6 +97,13 @@ def crawl(
     return Crawl(len(listed), tuple(found), asked)
 
 
+def pass_by(target: Target, visits: int) -> None:
+    """So many visits of the home page: what turns with each visit, a banner or a counter, is shown at another place of its round."""
+    with _Visitor(target) as visitor:
+        for _ in range(visits):
+            visitor.get("/")
+
+
 class _Visitor:
     """Someone without cookies, for whom the site's names lead to the target's addresses. Follows nothing."""
 

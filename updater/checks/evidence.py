@@ -16,7 +16,10 @@ from updater.model import BlockedCall, CaughtMail, Check, Evidence, Finding, Pic
 
 BEFORE, NOISE, AFTER = "before", "noise", "after"
 """The three passes: the un-updated shop, the same again (what differs is noise), and the updated shop."""
-MORE_NOISE = ("noise 2", "noise 3")
+MORE_NOISE = ("noise 2", "noise 3", "noise 4")
+ROUND = (BEFORE, NOISE, *MORE_NOISE)
+"""Each of these passes begins one visit later than the one before it: all start from one checkpoint, and what turns with each
+visit would stand in all of them alike, and elsewhere after the update's own visits. So a banner of five states is seen in each."""
 """Further passes over the un-updated shop, made only when nothing but pages differs."""
 
 
