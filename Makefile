@@ -34,7 +34,7 @@ bench: ## Measure beside other tools, and write bench/README.md (ONLY=diff: that
 
 corpus: ## Measure the verdict on breaking and harmless updates, into docs/verdicts.md (ONLY=price, or N=10 SEED=7 for some; CMS=opencart for another)
 	@scripts/bootstrap
-	@CMS="$(CMS)" ONLY="$(ONLY)" N="$(N)" SEED="$(SEED)" MINUTES="$(MINUTES)" FRESH="$(FRESH)" KEEP="$(KEEP)" PAGE="$(PAGE)" .venv/bin/python tests/corpus/judge.py
+	@CMS="$(CMS)" ONLY="$(ONLY)" N="$(N)" SEED="$(SEED)" REPEAT="$(REPEAT)" MINUTES="$(MINUTES)" FRESH="$(FRESH)" KEEP="$(KEEP)" PAGE="$(PAGE)" .venv/bin/python tests/corpus/judge.py
 
 mutants: ## Measure the verdict on changes drawn by lot, beside orders placed, into docs/mutants.md (N=60 SEED=7)
 	@scripts/bootstrap

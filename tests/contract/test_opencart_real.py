@@ -72,7 +72,7 @@ def test_the_whole_pipeline_judges_a_real_update(shop: DemoShop, tmp_path: Path)
         shutil.copy(path, written.parent / "packages")
     text = written.read_text().replace("/index.php?route=product/product&product_id=1", CANON)
     text = text.replace("path=1", "path=20")
-    written.write_text(text.replace("promote:\n", "promote:\n  without_restarter: true\n"))
+    written.write_text(text.replace("promote:\n", "promote:\n  without_restarter: true\n  max_closed: 30m\n"))
     site = config.load(written)
     # A release draws icons anew; with this said, what pages show as values still decides, and pictures are for the report.
     look = {"opencart": Allowed(version(new), "a person has seen it")}

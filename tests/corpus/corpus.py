@@ -273,12 +273,37 @@ def at_most(wrong: int, of: int, confidence: float = 0.95) -> float:
     return high
 
 
-def table(results: Iterable[Result], of: Sequence[Case]) -> str:
+def standing(results: Iterable[Result]) -> dict[str, Result]:
+    """Of each case the result that counts: by the code that judged it last, and of several the one that is wrong, if one is."""
+    counts: dict[str, Result] = {}
+    for result in results:
+        before = counts.get(result.case)
+        if before is None or before.code != result.code or before.outcome in (CAUGHT, QUIET):
+            counts[result.case] = result
+    return counts
+
+
+def repeated(results: Iterable[Result]) -> str:
+    """How often the same code gave the same for the same case, in a sentence."""
+    judged: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for result in results:
+        judged[result.case, result.code].append(result.outcome)
+    often = {case: outcomes for (case, _), outcomes in judged.items() if len(outcomes) > 1}
+    if not often:
+        return "No case was repeated."
+    odd = sorted(case for case, outcomes in often.items() if len(set(outcomes)) > 1)
+    times = sum(map(len, often.values()))
+    told = f"; not so: {', '.join(odd)}" if odd else ""
+    return f"{len(often)} cases were judged {times} times by the same code, and {len(often) - len(odd)} gave the same each time{told}."
+
+
+def table(results: Sequence[Result], of: Sequence[Case]) -> str:
     """docs/verdicts.md: of each CMS both rates, each kind, each case that did not go as it should."""
     there = {case.name: case for case in of}
-    seen = [result for result in results if result.case in there]
+    counts = standing(results)
+    seen = [counts[name] for name in there if name in counts]
     commits = ", ".join(sorted({it.commit for it in seen})) or "no commit yet"
-    page = [HEAD.format(commits=commits, ran=len(seen), cases=len(of))]
+    page = [HEAD.format(commits=commits, ran=len(seen), cases=len(of), repeated=repeated(results))]
     for cms, kind in KINDS.items():
         cases = {name: case for name, case in there.items() if case.cms == cms}
         if cases:
@@ -340,7 +365,8 @@ what another shop meets is as varied as shops are.
 WordPress is the demo's own shop. OpenCart and 1C-Bitrix are twins written by hand, and their cases a sample: they show that the same harness and
 the same detectors work there, not how good they are on a real one.
 
-Not measured here: whether the search for the culprit names the right update, and whether a case repeated gives the same.
+{repeated} Of a case that was judged several times a wrong verdict counts.
+Not measured here: whether the search for the culprit names the right update.
 """
 RATES = "| | of the cases | at most, with 95 % confidence |\n|---|---|---|\n"
 BY_KIND = "| kind | right | wrong | inconclusive | median seconds |\n|---|---|---|---|---|\n"

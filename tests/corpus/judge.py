@@ -4,6 +4,7 @@
     make corpus CMS=opencart            those of another one: opencart, opencart-3, bitrix, or all
     make corpus ONLY=price              the cases whose name or kind has this in it
     make corpus N=10 SEED=7             five bad and five benign ones, drawn; the seed is printed
+    make corpus REPEAT=3                each until it was judged three times; of a case that is wrong once, the wrong verdict counts
     make corpus MINUTES=25              begin no further case after that; the sample of `make test` first, the rest drawn, one shop after the other
     make corpus FRESH=1                 forget earlier results of that CMS
     make corpus KEEP=1                  results of older code count too; the page names every commit that judged
@@ -17,10 +18,12 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -89,7 +92,7 @@ def judged(prove: Prove, case: Case) -> Result:
 
 def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the shop and its clone are removed
-    names = ("CMS", "ONLY", "N", "SEED", "MINUTES", "FRESH", "KEEP", "PAGE")
+    names = ("CMS", "ONLY", "N", "SEED", "REPEAT", "MINUTES", "FRESH", "KEEP", "PAGE")
     asked = {name: os.environ.get(name, "") for name in names}
     cms = "" if asked["CMS"] == "all" else asked["CMS"] or DEFAULT
     if cms and cms not in KINDS:
@@ -105,14 +108,12 @@ def main() -> int:
     shas = {case.name: corpus.sha256(case) for case in whole}
 
     def known() -> list[Result]:
-        fits = [
-            it for it in corpus.load(RESULTS) if it.sha256 == shas.get(it.case) and (asked["KEEP"] or it.code == code)
-        ]
-        last = {it.case: it for it in fits}
-        return [last[case.name] for case in whole if case.name in last]
+        fits = (it for it in corpus.load(RESULTS) if it.sha256 == shas.get(it.case))
+        return [it for it in fits if asked["KEEP"] or it.code == code]
 
-    ready = {result.case for result in known()}
-    waiting = [case for case in wanted if case.name not in ready]
+    times = int(asked["REPEAT"] or 1)
+    ready = Counter(result.case for result in known())
+    waiting = [case for case in wanted for _ in range(times - ready[case.name])]
     random.Random(seed).shuffle(waiting)
     first = {name for names in corpus.SAMPLE.values() for name in names}
     waiting.sort(key=lambda case: (list(KINDS).index(case.cms), case.shop, f"{case.side}/{case.name}" not in first))
@@ -124,7 +125,7 @@ def main() -> int:
             break
         with (
             tempfile.TemporaryDirectory(prefix="updater-corpus-") as workdir,
-            proving(kind, state, Path(workdir)) as (_, prove),
+            proving(kind, state, Path(workdir)) as (site, prove),
         ):
             for case in group:
                 if time.monotonic() > until:
@@ -133,9 +134,13 @@ def main() -> int:
                 corpus.keep(RESULTS, result)
                 said = f"{case.side}/{case.name}  {result.seconds:.0f} s  {result.reason[:150]}"
                 print(f"{result.outcome:>12}  {said}", flush=True)
+                if result.outcome not in (CAUGHT, QUIET):
+                    kept = Path(tempfile.mkdtemp(prefix=f"updater-odd-{case.name.replace('/', '-')}-"))
+                    shutil.copytree(site.state / "runs", kept, dirs_exist_ok=True)
+                    print(f"{'':>12}  what was seen lies in {kept}", flush=True)
     VERDICTS.write_text(corpus.table(known(), whole), encoding="utf-8")
     print(f"{VERDICTS.relative_to(ROOT)} is written")
-    right = {it.case for it in known() if it.outcome in (CAUGHT, QUIET)}
+    right = {name for name, it in corpus.standing(known()).items() if it.outcome in (CAUGHT, QUIET)}
     return 0 if {case.name for case in wanted} <= right else 1
 
 

@@ -174,3 +174,14 @@ def test_the_gallery_shows_cases_that_are_there_and_each_kind_of_finding_once():
     page = gallery.written({case.name: case for case in corpus.cases()})
     assert "## Order mail\n\nDo the customer and the shop get the same mail" in page
     assert "![order mail](findings/mail-without-total.png)" in page
+
+
+def test_of_a_case_judged_several_times_a_wrong_verdict_counts_and_the_page_tells_how_often_they_agreed():
+    caught, missed = result(), result(verdict="PASS", reason="All passed.")
+    assert corpus.standing([missed, caught, caught])["price-zero"].outcome == "missed"
+    newer = result(code="newer")
+    assert corpus.standing([missed, newer])["price-zero"] == newer, "what older code missed is mended"
+    assert corpus.repeated([caught, newer]) == "No case was repeated."
+    steady = [result(case="white-page")] * 3
+    told = "2 cases were judged 5 times by the same code, and 1 gave the same each time; not so: price-zero."
+    assert corpus.repeated([*steady, caught, missed]) == told
