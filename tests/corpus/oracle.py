@@ -17,7 +17,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 from playwright.sync_api import Error as BrowserError
 
-from updater.checks.browser import find_chromium
+from updater.checks.browser import deafened, find_chromium
 from updater.demo_shop import DOCROOT, HOSTS, MAIL, URL, DemoShop
 
 PLUGINS = f"{DOCROOT}/wp-content/plugins"
@@ -42,7 +42,7 @@ def oracle(workdir: Path) -> Iterator[Callable[[Mapping[str, str | bytes]], Answ
         _typed(shop, f"mariadb-dump shop > /root/shop.sql && cp -a {PLUGINS} /root/plugins")
         _typed(shop, f"echo '<?php opcache_reset();' > {DOCROOT}/forget.php")
         browser = playwright.chromium.launch(
-            executable_path=find_chromium(),
+            executable_path=deafened(find_chromium(), workdir),
             chromium_sandbox=os.geteuid() != 0,
             args=[f"--host-resolver-rules=MAP {HOSTS[0]} {shop.address}, MAP * ~NOTFOUND"],
         )

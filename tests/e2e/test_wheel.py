@@ -210,6 +210,7 @@ def test_the_report_shows_the_held_update_and_how_it_was_found_in_a_browser(play
 
 def test_an_update_that_would_overwrite_an_edit_is_held_with_the_diff(played: Played) -> None:
     plugin = f"{PLUGINS}/demo-shop/demo-shop.php"
+    played.shop.packages(played.prompt.folder / "packages", ["demo-shop-1.0"])  # what is installed, to compare with
     played.shop.exec(["sh", "-c", f"cp -p {plugin} /tmp/plugin && echo '// our discount' >> {plugin}"])
     code, out, err = played.prompt.type("run", "--json")
     played.shop.exec(["cp", "-p", "/tmp/plugin", plugin])

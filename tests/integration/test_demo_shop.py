@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
-from updater.checks.browser import find_chromium
+from updater.checks.browser import Browser
 from updater.demo_shop import DOCROOT, LABEL, URL, DemoShop
+from updater.model import DESKTOP
 from updater.staging import daemon
 
 PRODUCT = "/product/samovar-tula/"
@@ -27,15 +28,10 @@ STOCK = (
 
 @pytest.fixture
 def page(shop: DemoShop) -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=str(find_chromium()),
-            args=[f"--host-resolver-rules=MAP *shop.example {shop.address}, MAP * ~NOTFOUND", "--no-sandbox"],
-        )
-        page = browser.new_context(ignore_https_errors=True).new_page()
-        page.set_default_timeout(30_000)
-        yield page
-        browser.close()
+    hosts = dict.fromkeys(shop.hosts, shop.address)
+    with Browser(hosts, trust_any_certificate=True) as browser, browser.tab(DESKTOP) as tab:
+        tab.page.set_default_timeout(30_000)
+        yield tab.page
 
 
 def install(shop: DemoShop, package: str, tmp_path: Path) -> None:

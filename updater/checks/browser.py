@@ -411,7 +411,7 @@ def _with_place(text: str, url: str, line: int) -> str:
     return f"{text} ({name}:{line})" if name else text
 
 
-def _deaf(chromium: Path, folder: Path) -> Path:
+def deafened(chromium: Path, folder: Path) -> Path:
     """A program that starts this Chromium so that it does not hear of network interfaces coming and going (deaf.py)."""
     starter = folder / "chromium"
     words = shlex.join([sys.executable, "-IB", str(Path(deaf.__file__)), str(chromium)])
@@ -445,7 +445,7 @@ class Browser:
         self._home = tempfile.TemporaryDirectory(prefix="updater-browser-")
         try:
             self._chromium = self._playwright.chromium.launch(
-                executable_path=_deaf(path, Path(self._home.name)),
+                executable_path=deafened(path, Path(self._home.name)),
                 headless=True,
                 chromium_sandbox=os.geteuid() != 0,
                 args=flags(hosts),
