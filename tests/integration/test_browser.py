@@ -69,6 +69,16 @@ def test_which_file_of_a_thumbnail_is_shown_does_not_depend_on_what_was_seen_bef
     assert shown.endswith("/150.png")
 
 
+def test_a_carousel_stands_still_while_a_page_is_looked_at_and_turns_later():
+    turning = "<p id=n>first</p><script>setInterval(() => n.textContent += ' next', 600)</script>"
+    with serve(TinyShop(extra=turning)) as shop, Browser({HOST: "127.0.0.1"}) as browser, browser.tab(DESKTOP) as tab:
+        tab.open(shop.target.url)
+        assert tab.capture().settled
+        tab.page.wait_for_function("() => performance.now() > 2000")
+        assert tab.page.inner_text("#n") == "first"
+        tab.page.wait_for_function("() => n.textContent.startsWith('first next')", timeout=30_000)
+
+
 def test_a_page_that_never_settles_is_photographed_and_said_to_be_moving():
     moving = "<p id=n></p><script>(function f(i){n.textContent=i;requestAnimationFrame(()=>f(i+1))})(0)</script>"
     with serve(TinyShop(extra=moving)) as shop, Browser({HOST: "127.0.0.1"}) as browser, browser.tab(DESKTOP) as tab:

@@ -430,7 +430,10 @@ case 'visit':
     $UPDATER['then'] = function ($text) {
         // Shops by language or city send a visitor on from here.
         if (http_response_code() >= 300 && http_response_code() < 400) { done(array('ok' => true, 'bytes' => 0)); }
-        if (stripos($text, '</html>') === false) { stop('the front page is not whole', substr(strip_tags($text), -500)); }
+        if (stripos($text, '</html>') === false) {
+            $said = trim(strip_tags($text));  // OpenCart 4 prints what went wrong first, and a long way down to it after
+            stop('the front page is not whole', strlen($said) > 700 ? substr($said, 0, 500) . ' … ' . substr($said, -150) : $said);
+        }
         done(array('ok' => true, 'bytes' => strlen($text)));
     };
     chdir($docroot);
