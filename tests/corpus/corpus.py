@@ -62,7 +62,7 @@ SAMPLE: Mapping[str, Sequence[str]] = {
     ),
 }
 """What `make test` judges of each CMS, in one window size, and `make corpus` first. Each bad one is for another detector to see; pictures have none:
-a change of looks alone takes two more passes over the un-updated shop."""
+a change of looks alone takes three more passes over the un-updated shop."""
 
 
 @dataclass(frozen=True, slots=True)

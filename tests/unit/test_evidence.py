@@ -106,6 +106,9 @@ def test_a_look_that_is_expected_decides_nothing_and_whatever_else_differs_still
     assert is_of_look(verdict(only).reasons[0])
     assert verdict(without_look(only)).verdict is Verdict.PASS
     assert verdict(without_look(worse)).verdict is Verdict.FAIL
+    unknown = Evidence((fine, look, check("picture of cart (desktop)", Status.INCONCLUSIVE)), (shot,))
+    assert not only_look_differs(unknown)
+    assert verdict(without_look(unknown)).verdict is Verdict.INCONCLUSIVE, "a picture that could not be compared"
     assert not is_of_look(verdict(Evidence((fine, price, look), (shot,))).reasons[0])
 
 
