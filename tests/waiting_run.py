@@ -33,8 +33,9 @@ def leave(
     run: str = "",
     rehearsed: float = 2.0,
     age: timedelta = JUST_NOW,
+    advice: str = "",
 ) -> RunRecord:
-    """The folder and the journal of a run that has waited for `age`. Returns its record."""
+    """The folder and the journal of a run that has waited for `age`, or that nobody can have deployed. Returns its record."""
     run, ended = run or new_run_id(), now() - age
     updates = tuple(updates) or (an_update(),)
     folder = journal.begin(run, site)
@@ -55,6 +56,7 @@ def leave(
         updates=tuple(UpdateResult(u.kind, u.slug, u.name, u.from_version, u.to_version, "passed") for u in updates),
         evidence=evidence,
         evidence_sha256=digest(evidence),
+        advice=advice,
         migration=release.migration,
         changed_files=1,
     )

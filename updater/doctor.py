@@ -17,6 +17,7 @@ from updater.checks.browser import find_chromium
 from updater.errors import ExitCode, SiteLocked, UpdaterError
 from updater.journal import Journal, RunRow, now, site_lock
 from updater.model import Site
+from updater.report.record import RunRecord
 from updater.secrets import ENV_FILE
 from updater.staging import daemon, names
 
@@ -190,12 +191,19 @@ def _runs(site: Site, journal: Journal) -> Iterator[Row]:
     if newest.state == "running" and not _at_work(site):
         told = f"run {newest.run} was cut off; production is whole"
         yield Row(site.name, "attention", told, f"updater run {site.config}, or wait for its hour")
-    yield from _waiting(site, rows, at)
+    yield from _waiting(site, journal, rows, at)
 
 
-def _waiting(site: Site, rows: list[RunRow], at: datetime) -> Iterator[Row]:
-    waiting = [row for row in rows if row.state == pipeline.AWAITING]
-    if not waiting or policy.forbids_approval(site.policy):
+def _waiting(site: Site, journal: Journal, rows: list[RunRow], at: datetime) -> Iterator[Row]:
+    if policy.forbids_approval(site.policy):
+        return
+    passed = [row for row in rows if row.state == pipeline.AWAITING]
+    advice = {row.run: journal.output(row.run, "record", RunRecord).advice for row in passed}
+    if advice.get(rows[0].run):  # an older one was installed since, or is superseded
+        told = f"run {rows[0].run} passed, and its updates are to be installed by hand: {advice[rows[0].run]}"
+        yield Row(site.name, "attention", told, f"updater report {rows[0].run} --site {site.config}")
+    waiting = [row for row in passed if not advice[row.run]]
+    if not waiting:
         return
     ended = waiting[0].finished or waiting[0].started
     left = ended + site.policy.expires - at

@@ -173,7 +173,8 @@ def _waiting(site: Site, journal: Journal) -> tuple[list[WaitingRun], list[Troub
         try:
             what = pipeline.waiting(site, journal, row.run)
         except ApprovalRefused as error:
-            troubles.append(Trouble(site.config, str(error)))
+            if not journal.output(row.run, "record", RunRecord).advised:
+                troubles.append(Trouble(site.config, str(error)))
         else:
             found.append(WaitingRun(site, row.run, row.finished or row.started, what, superseded=bool(found)))
     return found, troubles

@@ -204,10 +204,10 @@ def run(site: Site, journal: Journal, progress: Progress, *, retry: bool = False
         else:
             journal.mended(site.name, [update.id for update in plan.updates])
             _note_losses(this, plan, proven.release)
-            this.end(AWAITING, ExitCode.AWAITING_APPROVAL)
             forbidden = driver.forbids_promotion(site.switches, restore=False)
+            this.tell(advice=forbidden)
+            this.end(AWAITING, ExitCode.AWAITING_APPROVAL)
             if forbidden:
-                this.tell(advice=forbidden)
                 this.note(f"advice only: {forbidden}")
             elif (
                 policy.approves(site.policy, plan.updates, _for_a_person(site, driver, plan))
@@ -1403,7 +1403,7 @@ def _keep_history(this: Run) -> None:
         return passport.of_run(this.site, this.journal, this.progress, this.record)
 
     try:
-        if this.record.state == AWAITING:
+        if this.record.waits:
             branch = repository.propose(this.site, this.record, this.folder, release.sha256, page)
             if branch:
                 this.progress.say(f"waits on branch {branch}")

@@ -103,3 +103,12 @@ def test_somebody_who_may_not_approve_is_refused(tmp_path: Path) -> None:
         pipeline.approve(site, journal, Silent(), run, person="boris", shown_sha256=shown)
     assert caught.value.cause == "boris is not among those who may approve: anna"
     assert state(path) == "awaiting approval"
+
+
+def test_what_can_only_be_installed_by_hand_is_neither_listed_nor_a_trouble(tmp_path: Path) -> None:
+    """What site.yml does not let be deployed by the program was told when the run ended."""
+    path = waiting_run.a_site(tmp_path / "tea", "tea")
+    with fleet.opened(config.load(path)) as journal:
+        advised = waiting_run.leave(journal, "tea", advice="install it on the live site")
+        journal.keep(advised.run, "record", replace(advised, cms="bitrix"))
+    assert fleet.waiting_below(tmp_path) == ([], [])

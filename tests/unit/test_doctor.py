@@ -152,3 +152,15 @@ def test_secrets_that_others_can_read_are_told_with_what_to_type(tea: Path) -> N
     assert (open_to_all.health, open_to_all.hint) == ("attention", f"chmod 600 {file}")
     file.chmod(0o600)
     assert rows(tea.parents[1], "updater.env")[0].health == "good"
+
+
+def test_what_can_only_be_installed_by_hand_waits_for_nobody(tea: Path) -> None:
+    with fleet.opened(config.load(tea)) as journal:
+        run = waiting_run.leave(journal, "tea", advice="install them on the live site").run
+    (row,) = rows(tea.parents[1], "tea")
+    assert row.detail == f"run {run} passed, and its updates are to be installed by hand: install them on the live site"
+    assert row.hint == f"updater report {run} --site {tea}"
+    # Once it was installed, the next run has nothing to do.
+    with fleet.opened(config.load(tea)) as journal:
+        journal.finish(waiting_run.leave(journal, "tea").run, "nothing to do", 0)
+    assert [row.detail for row in rows(tea.parents[1], "tea")] == ["nothing to see to"]

@@ -205,3 +205,16 @@ def test_months_follow_each_other() -> None:
 
 def test_an_axis_ends_on_a_round_figure() -> None:
     assert [round(_round_up(x), 3) for x in (0.05, 0.3, 0.9, 1.2, 7)] == [0.1, 0.5, 1.0, 2.0, 10.0]
+
+
+def test_what_passed_and_can_only_be_installed_by_hand_waits_for_no_approval(tmp_path: Path) -> None:
+    advised = run(
+        date(2026, 11, 10), SHOP, state="awaiting approval", exit_code=3, advice="install it on the live site"
+    )
+    told = summarise(site(tmp_path), NOVEMBER, [advised], [], [], [], MADE)
+    assert (told.waiting, told.passed) == ((), 1)
+    assert [it.text for it in told.risks if "passed on a copy" in it.text]
+    assert not [it.text for it in told.risks if "approval" in it.text]
+    later = run(date(2026, 11, 17), state="nothing to do")
+    told = summarise(site(tmp_path), NOVEMBER, [advised, later], [], [], [], MADE)
+    assert not [it.text for it in told.risks if "passed on a copy" in it.text], "it was installed meanwhile"

@@ -144,6 +144,18 @@ def test_a_site_that_is_not_observed_says_how(tmp_path: Path, capsys: pytest.Cap
     assert "observe: 4 weeks" in capsys.readouterr().err
 
 
+def test_what_would_only_have_been_advised_is_no_deploy(site: Path, journal: Journal) -> None:
+    since = began(site, FOUR_WEEKS + timedelta(hours=1))
+    record = ran(journal, since + timedelta(days=1))
+    journal.keep(record.run, "record", replace(record, advice="install them on the live site"))
+    seen, page = pipeline.observe(config.load(site), journal)
+    told = observed.lines(seen)
+    assert told[1].startswith("1 runs: 0 would have been deployed, 1 would have been advised, 0 would")
+    assert "let it ask" not in told[-1]
+    assert "<h2>Would have been advised</h2>" in page.read_text()
+    assert "Shop 1.0 → 1.1" in page.read_text()
+
+
 @pytest.mark.parametrize(
     ("states", "false", "advice"),
     [

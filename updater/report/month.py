@@ -190,7 +190,7 @@ def summarise(
     incidents = _incidents(runs, [message for message in messages if _in(message.at, first)])
     days = _days(samples)
     setbacks = _setbacks(runs)
-    waiting = tuple(record.run for record in runs if record.kind_of_state == "awaiting approval")
+    waiting = tuple(record.run for record in runs if record.waits)
     kept = _backups(backups, first)
     risks = _risks(first, made.date(), runs, waiting, setbacks, samples, incidents)
     risks += _unkept(kept, first)
@@ -449,6 +449,13 @@ def _risks(
                 )
             )
     found += _php(runs, today)
+    if runs and runs[-1].advised:
+        found.append(
+            Risk(
+                mark("Updates passed on a copy of the shop and are to be installed by hand."),
+                mark("Install them by the shop's own updater, at exactly the versions that were tested."),
+            )
+        )
     if waiting:
         found.append(
             Risk(

@@ -108,6 +108,16 @@ class RunRecord:
     """What the report and the messages are written in; what checks found stays English, for the engineer"""
 
     @property
+    def waits(self) -> bool:
+        """A person can approve it. What passed and can only be installed by hand waits for nobody."""
+        return self.kind_of_state == "awaiting approval" and not self.advice
+
+    @property
+    def advised(self) -> bool:
+        """It passed, and `advice` says why this program does not deploy it."""
+        return self.kind_of_state == "awaiting approval" and bool(self.advice)
+
+    @property
     def checks(self) -> tuple[Check, ...]:
         """Everything that was checked: on staging, then on production."""
         return (self.evidence.checks if self.evidence else ()) + (self.outcome.checks if self.outcome else ())
@@ -208,7 +218,7 @@ def tell(record: RunRecord) -> Told:
         ),
         "running": Told("calm", _("The run is under way."), "", ((_("Look again"), "updater status site.yml"),)),
     }.get(record.kind_of_state)
-    if record.advice and record.kind_of_state == "awaiting approval":
+    if record.advised:
         told = Told(
             "wait",
             _("Some updates break the shop and are held back. The rest passed on a copy of it.")
