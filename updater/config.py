@@ -126,6 +126,8 @@ def describe(site: model.Site) -> list[tuple[str, str]]:
         ("masks", ", ".join(f"{mask.selector} on {mask.page}" for mask in site.masks)),
         ("thresholds", f"{site.thresholds.changed:.2%} changed, {site.thresholds.masked:.0%} masked"),
         ("may call", ", ".join(site.calls)),
+        ("answered from a recording", ", ".join(f"{it.method} {it.host}{it.path}".strip() for it in site.recordings)),
+        ("paid by", ", ".join(payment.method for payment in site.payments)),
         ("staging reaches", ", ".join(site.egress.allow)),
         ("bandwidth", f"{site.clone.bandwidth} KiB/s" if site.clone.bandwidth else "unlimited"),
         ("not cloned", ", ".join(site.clone.exclude)),
@@ -260,7 +262,7 @@ def _read(path: Path) -> _Document:
     return document
 
 
-_SITES_OWN = ("site", "url", "docroot", "hosts", "address", "agency")
+_SITES_OWN = ("site", "url", "docroot", "hosts", "address", "agency", "recordings", "payments")
 """Keys that no two sites share."""
 
 _PATHS: tuple[_Location, ...] = (
@@ -567,6 +569,60 @@ def _tests(path: Path) -> Path:
     if not _is(lambda folder: any(folder.rglob("test_*.py")), path):
         raise _wrong(f"{path} holds no test_*.py; leave the key out when the site has no tests of its own")
     return path
+
+
+_RECORDING_KEYS = {"status", "headers", "body"}
+_CALLBACK_KEYS = {"path", "method", "headers", "body"}
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+def _answer(value: Any, info: ValidationInfo) -> dict[str, Any]:
+    path, data = _recorded(value, info, _RECORDING_KEYS)
+    status = data.get("status", 200)
+    if not isinstance(status, int) or not 200 <= status <= 599:
+        raise _wrong(f"{path}: status must be a number from 200 to 599")
+    return {"status": status, "headers": data["headers"], "body": data["body"]}
+
+
+def _callback(value: Any, info: ValidationInfo) -> model.Callback:
+    path, data = _recorded(value, info, _CALLBACK_KEYS)
+    to, method = data.get("path", ""), data.get("method", "POST")
+    if not isinstance(to, str) or not re.fullmatch(r"/(?!/)\S*", to):
+        raise _wrong(f"{path}: path must be the shop's own, like /?wc-api=gateway")
+    if method not in _METHODS:
+        raise _wrong(f"{path}: method must be one of {', '.join(_METHODS)}")
+    return model.Callback(to, method, data["headers"], data["body"])
+
+
+def _recorded(value: Any, info: ValidationInfo, keys: set[str]) -> tuple[Path, dict[str, Any]]:
+    """What stands in a recording's file, `headers` and `body` as text. A body that is a mapping or a list is JSON."""
+    if not isinstance(value, str):
+        raise _wrong("must name a file")
+    path, base = _file(value, info), _context(info).base.resolve()
+    if not path.is_relative_to(base):
+        raise _wrong(f"{path} must lie in {base}, beside site.yml: it is part of the site's repository")
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ValueError, RecursionError, yaml.YAMLError):
+        # Not the error's own text: it quotes the lines around, and a recording may hold a customer.
+        raise _wrong(f"{path} cannot be read as YAML or JSON in UTF-8") from None
+    if not isinstance(data, dict):
+        raise _wrong(f"{path} must hold `key: value` lines: {', '.join(sorted(keys))}")
+    unknown = sorted(str(key) for key in set(data) - keys)
+    if unknown:
+        raise _wrong(f"{path}: unknown key {unknown[0]}; known here: {', '.join(sorted(keys))}")
+    headers, body = data.get("headers") or {}, data.get("body", "")
+    fits = isinstance(headers, dict) and all(
+        re.fullmatch(r"[A-Za-z0-9-]+", str(name)) and _printable(str(said)) and "\n" not in str(said)
+        for name, said in headers.items()
+    )
+    if not fits:
+        raise _wrong(f"{path}: headers must be `Name: value` lines")
+    headers = {str(name): str(said) for name, said in headers.items()}
+    if not isinstance(body, str):
+        body = json.dumps(body, ensure_ascii=False, default=str)
+        headers = {"Content-Type": "application/json", **headers}
+    return path, {**data, "headers": headers, "body": body}
 
 
 _HOST = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*")
@@ -979,6 +1035,27 @@ class _Thresholds(_Section):
     masked: _Ratio = _LEFT_OUT
 
 
+class _Recording(_Section):
+    host: _Host
+    path: _Page
+    method: Annotated[_Text, _matching("|".join(_METHODS), f"one of {', '.join(_METHODS)}")] = _LEFT_OUT
+    answer: Annotated[dict[str, Any], PlainValidator(_answer)]
+
+
+class _Payment(_Section):
+    method: Annotated[_Text, _matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", "a method's id: letters, digits, . _ -")]
+    plugin: _Text = _LEFT_OUT
+    callback: Annotated[model.Callback, PlainValidator(_callback)] = _LEFT_OUT
+
+
+def _each_once(payments: list[_Payment]) -> list[_Payment]:
+    names = [payment.method for payment in payments]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise _wrong(f"the method {twice[0]} stands twice")
+    return payments
+
+
 class _Clone(_Section):
     bandwidth: _Count = _LEFT_OUT
     nice: bool = _LEFT_OUT
@@ -1156,6 +1233,8 @@ class _Common(_Section):
     masks: list[_Mask] = _LEFT_OUT
     thresholds: _Thresholds = _LEFT_OUT
     calls: list[_Host] = _LEFT_OUT
+    recordings: list[_Recording] = _LEFT_OUT
+    payments: Annotated[list[_Payment], AfterValidator(_each_once)] = _LEFT_OUT
     clone: _Clone = _LEFT_OUT
     egress: _Egress = _LEFT_OUT
     stack: _Stack = _LEFT_OUT
@@ -1207,7 +1286,12 @@ def _site(parsed: _Common, config: Path, agency: Path | None) -> model.Site:
     for name, make in sections.items():
         if name in values:
             values[name] = make(**values[name].given())
-    for name, make in {"flows": model.Flow, "masks": model.Mask}.items():
+    for name, make in {
+        "flows": model.Flow,
+        "masks": model.Mask,
+        "payments": model.Payment,
+        "recordings": _recording,
+    }.items():
         if name in values:
             values[name] = tuple(make(**entry.given()) for entry in values[name])
     if "viewports" in parsed.model_fields_set:
@@ -1223,6 +1307,10 @@ def _site(parsed: _Common, config: Path, agency: Path | None) -> model.Site:
         switches=switches,
         **values,
     )
+
+
+def _recording(answer: Mapping[str, Any], **written: Any) -> model.Recording:
+    return model.Recording(**{"method": "", **written, **answer})
 
 
 def _policy(**written: Any) -> model.Policy:
@@ -1412,6 +1500,13 @@ viewports: {{desktop: 1366x768, mobile: 375x812}}
 thresholds: {{changed: 0.001, masked: 0.25}}
 # Other hosts (with all below them) that an update may begin to call, or its pages to load from: a new one fails otherwise.
 #calls: [api.payments.example]
+
+# Services that staging answers in place of (payment, delivery prices, address hints), each by a file beside this one: docs/recordings.md.
+#recordings:
+#  - {{host: api.payments.example, path: /v3/payments, method: POST, answer: recordings/payment.yml}}
+# Online payment methods that staging keeps and pays by; the plugin that brings each, and what its service tells the shop afterwards.
+#payments:
+#  - {{method: gateway_card, plugin: gateway, callback: recordings/paid.yml}}
 
 # The one exception to a staging copy that reaches nothing: hosts and ports that it may reach while the CMS's own updater runs,
 # for a CMS whose updates come from its vendor's server alone.

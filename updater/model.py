@@ -329,6 +329,44 @@ class EgressSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Recording:
+    """What staging's sink says in place of a service: to requests of this host, method ('' for any) and path (a glob, without query).
+
+    In `headers` and `body` `{request.<field>}` stands for a field of the request, as `amount.value`.
+    """
+
+    host: str
+    path: str
+    method: str
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """What a payment service tells the shop once money came. In `path`, `headers` and `body` `{order.id}`, `{order.total}` and
+    `{order.email}` stand for the order's."""
+
+    path: str
+    method: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """An online payment method that staging offers and pays by; its service answers from recordings.
+
+    `plugin`: the component that brings it, by slug or id ('': found by the driver). `callback` None: nobody tells the shop of money.
+    """
+
+    method: str
+    plugin: str = ""
+    callback: Callback | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """One managed site, as its site.yml describes it. All paths absolute, all secrets resolved and registered."""
 
@@ -361,6 +399,8 @@ class Site:
     thresholds: Thresholds = field(default_factory=Thresholds)
     calls: tuple[str, ...] = ()
     """Other hosts, or their domains, that an update may begin to call or to load from."""
+    recordings: tuple[Recording, ...] = ()
+    payments: tuple[Payment, ...] = ()
     clone: CloneSettings = field(default_factory=CloneSettings)
     egress: EgressSettings = field(default_factory=EgressSettings)
     stack: StackSettings = field(default_factory=StackSettings)
@@ -708,13 +748,34 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class BlockedCall:
-    """Something staging tried to send. `target`: host or address; `path` where it could be read."""
+    """Something staging tried to send. `target`: host or address; `path` where it could be read. `answered`: from a recording."""
 
     at: datetime
     protocol: str
     target: str
     port: int
     path: str = ""
+    step: str = ""
+    answered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredCall:
+    """A call that the sink answered from a recording, as it was sent. It holds keys of the service: compared in memory, never kept.
+
+    `recording`: the path of the recording that fits, which may be a glob. `cut`: the body was longer than what the sink keeps.
+    """
+
+    at: datetime
+    target: str
+    method: str
+    path: str
+    recording: str
+    query: str = field(repr=False)
+    content_type: str = ""
+    authorization: str = field(repr=False, default="")
+    body: bytes = field(repr=False, default=b"")
+    cut: bool = False
     step: str = ""
 
 

@@ -2,9 +2,11 @@
 
 DNS gives each foreign name an address of its own out of 198.18.0.0/15 (RFC 2544, never routed), so that a connection
 by any protocol can be named. HTTP gets 503 at once, TLS is read up to the server's name and then refused, SMTP (25,
-465, 587) is accepted and kept, anything else is closed. Nothing hangs and nothing answers 200.
+465, 587) is accepted and kept, anything else is closed. Nothing hangs and nothing answers 200, but for the recordings that site.yml
+names: those, and those alone, are answered, also over TLS.
 
-Environment: OWN (this namespace's address), OWN_NAMES (names that lead to it), LOG (folder of egress.jsonl, mail.jsonl).
+Environment: OWN (this namespace's address), OWN_NAMES (names that lead to it), LOG (folder of egress.jsonl, mail.jsonl,
+answered.jsonl). Files: ca.pem, ca.key, and recordings.json: a list of host, path (a glob), method ('' for any), status, headers, body.
 """
 
 from __future__ import annotations
@@ -13,15 +15,19 @@ import asyncio
 import base64
 import contextlib
 import datetime
+import fnmatch
 import ipaddress
 import json
 import os
 import pathlib
+import re
 import socket
 import ssl
 import struct
 import subprocess
 import tempfile
+import urllib.parse
+from typing import Any
 
 CONNECTIONS, DNS = 15001, 15053
 MAIL_PORTS = {25, 465, 587, 2525}
@@ -35,6 +41,9 @@ HELLO, OPEN, DATA, CLOSE = range(4)
 GREETED = {21, 22, 110, 143, 3306, 5432}
 """Protocols where the server speaks first: closed at once, since waiting for the client's word would hang both."""
 LARGEST_MAIL = 50 * 1024 * 1024
+LARGEST_REQUEST, KEPT = 8 * 1024 * 1024, 256 * 1024
+"""Bytes of a request's body that are read, and that are kept to be compared."""
+FIELD = re.compile(r"\{request\.([^{}\s]+)\}")
 
 own = os.environ["OWN"]
 own_names = {name.lower() for name in os.environ.get("OWN_NAMES", "").split()} | {"localhost"}
@@ -42,6 +51,11 @@ folder = pathlib.Path(os.environ.get("LOG", "/log"))
 names: dict[str, str] = {}
 """address handed out → name asked for"""
 addresses: dict[str, str] = {}
+
+
+recorded = pathlib.Path("/opt/egress/recordings.json")
+recordings: list[dict[str, Any]] = json.loads(recorded.read_text(encoding="utf-8")) if recorded.exists() else []
+recorded_hosts = {recording["host"] for recording in recordings}
 
 
 def now() -> str:
@@ -53,8 +67,8 @@ def write(file: str, **entry: object) -> None:
         stream.write(json.dumps({"at": now(), **entry}) + "\n")
 
 
-def log(protocol: str, host: str, port: int, path: str = "") -> None:
-    write("egress.jsonl", protocol=protocol, host=host, port=port, path=path)
+def log(protocol: str, host: str, port: int, path: str = "", *, answered: bool = False) -> None:
+    write("egress.jsonl", protocol=protocol, host=host, port=port, path=path, answered=answered)
 
 
 # ------------------------------------------------------------------------------------------------------------- DNS
@@ -161,24 +175,199 @@ async def first_bytes(reader: asyncio.StreamReader) -> bytes:
     return data
 
 
-async def refuse_http(data: bytes, writer: asyncio.StreamWriter, host: str, port: int) -> bool:
-    """503 for an HTTP request, with the host and path it named. False when it is none."""
-    head = data.split(b"\r\n\r\n", 1)[0].decode("latin-1").split("\r\n")
-    words = head[0].split(" ")
-    if len(words) != 3 or not words[2].startswith("HTTP/"):
+REFUSAL = b"This is a staging copy: it reaches nothing outside.\n"
+REFUSED = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nConnection: close\r\nX-Updater-Staging: blocked\r\n"
+    b"Content-Length: %d\r\n\r\n%s" % (len(REFUSAL), REFUSAL)
+)
+
+
+class Plain:
+    """A connection whose first bytes were read already."""
+
+    def __init__(self, data: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.data, self.reader, self.writer = data, reader, writer
+
+    async def read(self) -> bytes:
+        """b'' at the end."""
+        data, self.data = self.data or await asyncio.wait_for(self.reader.read(65536), PATIENCE), b""
+        return data
+
+    async def write(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+
+class Secure:
+    """The server's end of TLS on such a connection; asyncio's own would want the client's hello unread."""
+
+    def __init__(self, line: Plain, host: str) -> None:
+        self.line = line
+        self.coming, self.going = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = certified(host).wrap_bio(self.coming, self.going, server_side=True)
+
+    async def greet(self) -> None:
+        """ssl.SSLError when the client trusts no certificate of ours."""
+        await self.until_done(self.tls.do_handshake)
+
+    async def read(self) -> bytes:
+        try:
+            return await self.until_done(lambda: self.tls.read(65536))
+        except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+            return b""
+
+    async def write(self, data: bytes) -> None:
+        await self.until_done(lambda: self.tls.write(data))
+
+    async def until_done(self, act: Any) -> Any:
+        while True:
+            try:
+                return act()
+            except ssl.SSLWantReadError:
+                await self.flush()
+                data = await self.line.read()
+                self.coming.write(data) if data else self.coming.write_eof()
+            finally:
+                await self.flush()
+
+    async def flush(self) -> None:
+        if self.going.pending:
+            await self.line.write(self.going.read())
+
+
+async def serve(line: Plain | Secure, protocol: str, host: str, port: int) -> bool:
+    """Answer one HTTP request from a recording, or refuse it with 503; either is logged with the path. False when it is none."""
+    data = b""
+    while b"\r\n\r\n" not in data and len(data) < 65536:
+        more = await line.read()
+        data += more
+        if not more or (protocol == "http" and not is_http(data)):
+            break
+    head, _, body = data.partition(b"\r\n\r\n")
+    if not is_http(data):
         return False
-    named = next((line.split(":", 1)[1].strip() for line in head[1:] if line.lower().startswith("host:")), host)
-    if words[0] == "CONNECT":
-        log("https", words[1].rsplit(":", 1)[0], int(words[1].rsplit(":", 1)[-1]), path="by proxy")
-    else:
-        log("http", named.rsplit(":", 1)[0], port, path=f"{words[0]} {words[1]}")
-    body = b"This is a staging copy: it reaches nothing outside.\n"
-    writer.write(
-        b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nConnection: close\r\nX-Updater-Staging: blocked\r\n"
-        b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
-    )
-    await writer.drain()
+    first, *rest = head.decode("latin-1").split("\r\n")
+    method, target = first.split(" ")[:2]
+    if method == "CONNECT":
+        log("https", target.rsplit(":", 1)[0], int(target.rsplit(":", 1)[-1]), path="by proxy")
+        await line.write(REFUSED)
+        return True
+    pairs = [it.partition(":") for it in rest]
+    headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
+    if protocol == "http":
+        host = headers.get("host", host).rsplit(":", 1)[0].lower()
+    found = recording_of(host, method, target) if host in recorded_hosts else None
+    if found is None:
+        log(protocol, host, port, path=f"{method} {target}")
+        await line.write(REFUSED)
+        return True
+    if headers.get("expect", "").lower() == "100-continue":
+        await line.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    body = await whole_body(line, headers, body)
+    path, _, query = target.partition("?")
+    log(protocol, host, port, path=f"{method} {path}", answered=True)
+    if method != "OPTIONS":
+        write(
+            "answered.jsonl", host=host, method=method, path=path, query=query, recording=found["path"],
+            type=headers.get("content-type", ""), authorization=headers.get("authorization", ""),
+            body=base64.b64encode(body[:KEPT]).decode(), cut=len(body) > KEPT,
+        )  # fmt: skip
+    await line.write(answer(found, method, headers, query, body))
     return True
+
+
+def is_http(data: bytes) -> bool:
+    """Whether these first bytes are a request's, or may become one."""
+    first, end, _ = data.partition(b"\r\n")
+    words = first.split(b" ")
+    return words[0].isupper() and (not end or (len(words) == 3 and words[2].startswith(b"HTTP/")))
+
+
+def recording_of(host: str, method: str, target: str) -> dict[str, Any] | None:
+    """The first that fits. A browser's question whether it may ask (OPTIONS) fits where what it means to send does."""
+    path = target.partition("?")[0]
+    fitting = (it for it in recordings if it["host"] == host and fnmatch.fnmatchcase(path, it["path"]))
+    return next((it for it in fitting if method == "OPTIONS" or it["method"] in ("", method)), None)
+
+
+async def whole_body(line: Plain | Secure, headers: dict[str, str], body: bytes) -> bytes:
+    """What comes after the head, as far as LARGEST_REQUEST; without its chunks' sizes."""
+    if "chunked" in headers.get("transfer-encoding", "").lower():
+        while not body.endswith(b"0\r\n\r\n") and len(body) < LARGEST_REQUEST and (more := await line.read()):
+            body += more
+        whole = b""
+        while body:
+            size, _, rest = body.partition(b"\r\n")
+            length = int(size.split(b";")[0] or b"0", 16)
+            whole, body = whole + rest[:length], rest[length + 2 :] if length else b""
+        return whole
+    wanted = min(int(headers.get("content-length") or 0), LARGEST_REQUEST)
+    while len(body) < wanted and (more := await line.read()):
+        body += more
+    return body
+
+
+def answer(recording: dict[str, Any], method: str, headers: dict[str, str], query: str, body: bytes) -> bytes:
+    """The recording, with what it repeats of the request. A page of the shop may read it, whatever its own headers say of that."""
+    said = {name.lower(): (name, value) for name, value in recording["headers"].items()}
+    for name in ("content-length", "transfer-encoding", "content-encoding", "connection"):
+        said.pop(name, None)  # as it was recorded; this one goes out plain
+    if headers.get("origin"):
+        for name, value in (
+            ("Access-Control-Allow-Origin", headers["origin"]),
+            ("Access-Control-Allow-Credentials", "true"),
+            ("Access-Control-Allow-Methods", headers.get("access-control-request-method", method)),
+            ("Access-Control-Allow-Headers", headers.get("access-control-request-headers", "")),
+        ):
+            said[name.lower()] = (name, value)
+    if method == "OPTIONS":
+        status, content = 204, b""
+    else:
+        status = recording["status"]
+        asked = fields_of(query, headers.get("content-type", ""), body)
+        quoted = "json" in said.get("content-type", ("", ""))[1].lower()
+        content = filled(recording["body"], asked, quoted=quoted).encode()
+        said = {key: (name, filled(value, asked, quoted=False)) for key, (name, value) in said.items()}
+    lines = [f"HTTP/1.1 {status} Recorded", *(f"{name}: {value}" for name, value in said.values())]
+    lines += [f"Content-Length: {len(content)}", "Connection: close", "X-Updater-Staging: recorded"]
+    clean = (line.replace("\r", "").replace("\n", "") for line in lines)
+    return "\r\n".join(clean).encode() + b"\r\n\r\n" + content
+
+
+def fields_of(query: str, kind: str, body: bytes) -> Any:
+    """What can be named of a request: its JSON, else its form's fields, over those of its query."""
+    named: dict[str, Any] = dict(urllib.parse.parse_qsl(query, keep_blank_values=True))
+    text = body.decode("utf-8", "replace")
+    try:
+        sent = json.loads(text)
+    except ValueError:
+        sent = dict(urllib.parse.parse_qsl(text, keep_blank_values=True)) if "form-urlencoded" in kind else {}
+    return {**named, **sent} if isinstance(sent, dict) else sent
+
+
+def filled(text: str, asked: Any, *, quoted: bool) -> str:
+    """`{request.amount.value}` and the like as the request has them, '' where it has none. `quoted`: inside a JSON string."""
+
+    def value(match: re.Match[str]) -> str:
+        found = field_of(asked, match[1])
+        words = found if isinstance(found, str) else json.dumps(found)
+        return json.dumps(words)[1:-1] if quoted else words
+
+    return FIELD.sub(value, text)
+
+
+def field_of(asked: Any, name: str) -> Any:
+    """`amount.value`, `items[0].price`; a form's field by its whole name. '' when there is none."""
+    if isinstance(asked, dict) and name in asked:
+        return asked[name]
+    for part in re.findall(r"[^.\[\]]+", name):
+        if isinstance(asked, dict):
+            asked = asked.get(part, "")
+        elif isinstance(asked, list) and part.isdigit() and int(part) < len(asked):
+            asked = asked[int(part)]
+        else:
+            return ""
+    return asked
 
 
 class Door:
@@ -242,18 +431,22 @@ async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
             return
         if port in MAIL_PORTS:
             if port == TLS_MAIL_PORT:
-                await writer.start_tls(mail_tls(host))
+                await writer.start_tls(certified(host))
             await Mail(reader, writer, host, port).talk()
             return
         if port in GREETED:
             log("tcp", host, port)
             return
         data = await first_bytes(reader)
+        line = Plain(data, reader, writer)
         if data[:1] == b"\x16":
-            log("https" if port == 443 else "tls", server_name(data) or host, port)
-            writer.write(b"\x15\x03\x01\x00\x02\x02\x31")  # fatal alert: access_denied
-            await writer.drain()
-        elif not (data and await refuse_http(data, writer, host, port)):
+            host = (server_name(data) or host).lower()
+            if host in recorded_hosts:
+                await serve_securely(line, host, port)
+                return
+            log("https" if port == 443 else "tls", host, port)
+            await line.write(b"\x15\x03\x01\x00\x02\x02\x31")  # fatal alert: access_denied
+        elif not (data and await serve(line, "http", host, port)):
             log("tcp", host, port)
     except (TimeoutError, ConnectionError, ssl.SSLError, OSError, ValueError) as error:
         log("tcp", host, port, path=f"{type(error).__name__}")
@@ -262,13 +455,20 @@ async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
             writer.close()
 
 
-# ------------------------------------------------------------------------------------------------------------ mail
+async def serve_securely(line: Plain, host: str, port: int) -> None:
+    secure = Secure(line, host)
+    try:
+        await secure.greet()
+        if not await serve(secure, "https", host, port):
+            log("https", host, port, path="no HTTP")
+    except ssl.SSLError as error:
+        log("https", host, port, path=f"staging's certificate was not trusted ({error.reason or 'it hung up'})")
 
 
 contexts: dict[str, ssl.SSLContext] = {}
 
 
-def mail_tls(host: str) -> ssl.SSLContext:
+def certified(host: str) -> ssl.SSLContext:
     """A server context whose certificate names `host`, signed by the stack's throw-away CA (which its web trusts)."""
     if host not in contexts:
         with tempfile.TemporaryDirectory() as scratch:
@@ -289,7 +489,7 @@ def mail_tls(host: str) -> ssl.SSLContext:
                     "-out",
                     request,
                     "-subj",
-                    "/CN=staging mail trap",
+                    "/CN=staging",
                 ],
                 [
                     "openssl",
@@ -317,6 +517,9 @@ def mail_tls(host: str) -> ssl.SSLContext:
     return contexts[host]
 
 
+# ------------------------------------------------------------------------------------------------------------ mail
+
+
 class Mail:
     """One SMTP session (RFC 5321) that believes everyone and keeps everything."""
 
@@ -340,7 +543,7 @@ class Mail:
                 await self.greet()
             elif word == "STAR" and not self.secure:
                 await self.say("220 go ahead")
-                await self.writer.start_tls(mail_tls(self.host))
+                await self.writer.start_tls(certified(self.host))
                 self.secure, self.recipients = True, []
             elif word == "AUTH":
                 await self.authenticate(line)
@@ -391,7 +594,7 @@ async def main() -> None:
     await asyncio.start_server(dns_over_tcp, "0.0.0.0", DNS)
     await asyncio.start_unix_server(door.hold, "/run/door")
     await asyncio.start_server(connection, "0.0.0.0", CONNECTIONS)
-    for file in ("egress.jsonl", "mail.jsonl"):
+    for file in ("egress.jsonl", "mail.jsonl", "answered.jsonl"):
         (folder / file).touch()
     (folder / "ready").touch()
     await asyncio.Event().wait()

@@ -26,6 +26,7 @@ from updater.model import (
     Installation,
     Layout,
     Platform,
+    Recording,
     Server,
     Site,
     Snapshot,
@@ -52,6 +53,22 @@ $answer = array('seconds' => microtime(true) - $begun, 'body' => $body, 'status'
 header('Content-Type: application/json');
 echo json_encode($answer);
 """
+
+POST = """<?php
+$pay = curl_init($_GET['url']);
+curl_setopt_array($pay, array(CURLOPT_RETURNTRANSFER => 1, CURLOPT_TIMEOUT => 9, CURLOPT_POSTFIELDS => file_get_contents('php://input'),
+    CURLOPT_HTTPHEADER => array('Content-Type: application/json', 'Authorization: Basic c2hvcDpLZXktNDQxNw==')));
+echo json_encode(array(curl_exec($pay), curl_error($pay), curl_getinfo($pay, CURLINFO_RESPONSE_CODE)));
+"""
+
+PAYMENT = Recording(
+    host="api.pay.example",
+    path="/v3/payments*",
+    method="POST",
+    status=201,
+    headers={"Content-Type": "application/json", "Transfer-Encoding": "chunked", "X-Of": "{request.amount.value}"},
+    body='{"id": "22e12f66", "paid": "{request.amount.value}", "back": "{request.confirmation.return_url}", "no": "{request.none[0].x}"}',
+)
 
 DUMP = """
 CREATE TABLE `sh_users` (`ID` int NOT NULL AUTO_INCREMENT, `user_login` varchar(60) NOT NULL, `user_email` varchar(100) NOT NULL,
@@ -113,6 +130,7 @@ def make_snapshot(folder: Path, run: str, dump: str = DUMP) -> Snapshot:
     php_password = "'" + PASSWORD.replace("\\", "\\\\").replace("'", "\\'") + "'"
     (mirror / "index.php").write_text(INDEX % php_password)
     (mirror / "fetch.php").write_text(FETCH)
+    (mirror / "pay.php").write_text(POST)
     (mirror / "mail.php").write_text(
         "<?php var_dump(mail('kunde@outside.example', '=?UTF-8?B?0JfQsNC60LDQtw==?=', \"Ваш заказ\\n.\\nпринят\","
         ' "Cc: two@outside.example\\r\\nContent-Type: text/plain; charset=UTF-8"));'
@@ -204,7 +222,7 @@ def vendor() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def shop(folder: Path, vendor: str) -> Iterator[StackHandle]:
-    site = make_site(folder, egress=EgressSettings(allow=(vendor,)))
+    site = make_site(folder, egress=EgressSettings(allow=(vendor,)), recordings=(PAYMENT,))
     with stage(site, make_snapshot(folder, run_name("shop")), make_layout(), Silent()) as handle:
         yield handle
 
@@ -265,6 +283,38 @@ def test_nothing_leaves_and_what_tried_is_named(shop: StackHandle) -> None:
     assert ("http", "1.1.1.1", 80, "GET /beacon", "fetching") in seen
     assert ("http", "tracker.example", 80, "GET /hit", "fetching") in seen
     assert ("tcp", "files.example", 21, "", "fetching") in seen
+
+
+def test_what_site_yml_has_a_recording_of_is_answered_over_tls_and_nothing_else(shop: StackHandle) -> None:
+    def pay(url: str, body: str) -> tuple[str, str, int]:
+        connection = http.client.HTTPConnection(shop.stack.address, 80, timeout=30)
+        connection.request("POST", f"/pay.php?url={url}", body=body, headers={"Host": "shop.example"})
+        text, error, status = json.loads(connection.getresponse().read())
+        connection.close()
+        return text, error, status
+
+    shop.step("paying")
+    back = 'https://shop.example/thanks?a="b"'
+    payment = {"amount": {"value": "129.50"}, "confirmation": {"return_url": back}, "text": "Ф" * 5000}
+    for scheme in ("https", "http"):
+        text, error, status = pay(f"{scheme}://api.pay.example/v3/payments?test=1", json.dumps(payment))
+        assert (error, status) == ("", 201)
+        assert json.loads(text) == {"id": "22e12f66", "paid": "129.50", "back": back, "no": ""}
+    assert pay("https://api.pay.example/v4/payments", "{}")[2] == 503, "what was not recorded is refused"
+    assert pay("https://api.other.example/v3/payments", "{}")[2] == 0, "and so is every other host"
+    first, second = [call for call in shop.answered() if call.step == "paying"]
+    assert (first.target, first.method, first.path, first.recording) == (PAYMENT.host, "POST", "/v3/payments", PAYMENT.path)
+    assert (first.query, json.loads(first.body), first.authorization[:5]) == ("test=1", payment, "Basic")
+    assert json.loads(second.body) == payment
+    assert "Key" not in repr(first), "what the service knows the shop by is in no message"
+    assert "c2hvc" not in repr(first)
+    seen = {(call.protocol, call.target, call.path, call.answered) for call in shop.blocked() if call.step == "paying"}
+    assert seen >= {
+        ("https", "api.pay.example", "POST /v3/payments", True),
+        ("http", "api.pay.example", "POST /v3/payments", True),
+        ("https", "api.pay.example", "POST /v4/payments", False),
+        ("https", "api.other.example", "", False),
+    }
 
 
 def test_a_named_host_is_reached_while_the_way_out_is_held_and_no_other(shop: StackHandle, vendor: str) -> None:

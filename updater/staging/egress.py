@@ -12,7 +12,7 @@ from datetime import datetime
 from email.message import EmailMessage
 from typing import Any
 
-from updater.model import BlockedCall, CaughtMail
+from updater.model import AnsweredCall, BlockedCall, CaughtMail
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,37 @@ def blocked_calls(log: str, steps: Sequence[Step]) -> tuple[BlockedCall, ...]:
                 continue
             looked_up.add((entry["host"], step))
         calls.append(
-            BlockedCall(entry["at"], entry["protocol"], entry["host"], int(entry["port"]), entry["path"], step)
+            BlockedCall(
+                entry["at"],
+                entry["protocol"],
+                entry["host"],
+                int(entry["port"]),
+                entry["path"],
+                step,
+                answered=entry.get("answered", False),
+            )
         )
     return tuple(calls)
+
+
+def answered_calls(log: str, steps: Sequence[Step]) -> tuple[AnsweredCall, ...]:
+    """The calls that were answered from a recording, oldest first, with all that they held."""
+    return tuple(
+        AnsweredCall(
+            at=entry["at"],
+            target=entry["host"],
+            method=entry["method"],
+            path=entry["path"],
+            recording=entry["recording"],
+            query=entry["query"],
+            content_type=entry["type"],
+            authorization=entry["authorization"],
+            body=base64.b64decode(entry["body"]),
+            cut=entry["cut"],
+            step=_step_at(entry["at"], steps),
+        )
+        for entry in _entries(log)
+    )
 
 
 def caught_mail(log: str, steps: Sequence[Step]) -> tuple[CaughtMail, ...]:

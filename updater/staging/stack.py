@@ -16,7 +16,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -32,7 +32,7 @@ from requests.exceptions import RequestException
 from updater import secrets
 from updater.errors import CommandFailed, StagingFailed
 from updater.log import Progress, timed
-from updater.model import BlockedCall, CaughtMail, Installation, Layout, Platform, Site, Snapshot, Stack
+from updater.model import AnsweredCall, BlockedCall, CaughtMail, Installation, Layout, Platform, Site, Snapshot, Stack
 from updater.shell import Completed
 from updater.staging import daemon, egress, files, images, php, scrub
 from updater.staging.certificate import Certificates, throw_away
@@ -274,6 +274,10 @@ class StackHandle:
         """Every call that the stack tried to make since it began."""
         return egress.blocked_calls(self._sink_log("egress.jsonl"), self._steps)
 
+    def answered(self) -> tuple[AnsweredCall, ...]:
+        """Every call that was answered from a recording, with what it sent: for comparing, not for keeping."""
+        return egress.answered_calls(self._sink_log("answered.jsonl"), self._steps)
+
     def mail(self) -> tuple[CaughtMail, ...]:
         """Every mail that the stack sent since it began."""
         return egress.caught_mail(self._sink_log("mail.jsonl"), self._steps)
@@ -419,9 +423,11 @@ class _Staging:
             pids_limit=100,
             init=True,
         )
+        recordings = [asdict(recording) for recording in self.site.recordings]
         authority = {
             "/opt/egress/ca.pem": self.certificates.authority,
             "/opt/egress/ca.key": self.certificates.authority_key,
+            "/opt/egress/recordings.json": json.dumps(recordings).encode(),
         }
         put_files(sink, authority, mode=0o600)
         sink.start()
