@@ -1286,12 +1286,13 @@ def _site(parsed: _Common, config: Path, agency: Path | None) -> model.Site:
     for name, make in sections.items():
         if name in values:
             values[name] = make(**values[name].given())
-    for name, make in {
+    entries: Mapping[str, Callable[..., Any]] = {
         "flows": model.Flow,
         "masks": model.Mask,
         "payments": model.Payment,
         "recordings": _recording,
-    }.items():
+    }
+    for name, make in entries.items():
         if name in values:
             values[name] = tuple(make(**entry.given()) for entry in values[name])
     if "viewports" in parsed.model_fields_set:

@@ -210,7 +210,7 @@ def run(site: Site, journal: Journal, progress: Progress, *, retry: bool = False
             if forbidden:
                 this.note(f"advice only: {forbidden}")
             elif (
-                policy.approves(site.policy, plan.updates, _for_a_person(site, driver, plan))
+                policy.approves(site.policy, plan.updates, _for_a_person(site, driver, plan, snapshot.files))
                 and _may_deploy_now(this, now())
                 and _short_enough(this, proven.release)
             ):
@@ -302,17 +302,22 @@ def _plan(this: Run, driver: Driver, shop: stack.StackHandle, snapshot: Snapshot
         plan = edits.respect(offered, root, known, site.policy.overwrite, this.folder / "edits")
         if not retry:
             plan = _without_broken(site, this.journal, plan)
-    notes = (*this.record.notes, *plan.notes, *_for_a_person(site, driver, plan))
+    notes = (*this.record.notes, *plan.notes, *_for_a_person(site, driver, plan, root))
     this.tell(inventory=inventory, updates=_results(plan), held=plan.held, notes=notes)
     this.keep("plan", plan)
     return plan
 
 
-def _for_a_person(site: Site, driver: Driver, plan: Plan) -> tuple[str, ...]:
-    """Which of the updates only a person may approve, and why."""
+def _for_a_person(site: Site, driver: Driver, plan: Plan, root: Path) -> tuple[str, ...]:
+    """Which of the updates only a person may approve, and why. `root`: a copy of the docroot."""
     components = {f"{part.kind}:{part.slug}": part for part in plan.inventory.components}
     reasons = (driver.leap(components[update.id], update.to_version) for update in plan.updates)
-    return (*(reason for reason in reasons if reason), *policy.new_looks(site.policy, plan.updates))
+    paying = [update for update in plan.updates if driver.takes_payments(components[update.id], root)]
+    return (
+        *(reason for reason in reasons if reason),
+        *policy.new_looks(site.policy, plan.updates),
+        *policy.payments(site, plan.updates, paying),
+    )
 
 
 def _know_the_ground(
@@ -451,6 +456,9 @@ def _compare(this: Run, ground: Ground, trial: Trial, folder: Path, *, hurried: 
                 root=this.folder,
                 pictures=folder / "pictures",
                 known_calls=this.site.calls,
+                answered=evidence.of_this_trial(shop.answered(), begun),
+                recordings=this.site.recordings,
+                updates=trial.applied,
             )
             return evidence.without_look(seen) if policy.new_looks(this.site.policy, trial.applied) else seen
 

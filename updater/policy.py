@@ -10,7 +10,7 @@ from datetime import date, datetime, time, timedelta, timezone
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from updater.model import Approve, Failed, Freeze, Policy, QuietHour, Update, Window
+from updater.model import Approve, Failed, Freeze, Policy, QuietHour, Site, Update, Window
 from updater.versions import compare_versions, is_patch
 
 T = TypeVar("T")
@@ -75,6 +75,21 @@ def new_looks(policy: Policy, updates: Sequence[Update]) -> tuple[str, ...]:
         f"{update.name} {update.to_version} may look new, as site.yml says ({look.reason}): pictures decide nothing, look at them"
         for update, look in given
         if look and look.version == update.to_version
+    )
+
+
+def payments(site: Site, updates: Sequence[Update], found: Sequence[Update]) -> tuple[str, ...]:
+    """Through which of the updates money passes: those `found` to bring a payment method, and those that site.yml names."""
+    named = {payment.plugin for payment in site.payments}
+    seen = (
+        ""
+        if site.payments
+        else "; nobody paid by it on staging, since site.yml names no recording of its service (docs/recordings.md)"
+    )
+    return tuple(
+        f"{update.name} {update.to_version} takes payments: only a person may approve it{seen}"
+        for update in updates
+        if update in found or named & {update.slug, update.id}
     )
 
 

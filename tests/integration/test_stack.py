@@ -303,7 +303,12 @@ def test_what_site_yml_has_a_recording_of_is_answered_over_tls_and_nothing_else(
     assert pay("https://api.pay.example/v4/payments", "{}")[2] == 503, "what was not recorded is refused"
     assert pay("https://api.other.example/v3/payments", "{}")[2] == 0, "and so is every other host"
     first, second = [call for call in shop.answered() if call.step == "paying"]
-    assert (first.target, first.method, first.path, first.recording) == (PAYMENT.host, "POST", "/v3/payments", PAYMENT.path)
+    assert (first.target, first.method, first.path, first.recording) == (
+        PAYMENT.host,
+        "POST",
+        "/v3/payments",
+        PAYMENT.path,
+    )
     assert (first.query, json.loads(first.body), first.authorization[:5]) == ("test=1", payment, "Basic")
     assert json.loads(second.body) == payment
     assert "Key" not in repr(first), "what the service knows the shop by is in no message"

@@ -39,6 +39,11 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "smoke_tests").mkdir()
     (tmp_path / "smoke_tests" / "test_wishlist.py").write_text("")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "recordings").mkdir()
+    (tmp_path / "recordings" / "payment.yml").write_text(
+        'status: 201\nheaders: {X-Id: 7}\nbody: {id: "5", to: "https://pay.example/?b={request.amount}"}\n'
+    )
+    (tmp_path / "recordings" / "paid.yml").write_text('path: /?wc-api=pay\nbody: "order={order.id}"\n')
     return tmp_path
 
 
@@ -682,3 +687,52 @@ def test_switches_of_one_cms_are_off_unless_written(folder: Path) -> None:
     assert ("switched on", "bitrix.allow_database_rollback") in config.describe(load(folder, text))
     with pytest.raises(ConfigError, match=r'bitrix\.promot: unknown key; did you mean "promote"\?'):
         load(folder, MINIMAL + "bitrix: {promot: true}\n")
+
+
+# --------------------------------------------------------------------------------------------------------- recordings
+
+
+def test_a_recording_is_read_from_its_file_and_a_body_that_is_no_text_becomes_json(folder: Path) -> None:
+    site = accept(
+        folder,
+        """recordings:
+  - {host: API.Pay.example, path: /v3/payments, method: POST, answer: recordings/payment.yml}
+payments:
+  - {method: pay_card, plugin: pay, callback: recordings/paid.yml}
+  - {method: other}""",
+    )
+    (recording,) = site.recordings
+    assert (recording.host, recording.path, recording.method) == ("api.pay.example", "/v3/payments", "POST")
+    assert recording.status == 201
+    assert recording.headers == {"Content-Type": "application/json", "X-Id": "7"}
+    assert recording.body == '{"id": "5", "to": "https://pay.example/?b={request.amount}"}'
+    paid = model.Callback("/?wc-api=pay", "POST", {}, "order={order.id}")
+    assert site.payments == (model.Payment("pay_card", "pay", paid), model.Payment("other"))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("status: 99", "status must be a number from 200 to 599"),
+        ("- a", "must hold `key: value` lines: body, headers, status"),
+        ("url: x", "unknown key url; known here: body, headers, status"),
+        ("headers: {'a b': 1}", "headers must be `Name: value` lines"),
+        ("{", "cannot be read as YAML or JSON in UTF-8"),
+        ("body: !!python/object:os.x {}", "cannot be read as YAML or JSON in UTF-8"),
+    ],
+)
+def test_a_recording_that_cannot_be_used_is_told_without_what_stands_in_it(
+    folder: Path, content: str, message: str
+) -> None:
+    (folder / "recordings" / "bad.yml").write_text(content)
+    said = mistake(folder, "recordings: [{host: a.example, path: /x, answer: recordings/bad.yml}]")
+    assert said.startswith("recordings[0].answer: ")
+    assert message in said
+
+
+def test_a_recording_lies_beside_site_yml_and_a_callback_goes_to_the_shop_itself(folder: Path) -> None:
+    outside = "recordings: [{host: a.example, path: /x, answer: /etc/hostname}]"
+    assert "must lie in" in mistake(folder, outside)
+    (folder / "recordings" / "bad.yml").write_text("path: https://elsewhere.example/")
+    assert "path must be the shop's own" in mistake(folder, "payments: [{method: a, callback: recordings/bad.yml}]")
+    assert "the method a stands twice" in mistake(folder, "payments: [{method: a}, {method: a}]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from updater import policy
-from updater.model import Allowed, Approve, Freeze, Policy, Update, Window
+from updater.model import Allowed, Approve, Freeze, Payment, Policy, Server, Site, Update, Window
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 WEEK = Window((0, 1, 2, 3), time(10), time(16), "Europe/Moscow", "Mon-Thu 10:00-16:00 Europe/Moscow")
@@ -146,3 +147,18 @@ def test_a_new_look_is_expected_of_one_version_alone_and_then_only_a_person_may_
     assert policy.new_looks(rules, [later]) == ()
     assert not policy.approves(rules, [update], [note])
     assert policy.approves(rules, [later])
+
+
+def test_what_takes_payments_is_for_a_person_found_or_named() -> None:
+    tea, pay = an_update("1.0", "1.0.1"), replace(an_update("1.0", "1.0.1"), slug="pay", name="Pay")
+    site = Site("shop", Server("h", "u"), "/", "https://shop.example", Path("site.yml"))
+    (note,) = policy.payments(site, [tea, pay], [pay])
+    assert note == (
+        "Pay 1.0.1 takes payments: only a person may approve it; nobody paid by it on staging, "
+        "since site.yml names no recording of its service (docs/recordings.md)"
+    )
+    assert not policy.approves(Policy(approve=Approve.PASSED), [tea, pay], [note])
+    for name in ("pay", "plugin:pay"):
+        named = replace(site, payments=(Payment("card", name),))
+        assert policy.payments(named, [tea, pay], []) == ("Pay 1.0.1 takes payments: only a person may approve it",)
+    assert policy.payments(replace(site, payments=(Payment("card"),)), [tea, pay], []) == ()

@@ -9,10 +9,22 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from updater.checks import calls, crawl, facts, logs, visual
+from updater.checks import calls, crawl, facts, logs, recorded, visual
 from updater.checks.browser import NETWORK_CHANGED
 from updater.checks.observation import Observation, PageView
-from updater.model import BlockedCall, CaughtMail, Check, Evidence, Finding, Picture, Status, Thresholds
+from updater.model import (
+    AnsweredCall,
+    BlockedCall,
+    CaughtMail,
+    Check,
+    Evidence,
+    Finding,
+    Picture,
+    Recording,
+    Status,
+    Thresholds,
+    Update,
+)
 
 BEFORE, NOISE, AFTER = "before", "noise", "after"
 """The three passes: the un-updated shop, the same again (what differs is noise), and the updated shop."""
@@ -80,10 +92,14 @@ def gather(
     root: Path,
     pictures: Path,
     known_calls: Collection[str] = (),
+    answered: Sequence[AnsweredCall] = (),
+    recordings: Sequence[Recording] = (),
+    updates: Sequence[Update] = (),
 ) -> Evidence:
     """All checks of one trial; `after` is None when the updates could not even be applied.
 
     `ground`: what was found of the un-updated clone itself (fidelity, the approved look). `known_calls`: Site.calls.
+    `answered`, `recordings`: what was asked of the services that site.yml has recordings of; nothing of it is kept but what differs.
 
     Pictures of differences are written into `pictures`, which lies below `root`, the run's folder.
     """
@@ -106,10 +122,14 @@ def gather(
             ),
             *picture_checks,
         ]
+        if recordings:
+            passes = [recorded.Pass(step, it) for step, it in zip(ROUND, (before, noise, *more_noise), strict=False)]
+            new = recorded.Pass(AFTER, after)
+            checks.append(recorded.compare(answered, blocked, passes, new, updates, recordings))
     return Evidence(checks=tuple(checks), pictures=compared, blocked=tuple(blocked), mail=tuple(mail))
 
 
-Sent = TypeVar("Sent", BlockedCall, CaughtMail)
+Sent = TypeVar("Sent", BlockedCall, CaughtMail, AnsweredCall)
 
 
 def of_this_trial(sent: Sequence[Sent], begun: datetime) -> tuple[Sent, ...]:

@@ -55,6 +55,17 @@ class PageView:
 
 
 @dataclass(frozen=True, slots=True)
+class Departure:
+    """Where a payment method led the customer's browser away to: `address` is host and path, `fields` as fields.of_request."""
+
+    scope: str
+    viewport: str
+    method: str
+    address: str
+    fields: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Test:
     """One pytest test: `outcome` is passed, failed, error or skipped."""
 
@@ -118,3 +129,4 @@ class Observation:
     seconds: float = 0.0
     crawl: Crawl | None = None
     """None where nothing was crawled: production, and passes that look for something else"""
+    departures: tuple[Departure, ...] = ()

@@ -184,6 +184,9 @@ class Driver(Protocol):
     def leap(self, component: Component, version: str) -> str:
         """Why this version is more than an update, so that only a person may approve it; '' for an ordinary one."""
 
+    def takes_payments(self, component: Component, root: Path) -> bool:
+        """Whether this component brings a way to pay. `root`: a copy of the docroot."""
+
     def published(
         self, component: Component, root: Path, fetch: Fetch, api: str | None, downloads: str | None
     ) -> Published | None:

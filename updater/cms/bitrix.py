@@ -297,6 +297,11 @@ def leap(component: Component, version: str) -> str:
     return ""
 
 
+def takes_payments(component: Component, root: Path) -> bool:
+    """Whether handlers of payment systems lie in the module, as they do in `sale`."""
+    return bool(component.path) and any((root / component.path / "handlers" / "paysystem").glob("*/handler.php"))
+
+
 def published(
     component: Component, root: Path, fetch: Fetch, api: str | None, downloads: str | None
 ) -> Published | None:

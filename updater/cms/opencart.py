@@ -484,6 +484,16 @@ def leap(component: Component, version: str) -> str:
     )
 
 
+def takes_payments(component: Component, root: Path) -> bool:
+    """Whether a controller of its own stands among the payment methods: in the extension's folder; in 3.x, which puts them all
+    together, by its name."""
+    if component.kind == "core":
+        return False
+    if not component.path:
+        return (root / "catalog/controller/extension/payment" / f"{component.slug}.php").is_file()
+    return any((root / component.path).glob("catalog/controller/**/payment/*.php"))
+
+
 def published(
     component: Component, root: Path, fetch: Fetch, api: str | None, downloads: str | None
 ) -> Published | None:

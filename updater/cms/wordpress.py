@@ -175,6 +175,12 @@ _PERSONAL = {
 }
 
 
+_GATEWAY = re.compile(
+    rb"\bextends\s+\\?WC_Payment_Gateway|['\"]woocommerce_payment_gateways['\"]|\\AbstractPaymentMethodType\b"
+)
+_GATEWAY_ITSELF = re.compile(rb"^\s*abstract\s+class\s+WC_Payment_Gateway\b", re.M)
+
+
 def _source() -> str:
     return package_text("updater.cms", "wordpress.php")
 
@@ -692,6 +698,16 @@ def refuses(component: Component, version: str) -> str:
 
 def leap(component: Component, version: str) -> str:
     return ""
+
+
+def takes_payments(component: Component, root: Path) -> bool:
+    """Whether its code registers a gateway with WooCommerce, which itself brings what they are made of."""
+    place = root / component.path
+    if component.kind != "plugin" or not component.path:
+        return False
+    files = place.rglob("*.php") if place.is_dir() else [place]
+    code = [path.read_bytes() for path in files if path.is_file()]
+    return any(map(_GATEWAY.search, code)) and not any(map(_GATEWAY_ITSELF.search, code))
 
 
 def published(

@@ -120,9 +120,13 @@ def _phases(checks: Iterable[Check]) -> list[tuple[str, list[Check]]]:
     ]
 
 
-def _calls(blocked: Iterable[BlockedCall]) -> list[tuple[str, str, str, int]]:
-    """(protocol, target:port, path without its query, count), the most frequent first. A query may hold keys and people."""
-    counted = Counter((call.protocol, f"{call.target}:{call.port}", call.path.split("?")[0]) for call in blocked)
+def _calls(blocked: Iterable[BlockedCall]) -> list[tuple[str, str, str, str, int]]:
+    """(protocol, target:port, path without its query, step in which a recording answered, count), the most frequent first. A query
+    may hold keys and people."""
+    counted = Counter(
+        (call.protocol, f"{call.target}:{call.port}", call.path.split("?")[0], call.step if call.answered else "")
+        for call in blocked
+    )
     return [(*key, count) for key, count in counted.most_common()]
 
 
