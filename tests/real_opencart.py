@@ -53,8 +53,8 @@ def packed(release: Path, folder: Path) -> Path:
     return path
 
 
-def settle(shop: DemoShop, release: Path) -> None:
-    """Install that release on the twin's server, by OpenCart's own command line installer."""
+def settle(shop: DemoShop, release: Path, new: Path) -> None:
+    """Install that release on the twin's server, by OpenCart's own command line installer, ready for the new one."""
     three = version(release).startswith("3.")
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as tar:
@@ -95,6 +95,9 @@ def settle(shop: DemoShop, release: Path) -> None:
             f"INSERT INTO ocx_modification ({row}) VALUES "
             f"(0, 'Comment', 'comment', 'somebody', '1.0', '', '{OCMOD}', 1, NOW())"
         )
+    if version(release).startswith("4.0") and not version(new).startswith("4.0"):
+        # As docs/opencart.md tells a person to do first: 4.1 has no gift vouchers, and leaves their total switched on.
+        shop.sql("UPDATE ocx_setting SET value = '0' WHERE `key` = 'total_voucher_status'")
     shop.exec(["apachectl", "graceful"])
 
 

@@ -9,6 +9,7 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, BinaryIO, Protocol
 
 from updater.errors import CommandFailed
@@ -97,15 +98,17 @@ def run_php(shell: Shell, php: str, source: str, request: Mapping[str, Any], *, 
     return parse_answer(completed, shell.where)
 
 
-def code_manifest(shell: Shell, php: str, root: str, exclude: Sequence[str]) -> dict[str, str]:
+def code_manifest(
+    shell: Shell, php: str, root: str, exclude: Sequence[str], elsewhere: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, str]:
     """Path below `root` → sha256, `link:<target>` or `dir` (empty folder), by that place's own PHP.
 
-    `exclude` are paths relative to `root` (folders or files) left out with all below them. Names that are not UTF-8
-    come back surrogate-escaped. Raises CommandFailed when a file cannot be read.
+    `exclude` are paths relative to `root` (folders or files) left out with all below them. `elsewhere`: a path by which a folder
+    goes that lies outside `root` → that folder. Names that are not UTF-8 come back surrogate-escaped. Raises CommandFailed when
+    a file cannot be read.
     """
-    answer = run_php(
-        shell, php, package_text("updater", "tree.php"), {"root": root, "exclude": list(exclude)}, timeout=1800
-    )
+    request = {"root": root, "exclude": list(exclude), "elsewhere": dict(elsewhere)}
+    answer = run_php(shell, php, package_text("updater", "tree.php"), request, timeout=1800)
     return {
         base64.b64decode(path).decode("utf-8", "surrogateescape"): base64.b64decode(value).decode(
             "utf-8", "surrogateescape"

@@ -5,16 +5,23 @@ if (!is_dir($root)) { fail("no such folder: $root"); }
 $exclude = array();
 foreach ($REQUEST['exclude'] as $path) { $exclude[trim($path, '/')] = true; }
 $entries = array();
-$walk = function ($below) use (&$walk, &$entries, $root, $exclude) {
-    $names = @scandir($below === '' ? $root : "$root/$below");
-    if ($names === false) { fail("cannot read folder $root/$below"); }
+$elsewhere = $REQUEST['elsewhere'];
+$at = function ($path) use ($root, $elsewhere) {
+    foreach ($elsewhere as $name => $folder) {
+        if ($path === $name || strpos($path, "$name/") === 0) { return $folder . substr($path, strlen($name)); }
+    }
+    return $path === '' ? $root : "$root/$path";
+};
+$walk = function ($below) use (&$walk, &$entries, $at, $exclude) {
+    $names = @scandir($at($below));
+    if ($names === false) { fail('cannot read folder ' . $at($below)); }
     $empty = true;
     foreach ($names as $name) {
         if ($name === '.' || $name === '..') { continue; }
         $empty = false;
         $path = $below === '' ? $name : "$below/$name";
         if (isset($exclude[$path])) { continue; }
-        $full = "$root/$path";
+        $full = $at($path);
         if (is_link($full)) {
             $entries[] = array(base64_encode($path), base64_encode('link:' . readlink($full)));
         } elseif (is_dir($full)) {
@@ -28,4 +35,5 @@ $walk = function ($below) use (&$walk, &$entries, $root, $exclude) {
     if ($empty && $below !== '') { $entries[] = array(base64_encode($below), base64_encode('dir')); }
 };
 $walk('');
+foreach (array_keys($elsewhere) as $name) { $walk($name); }
 answer(array('entries' => $entries));

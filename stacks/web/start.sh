@@ -2,7 +2,8 @@
 # Makes this container production's twin, then becomes Apache. Safe to run again: a restored checkpoint restarts it.
 #
 # Environment: SITE_NAME, SITE_DOCROOT, WEB_UID, WEB_GID, PHP_EXTENSIONS (names in lower case; empty: all),
-# DATABASE_SOCKET (where production's code looks for it). Files put here before: /opt/web/{site.pem,site.key,ca.pem,
+# DATABASE_SOCKET (where production's code looks for it), SITE_ELSEWHERE (lines of a folder outside the docroot, a tab, and its
+# name below the docroot here). Files put here before: /opt/web/{site.pem,site.key,ca.pem,
 # web.ini,cli.ini}.
 set -eu
 
@@ -39,6 +40,16 @@ if [ -n "${DATABASE_SOCKET:-}" ] && [ ! -e "$DATABASE_SOCKET" ]; then
     mkdir -p "$(dirname "$DATABASE_SOCKET")"
     ln -sf /run/mysqld/mysqld.sock "$DATABASE_SOCKET"
 fi
+
+tab=$(printf '\t')
+printf '%s' "${SITE_ELSEWHERE:-}" | while IFS=$tab read -r folder name; do
+    if [ -e "$folder" ] && [ ! -L "$folder" ]; then
+        echo "the shop keeps files in $folder, which this image has for itself" >&2
+        exit 1
+    fi
+    mkdir -p "$(dirname "$folder")"
+    ln -sfn "$SITE_DOCROOT/$name" "$folder"
+done
 
 export SITE_NAME SITE_DOCROOT
 export APACHE_RUN_USER=web APACHE_RUN_GROUP=web APACHE_RUN_DIR=/run/apache2 APACHE_LOCK_DIR=/run/lock/apache2 \

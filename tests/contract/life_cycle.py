@@ -55,11 +55,18 @@ def drive(place: Place) -> None:
     left_out = (*layout.media, *layout.caches)
 
     def code() -> dict[str, str]:
-        return code_manifest(shell, place.php, place.docroot, left_out)
+        return code_manifest(shell, place.php, place.docroot, left_out, installation.elsewhere)
+
+    def real(path: str) -> str:
+        for name, folder in installation.elsewhere.items():
+            if path.startswith(f"{name}/"):
+                return folder + path.removeprefix(name)
+        return f"{place.docroot}/{path}"
 
     before = code()
     backup = f"/tmp/contract-{driver.NAME}-{hashlib.sha256(place.docroot.encode()).hexdigest()[:8]}.tar"
-    shell.run(["tar", "-C", place.docroot, "-cf", backup, "."])
+    roots = [place.docroot, *installation.elsewhere.values()]
+    shell.run(["tar", "-Pcf", backup, *roots])
     driver.guard(shell, installation, place.hosts)
     staged = code()
     guarded = {path for path, value in staged.items() if before.get(path) != value}
@@ -95,8 +102,8 @@ def drive(place: Place) -> None:
         shell.run(["rm", "-f", f"{place.docroot}/{path}"])
         shell.run(["rmdir", "--ignore-fail-on-non-empty", f"{place.docroot}/{path.rsplit('/', 1)[0]}"])
     for unit in units:
-        shell.run(["rm", "-rf", f"{place.docroot}/{unit}"])
-    shell.run(["tar", "-C", place.docroot, "-xf", backup])
+        shell.run(["rm", "-rf", real(unit)])
+    shell.run(["tar", "-Pxf", backup])
     shell.run(["rm", "-f", backup])
     restored = code()
     assert {path for path in before.keys() | restored.keys() if before.get(path) != restored.get(path)} == set()

@@ -10,10 +10,15 @@ import pytest
 from life_cycle import Place, drive, forget_opcache, run_steps
 from server_place import place_of
 
+from updater import config, pipeline
 from updater.demo_shop import DOCROOT, DemoShop
-from updater.errors import CommandFailed
+from updater.errors import CommandFailed, PromotionRefused
+from updater.journal import new_run_id
 from updater.log import Silent
 from updater.model import Installation
+from updater.production import clone, probe
+from updater.production.host import Host
+from updater.staging import rehearse, stack
 
 DOORS = (
     "/",
@@ -37,6 +42,16 @@ def three(shop_image: str, tmp_path: Path) -> Iterator[DemoShop]:
 def four(shop_image: str, tmp_path: Path) -> Iterator[DemoShop]:
     with DemoShop.start(tmp_path / "shop", Silent(), kind="opencart") as started:
         yield started
+
+
+OUTSIDE = "/var/www/shop.example/store"
+
+
+def move_out(shop: DemoShop) -> None:
+    """Storage beside the docroot, as OpenCart's own admin moves it."""
+    shop.typed(f"mv {STORE} {OUTSIDE} && chown -h {shop.user}: {OUTSIDE}", user="root")
+    shop.typed(f"cd {DOCROOT} && sed -i \"s#DIR_ROOT . 'store-7f3a/#'{OUTSIDE}/#\" config.php manage/config.php")
+    shop.exec(["apachectl", "graceful"])
 
 
 def with_bases(place: Place, shop: DemoShop, folder: Path, **bases: str) -> Place:
@@ -152,6 +167,37 @@ def test_staging_pays_cash_mails_nobody_and_runs_no_cron(four: DemoShop, tmp_pat
     assert four.sql("SELECT COUNT(*) FROM ocx_cron WHERE status <> 0") == "0"
 
 
+def test_storage_outside_the_docroot_is_cloned_and_staged_where_it_lies_and_nothing_of_it_is_deployed(
+    four: DemoShop, tmp_path: Path
+) -> None:
+    move_out(four)
+    with place_of(four, tmp_path, ("opencart-4.1.0.4",), ()) as place:
+        place = with_bases(place, four, tmp_path / "old", opencart="opencart-4.1.0.3")
+        site, server = config.load(tmp_path / "site" / "site.yml"), place.shell
+        assert isinstance(server, Host)
+        installation, driver = found(place), place.driver
+        layout = driver.layout(server, installation)
+        platform = probe.read_platform(server, site, installation)
+        into, run = tmp_path / "run", new_run_id()
+        snapshot = clone.clone(server, site, installation, layout, platform, run, tmp_path / "mirror", into, Silent())
+        vendor = ".updater-elsewhere/storage/vendor/autoload.php"
+        assert vendor in snapshot.code
+        with stack.stage(site, snapshot, layout, Silent()) as shop:
+            driver.guard(shop, shop.installation, ())
+            shop.checkpoint("clean")
+            noise = rehearse.measure_noise(shop, driver, layout, Silent())
+            trial = rehearse.rehearse(shop, driver, layout, noise, place.updates, Silent())
+            assert trial.failure == ""
+            assert b"4.1.0.4" in shop.read(f"{OUTSIDE}/vendor/autoload.php")
+            inventory = driver.inventory(shop, shop.installation)
+            release = rehearse.build_release(shop, driver, snapshot, inventory, trial, site.name, into)
+        assert vendor in release.changed
+        with pytest.raises(PromotionRefused, match="production is not touched") as caught:
+            pipeline.refuse_advice_only(site, installation, restore=False, release=release)
+        assert f"files belong into {OUTSIDE}, outside the docroot" in caught.value.cause
+        assert b"4.1.0.3" in server.read(f"{OUTSIDE}/vendor/autoload.php")
+
+
 # ------------------------------------------------------------------------------------------------------- OpenCart 3
 
 COMPILED = f"{STORE}/modification/catalog/shop.php"
@@ -161,7 +207,8 @@ WHERE NEW.`key` = 'config_maintenance' AND NEW.value <> OLD.value;"""
 STATUS = "SELECT CONCAT(code, ' ', version, ' ', status) FROM ocx_modification ORDER BY modification_id"
 
 
-def test_opencart_3_lives_through_an_update(three: DemoShop, tmp_path: Path) -> None:
+def test_opencart_3_with_storage_outside_the_docroot_lives_through_an_update(three: DemoShop, tmp_path: Path) -> None:
+    move_out(three)
     with place_of(three, tmp_path, ("opencart-3.0.5.1", "ribbon-1.1"), DOORS) as place:
         assert [update.id for update in place.updates] == ["core:opencart", "plugin:ribbon"]
         drive(with_bases(place, three, tmp_path / "old", opencart="opencart-3.0.4.1", ribbon="ribbon-1.0"))

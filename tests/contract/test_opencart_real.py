@@ -27,10 +27,10 @@ DOORS = ("/", CANON, "/index.php?route=checkout/cart", "/manage/index.php", "/ma
 
 @pytest.fixture
 def shop(shop_image: str, tmp_path: Path) -> Iterator[DemoShop]:
-    old, _ = releases()
+    old, new = releases()
     kind = "opencart-3" if version(old).startswith("3.") else "opencart"
     with DemoShop.start(tmp_path / "shop", Silent(), kind=kind) as started:
-        settle(started, old)
+        settle(started, old, new)
         yield started
 
 

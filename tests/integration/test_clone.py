@@ -164,6 +164,33 @@ def test_without_rsync_tar_brings_the_same_tree(live: LiveServer, host: Host, ho
     assert local_manifest(by_tar.files, []) == local_manifest(by_rsync.files, [])
 
 
+def test_a_folder_outside_the_docroot_comes_along_by_rsync_and_by_tar(
+    live: LiveServer, host: Host, tmp_path: Path
+) -> None:
+    live.root("mkdir -p '/srv/out side/cache' && echo code > '/srv/out side/a.php' && echo x > '/srv/out side/cache/y'")
+    name = ".updater-elsewhere/storage"
+    installation = replace(live.installation, elsewhere={name: "/srv/out side"})
+    layout = replace(live.layout, caches=(*live.layout.caches, f"{name}/cache"))
+    snapshots = []
+    try:
+        for run in ("one", "two"):  # the second finds the mirror of the first
+            into = tmp_path / run
+            args = (host, live.site, installation, layout, live.platform, run, tmp_path / "mirror", into, Said())
+            snapshots.append(clone(*args))
+        with _instead_of(live, "rsync", "exit 127"):
+            into = tmp_path / "three"
+            args = (host, live.site, installation, layout, live.platform, "three", tmp_path / "other", into, Said())
+            snapshots.append(clone(*args))
+    finally:
+        live.root("rm -r '/srv/out side'")
+    for snapshot in snapshots:
+        assert (snapshot.files / name / "a.php").read_text() == "code\n"
+        assert not (snapshot.files / name / "cache").exists()
+        assert f"{name}/a.php" in snapshot.code
+    assert snapshots[0].code == snapshots[1].code == snapshots[2].code
+    assert snapshots[1].moved_bytes < snapshots[0].moved_bytes / 2, "what a run brought, the next one has"
+
+
 def test_a_file_altered_while_it_was_copied_comes_anew(
     live: LiveServer, host: Host, hostile: str, tmp_path: Path
 ) -> None:

@@ -46,6 +46,15 @@ function write_file($path, $text, $mode = null) {
     if (!@rename($new, $path)) { @unlink($new); stop("cannot replace $path"); }
 }
 
+// Where a path below the docroot lies: storage may be outside of it, and goes by a name below it all the same.
+function at($path) {
+    global $docroot, $REQUEST;
+    foreach ($REQUEST['elsewhere'] as $name => $folder) {
+        if ($path === $name || strpos($path, "$name/") === 0) { return $folder . substr($path, strlen($name)); }
+    }
+    return "$docroot/$path";
+}
+
 // The site's own file, also while the gate stands in for it.
 function config_file($folder) {
     global $REQUEST;
@@ -239,7 +248,7 @@ case 'guard':
     // A page over a failed query answers 200: its log is how we know.
     query($link, "UPDATE `#setting` SET `value` = '1' WHERE `key` = 'config_error_log'");
     if (has_table($link, 'cron')) { query($link, 'UPDATE `#cron` SET status = 0'); }
-    foreach ($REQUEST['folders'] as $folder) { make_folder("$docroot/$folder"); }
+    foreach ($REQUEST['folders'] as $folder) { make_folder(at($folder)); }
     done(array('ok' => true));
 
 case 'overlay':
@@ -253,15 +262,15 @@ case 'overlay':
     foreach ($REQUEST['members'] as $path => $member) {
         $text = $zip->getFromName($member);
         if ($text === false) { stop('the package is damaged', $member); }
-        if (!is_file("$docroot/$path") || file_get_contents("$docroot/$path") !== $text) { write_file("$docroot/$path", $text); }
+        if (!is_file(at($path)) || file_get_contents(at($path)) !== $text) { write_file(at($path), $text); }
     }
     foreach ($REQUEST['stale'] as $path) {
-        if (is_file("$docroot/$path") || is_link("$docroot/$path")) {
-            if (!@unlink("$docroot/$path")) { stop("cannot remove $path of the old release"); }
-            for ($folder = dirname($path); $folder !== '.' && @rmdir("$docroot/$folder"); $folder = dirname($folder)) {}
+        if (is_file(at($path)) || is_link(at($path))) {
+            if (!@unlink(at($path))) { stop("cannot remove $path of the old release"); }
+            for ($folder = dirname($path); $folder !== '.' && @rmdir(at($folder)); $folder = dirname($folder)) {}
         }
     }
-    if ($REQUEST['archive']) { write_file("$docroot/{$REQUEST['archive']}", file_get_contents($REQUEST['package'])); }
+    if ($REQUEST['archive']) { write_file(at($REQUEST['archive']), file_get_contents($REQUEST['package'])); }
     done(array('ok' => true));
 
 case 'read-back':
@@ -270,7 +279,7 @@ case 'read-back':
     $zip = new ZipArchive();
     if ($zip->open($REQUEST['package']) !== true) { stop('the package cannot be opened'); }
     foreach ($REQUEST['members'] as $path => $member) {
-        if (!is_file("$docroot/$path") || file_get_contents("$docroot/$path") !== $zip->getFromName($member)) { $wrong[] = $path; }
+        if (!is_file(at($path)) || file_get_contents(at($path)) !== $zip->getFromName($member)) { $wrong[] = $path; }
     }
     done(array('wrong' => $wrong, 'version' => version_of($docroot)));
 
@@ -332,11 +341,11 @@ case 'note':
         $last = has_table($link, $table) ? query($link, "SELECT MAX({$table}_id) AS n FROM `#$table`") : array(array('n' => 0));
         $note[$table] = (int) $last[0]['n'];
     }
-    write_file("$docroot/{$REQUEST['note']}", json_encode($note), 0600);
+    write_file(at($REQUEST['note']), json_encode($note), 0600);
     done(array('ok' => true));
 
 case 'put-back':
-    $note = json_decode((string) @file_get_contents("$docroot/{$REQUEST['note']}"), true);
+    $note = json_decode((string) @file_get_contents(at($REQUEST['note'])), true);
     if (!is_array($note)) { stop("what was noted before the patches is gone: {$REQUEST['note']}", 'the patches emptied the cache folder, or something else did'); }
     $link = connect();
     foreach ($note['modification'] as $id => $status) { query($link, 'UPDATE `#modification` SET status = ' . (int) $status . ' WHERE modification_id = ' . (int) $id); }
@@ -481,7 +490,7 @@ case 'orders':
 case 'purge':
     // Files only, never OpenCart itself: this also runs after a rollback from a broken release.
     foreach ($REQUEST['folders'] as $folder) {
-        $root = "$docroot/$folder";
+        $root = at($folder);
         if (!is_dir($root) || is_link($root)) { continue; }
         foreach (entries($root) as $name) { if (!in_array($name, array('.htaccess', 'index.html'), true)) { remove_tree("$root/$name"); } }
     }

@@ -131,7 +131,8 @@ _PERSONAL = {
 
 
 def _ask(shell: Shell, php: str, action: str, docroot: str, **request: Any) -> Any:
-    return run_php(shell, php, _source(), {"action": action, "docroot": docroot, "kept": KEPT, **request})
+    request = {"action": action, "docroot": docroot, "kept": KEPT, "elsewhere": {}, **request}
+    return run_php(shell, php, _source(), request)
 
 
 def _source() -> str:
@@ -157,7 +158,7 @@ def detect(shell: Shell, docroot: str, php: str) -> Installation | None:
     catalog = _ask(shell, php, "config", docroot, folder="")
     constants: Mapping[str, Any] = catalog["constants"]
     _ask(shell, php, "config", docroot, folder=admin)
-    storage = _storage(where, catalog)
+    storage, elsewhere = _storage(where, catalog)
     url = str(constants.get("HTTPS_SERVER") or constants.get("HTTP_SERVER") or "").rstrip("/")
     if not re.match(r"https?://", url):
         raise UnsupportedSite(
@@ -169,10 +170,11 @@ def detect(shell: Shell, docroot: str, php: str) -> Installation | None:
     database = _database(where, constants)
     places = {"admin": admin, "storage": storage}
     if _three(version):
-        log = f"{constants.get('DIR_LOGS') or f'{docroot}/{storage}/logs/'}ocmod.log"
+        inside = elsewhere.get(storage, f"{docroot}/{storage}")
+        log = f"{constants.get('DIR_LOGS') or f'{inside}/logs/'}ocmod.log"
         known = _ask(shell, php, "not-found", docroot, log=log)["known"]
         places |= {} if known is None else {NOT_FOUND: " ".join(known)}
-    return Installation(NAME, version, docroot.rstrip("/") or "/", php, url, database, places)
+    return Installation(NAME, version, docroot.rstrip("/") or "/", php, url, database, places, elsewhere)
 
 
 def _refuse(where: str, seen: Mapping[str, Any], version: str) -> None:
@@ -207,20 +209,37 @@ def _refuse(where: str, seen: Mapping[str, Any], version: str) -> None:
         )
 
 
-def _storage(where: str, config: Mapping[str, Any]) -> str:
-    """DIR_STORAGE below the docroot, relative to it."""
+_OUTSIDE = ".updater-elsewhere/storage"
+"""By what name storage goes that lies outside the docroot, as OpenCart's own installers recommend it"""
+
+
+def _storage(where: str, config: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
+    """DIR_STORAGE relative to the docroot, and where that name really lies when it is outside."""
     root, storage = str(config["root"]), str(config["storage"])
     if not storage:
         cause, hint = f"DIR_STORAGE is {config['constants'].get('DIR_STORAGE')}", "correct it in config.php"
         raise UnsupportedSite("OpenCart's storage folder does not exist", where=where, cause=cause, hint=hint)
-    if not storage.startswith(f"{root}/"):
+    if storage.startswith(f"{root}/"):
+        return storage.removeprefix(f"{root}/"), {}
+    if f"{root}/".startswith(f"{storage}/"):
         raise UnsupportedSite(
-            "OpenCart with its storage outside the docroot is not supported yet",
+            "OpenCart's storage holds the site itself",
             where=where,
-            cause=f"DIR_STORAGE is {storage}: it holds code (vendor/) that would be neither tested nor deployed",
-            hint="move it below the docroot under a name that nobody guesses, closed by an .htaccess, or leave this site out",
+            cause=f"DIR_STORAGE is {storage}, the site lies in {root}",
+            hint="give storage a folder of its own, beside the docroot, and name it in both config.php",
         )
-    return storage.removeprefix(f"{root}/")
+    # As config.php says it, so that its code finds it in staging too; a way through `..` is made straight.
+    given = str(config["constants"]["DIR_STORAGE"]).rstrip("/")
+    straight = given.startswith("/") and not {"", ".", ".."} & set(given.split("/")[1:])
+    return _OUTSIDE, {_OUTSIDE: given if straight else storage}
+
+
+def _absolute(installation: Installation, path: str) -> str:
+    """A path below the docroot, or of the storage outside it."""
+    for name, folder in installation.elsewhere.items():
+        if path == name or path.startswith(f"{name}/"):
+            return folder + path.removeprefix(name)
+    return f"{installation.docroot.rstrip('/')}/{path}"
 
 
 def _database(where: str, constants: Mapping[str, Any]) -> Database:
@@ -522,6 +541,7 @@ def guard(shell: Shell, installation: Installation, hosts: Sequence[str]) -> Non
         installation.docroot,
         database=_credentials(installation.database),
         folders=folders,
+        elsewhere=dict(installation.elsewhere),
     )
 
 
@@ -544,10 +564,11 @@ def apply(shell: Shell, installation: Installation, update: Update, package: str
         "members": new,
         "stale": sorted(old.keys() - new.keys()),
         "archive": _marketplace(update, installation),
+        "elsewhere": dict(installation.elsewhere),
     }
     try:
         _ask(shell, installation.php, "overlay", installation.docroot, **request)
-        found = _ask(shell, installation.php, "read-back", installation.docroot, package=package, members=new)
+        found = _ask(shell, installation.php, "read-back", installation.docroot, **request)
     except CommandFailed as error:
         raise UpdateFailed(
             f"{update.name} could not be updated", where=where, cause=f"{error.what}: {error.cause}", hint=hint
@@ -631,6 +652,7 @@ def _step(installation: Installation, name: str, action: str, **request: Any) ->
         "admin": installation.places["admin"],
         "database": _credentials(installation.database),
         "three": _three(installation.version),
+        "elsewhere": dict(installation.elsewhere),
         **request,
     }
     return base.step(name, _source(), payload)
@@ -667,13 +689,13 @@ _UNUSED = re.compile(r"install/(view/(?!template/)|index\.php|cli_|opencart-(?!e
 
 def _constants(installation: Installation) -> dict[str, str]:
     """What the installer's own reading of config.php wants: plain values."""
-    database, root = installation.database, f"{installation.docroot}/"
+    database = installation.database
     return {
         "HTTP_SERVER": f"{installation.url}/",
         "HTTPS_SERVER": f"{installation.url}/",
         "HTTP_CATALOG": f"{installation.url}/",
         "HTTPS_CATALOG": f"{installation.url}/",
-        "DIR_STORAGE": f"{root}{installation.places['storage']}/",
+        "DIR_STORAGE": f"{_absolute(installation, installation.places['storage'])}/",
         "DB_DRIVER": "mysqli",
         "DB_HOSTNAME": database.host,
         "DB_USERNAME": database.user,
@@ -751,7 +773,7 @@ def purge(installation: Installation) -> Sequence[MigrationStep]:
     """Compiled templates and cached queries. Never boots OpenCart: it also runs after a rollback."""
     storage = installation.places["storage"]
     request = {"action": "purge", "docroot": installation.docroot, "kept": KEPT, "folders": [f"{storage}/cache"]}
-    return (MigrationStep("caches", compose(_source(), request)),)
+    return (MigrationStep("caches", compose(_source(), {**request, "elsewhere": dict(installation.elsewhere)})),)
 
 
 # ---------------------------------------------------------------------------------------------------------- the shop's records
@@ -778,7 +800,7 @@ def orders(shell: Shell, installation: Installation, table: OrderTable | None) -
 
 def error_logs(shell: Shell, installation: Installation) -> Sequence[str]:
     """OpenCart's own log, where a page that answers 200 writes what went wrong, under the name that the shop gave it."""
-    logs = f"{installation.docroot}/{installation.places['storage']}/logs"
+    logs = _absolute(installation, f"{installation.places['storage']}/logs")
     database = _credentials(installation.database)
     seen = _ask(shell, installation.php, "error-logs", installation.docroot, database=database)
     return tuple(f"{logs}/{name}" for name in seen["names"])

@@ -131,17 +131,44 @@ def _patterns(site: Site, layout: Layout) -> list[str]:
     return [*(literal(path) for path in layout.caches), *site.clone.exclude]
 
 
+@dataclass(frozen=True, slots=True)
+class _Root:
+    """A folder on the server, where it goes in the mirror ('' is the mirror itself), and what of it is left out."""
+
+    folder: str
+    name: str
+    patterns: Sequence[str]
+    kept: Sequence[str] = ()
+    """Folders in that place of the mirror that come from another root"""
+
+
+def _roots(site: Site, installation: Installation, layout: Layout) -> list[_Root]:
+    """The docroot, and what a site keeps outside it."""
+    names = installation.elsewhere
+    kept = tuple(sorted({literal(name.split("/")[0]) for name in names}))
+    roots = [_Root(installation.docroot, "", _patterns(site, layout), kept)]
+    for name, folder in names.items():
+        inside = [path.removeprefix(f"{name}/") for path in layout.caches if path.startswith(f"{name}/")]
+        # A pattern of site.yml that begins with / means the docroot.
+        anywhere = [pattern for pattern in site.clone.exclude if not pattern.startswith("/")]
+        roots.append(_Root(folder, name, [*map(literal, inside), *anywhere]))
+    return roots
+
+
 def _files(host: Host, site: Site, installation: Installation, layout: Layout, mirror: Path, progress: Progress) -> int:
+    roots = _roots(site, installation, layout)
     why = host.without_rsync()
     if why:
         progress.say(f"copying files by tar: {why}")
-        return _by_tar(host, site, installation, layout, mirror)
+        return _by_tar(host, site, roots, mirror)
     progress.say("copying files by rsync")
-    moved, code = _rsync(host, site, installation, layout, mirror)
-    if code == _RSYNC_VANISHED:
-        progress.say("files were deleted while they were copied; copying once more")
-        again, _ = _rsync(host, site, installation, layout, mirror)
-        moved += again
+    moved = 0
+    for root in roots:
+        received, code = _rsync(host, site, root, mirror)
+        moved += received
+        if code == _RSYNC_VANISHED:
+            progress.say("files were deleted while they were copied; copying once more")
+            moved += _rsync(host, site, root, mirror)[0]
     return moved
 
 
@@ -153,8 +180,10 @@ def rsync_command(
     patterns: Sequence[str],
     bandwidth: int | None,
     remote: str,
+    kept: Sequence[str] = (),
 ) -> list[str]:
-    """The rsync call. Its default is what we need: each file under a temporary name, renamed when it is whole.
+    """The rsync call. Its default is what we need: each file under a temporary name, renamed when it is whole. `kept`: patterns of
+    what another call brought into the mirror.
 
     `--checksum` is not asked for: the manifest comparison afterwards reads every code file on both sides anyway.
     """
@@ -170,23 +199,27 @@ def rsync_command(
     ]
     # Never set-uid here, and readable and removable by us whatever production's modes are.
     command += ["--chmod=u+rwX,ug-s", "--stats", "--timeout=120", "--compress", f"--rsync-path={remote}"]
+    command += [f"--filter=protect {pattern}" for pattern in kept]
     command += [f"--exclude={pattern}" for pattern in patterns]
     if bandwidth is not None:
         command.append(f"--bwlimit={bandwidth}")
     return [*command, "-e", shlex.join(transport), f"{user_host}:{docroot.rstrip('/')}/", f"{mirror}/"]
 
 
-def _rsync(host: Host, site: Site, installation: Installation, layout: Layout, mirror: Path) -> tuple[int, int]:
+def _rsync(host: Host, site: Site, root: _Root, mirror: Path) -> tuple[int, int]:
     """Bytes received and rsync's exit code (0 or 24). CloneFailed on any other."""
+    target = mirror / root.name
+    target.mkdir(parents=True, exist_ok=True)
     address = f"[{host.server.host}]" if ":" in host.server.host else host.server.host
     command = rsync_command(
         host.rsync_transport(),
         address,
-        installation.docroot,
-        mirror,
-        _patterns(site, layout),
+        root.folder,
+        target,
+        root.patterns,
         site.clone.bandwidth,
         " ".join([*_gently(host, site), "rsync"]),
+        root.kept,
     )
     done = subprocess.run(command, capture_output=True, check=False, env={**os.environ, "LC_ALL": "C"})
     mirror.chmod(0o700)  # rsync gave it the docroot's mode
@@ -213,15 +246,30 @@ def _rsync_failed(host: Host, code: int, said: str, mirror: Path) -> CloneFailed
     return CloneFailed(f"rsync ended with {code}", where=host.where, cause=last, hint=_AGAIN)
 
 
-def _by_tar(host: Host, site: Site, installation: Installation, layout: Layout, mirror: Path) -> int:
+def _by_tar(host: Host, site: Site, roots: Sequence[_Root], mirror: Path) -> int:
     """Everything crosses again, for want of rsync. Unpacked beside the mirror and swapped in whole."""
-    patterns = _patterns(site, layout)
-    plain = [f"--exclude=./{p.strip('/')}" for p in patterns if p.startswith("/") and not re.search(r"[*?\[\\]", p)]
-    command = [*_gently(host, site), "tar", "-C", installation.docroot, "-cf", "-", *plain, "."]
     fresh, old = mirror.with_name(mirror.name + ".part"), mirror.with_name(mirror.name + ".old")
     _remove(fresh)
     _remove(old)
-    fresh.mkdir(mode=0o700)
+    try:
+        moved = sum(_one_by_tar(host, site, root, fresh / root.name) for root in roots)
+    except BaseException:
+        _remove(fresh)
+        raise
+    fresh.chmod(0o700)
+    if mirror.exists():
+        mirror.rename(old)
+    fresh.rename(mirror)
+    _remove(old)
+    return moved
+
+
+def _one_by_tar(host: Host, site: Site, root: _Root, target: Path) -> int:
+    """Bytes received."""
+    patterns = root.patterns
+    plain = [f"--exclude=./{p.strip('/')}" for p in patterns if p.startswith("/") and not re.search(r"[*?\[\\]", p)]
+    command = [*_gently(host, site), "tar", "-C", root.folder, "-cf", "-", *plain, "."]
+    target.mkdir(mode=0o700, parents=True)
     count = _Count()
     reader, writer = os.pipe()
     failure: list[BaseException] = []
@@ -229,7 +277,7 @@ def _by_tar(host: Host, site: Site, installation: Installation, layout: Layout, 
     def unpack() -> None:
         try:
             with open(reader, "rb", buffering=1 << 20) as stream:  # noqa: PTH123
-                _unpack(stream, fresh, patterns)
+                _unpack(stream, target, patterns)
                 while stream.read(1 << 20):  # tar pads its end; a closed pipe would look like a failed command
                     pass
         except BaseException as reason:  # noqa: BLE001 - raised in the caller's thread below
@@ -251,8 +299,6 @@ def _by_tar(host: Host, site: Site, installation: Installation, layout: Layout, 
         raise CloneFailed("tar on the server failed", where=host.where, cause=failed.cause, hint=_AGAIN) from failed
     finally:
         thread.join()
-        if failure:
-            _remove(fresh)
     if failure:
         if isinstance(failure[0], tarfile.TarError | EOFError):
             raise CloneFailed("the copy of the files was cut short", where=host.where, hint=_AGAIN) from failure[0]
@@ -264,11 +310,6 @@ def _by_tar(host: Host, site: Site, installation: Installation, layout: Layout, 
                 hint="no honest tar does this: look at the server before you trust it with anything",
             ) from failure[0]
         raise failure[0]
-    fresh.chmod(0o700)
-    if mirror.exists():
-        mirror.rename(old)
-    fresh.rename(mirror)
-    _remove(old)
     return count.bytes
 
 
@@ -376,7 +417,8 @@ def _settled(
 
 def _production_code(host: Host, site: Site, installation: Installation, layout: Layout) -> dict[str, str]:
     exclude = [*layout.media, *layout.caches]
-    return _comparable(code_manifest(host, installation.php, installation.docroot, exclude), site, layout)
+    found = code_manifest(host, installation.php, installation.docroot, exclude, installation.elsewhere)
+    return _comparable(found, site, layout)
 
 
 def _comparable(manifest: Mapping[str, str], site: Site, layout: Layout) -> dict[str, str]:

@@ -469,6 +469,10 @@ class _Staging:
             environment={
                 "SITE_NAME": self.hosts[0],
                 "SITE_DOCROOT": self.snapshot.installation.docroot,
+                # A line each: where it lies on production, and its name below the docroot here.
+                "SITE_ELSEWHERE": "".join(
+                    f"{folder}\t{name}\n" for name, folder in self.snapshot.installation.elsewhere.items()
+                ),
                 "WEB_UID": str(staged_files.uid),
                 "WEB_GID": str(staged_files.gid),
                 "PHP_EXTENSIONS": " ".join(php.extensions(platform.php_extensions)),
