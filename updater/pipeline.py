@@ -414,6 +414,7 @@ def _look(
             folder or this.folder / phase,
             this.progress,
             state=lambda: driver.orders(shop, shop.installation, this.site.orders),
+            jobs=lambda: driver.run_jobs(shop, shop.installation),
             errors=lambda: logs.read_errors(shop, paths, offsets),
             crawl=lambda: crawl.crawl(target, this.site.pages, like=like.crawl, queries=shop.queries),
             like=like,

@@ -55,6 +55,7 @@ GALLERY = (
     Shown(PICTURE, "columns-collapse", "Does each page look as before, apart from what moves by itself?"),
     Shown("browser errors", "script-error-on-home", "Does the browser report errors that it did not report before?"),
     Shown("PHP errors", "warning-logged", "Does the server log errors that it did not log before?"),
+    Shown("background jobs", "job-fatal", "Does what the shop does behind its pages, at night or in a queue, still end well?"),
     Shown("crawl", "page-404", "Do all pages of the sitemap still answer, and are they still in it?"),
     Shown("speed", "slow-catalogue", "Are pages as fast as before, with as many database queries?"),
     Shown("calls", "sends-orders-abroad", "Does the shop call anybody whom it did not call before?"),

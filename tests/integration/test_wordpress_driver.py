@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from visitor import visit
@@ -114,6 +116,109 @@ def test_a_plugin_that_ends_every_page_is_inventoried_like_the_rest(
     assert found.pop("plugin:broken").version == "0.9"
     assert found == before
     assert "samovar" in visit(lasting_shop, "/shop/").text
+
+
+# ------------------------------------------------------------------------------------------------------ background jobs
+
+JOBS = b"""<?php
+/*
+Plugin Name: Jobs
+Version: 1.0
+*/
+add_action('jobs_good', function () { update_option('jobs_mail', var_export(wp_mail('a@example.com', 'report', 'text'), true)); });
+add_action('jobs_throws', function () { throw new RuntimeException('no printer'); });
+add_action('jobs_fatal', function () { require '/no/such/file.php'; });
+add_action('jobs_exits', function () { exit; });
+add_action('jobs_dies', function () { wp_die('no <b>licence</b>'); });
+add_action('jobs_again', function () { wp_schedule_single_event(time() - 1, 'jobs_again'); });
+add_action('jobs_parts', function ($part) { if ($part < 100) { wp_schedule_single_event(time(), 'jobs_parts', array($part + 1)); } });
+foreach (array('jobs_good', 'jobs_throws', 'jobs_fatal', 'jobs_exits', 'jobs_dies', 'jobs_nobody') as $name) {
+    if (!wp_next_scheduled($name)) { wp_schedule_event(time() + 86400, 'daily', $name); }
+}
+if (!wp_next_scheduled('jobs_again')) { wp_schedule_single_event(time() - 1, 'jobs_again'); }
+if (!wp_next_scheduled('jobs_parts', array(1))) { wp_schedule_single_event(time() - 1, 'jobs_parts', array(1)); }
+"""
+
+
+def test_each_planned_job_is_run_and_told_for_itself_whatever_the_others_do(
+    lasting_shop: DemoShop, server: Host, installation: Installation
+) -> None:
+    with placed(server, f"{PLUGINS}/jobs/jobs.php", JOBS), switched_on(lasting_shop, "jobs/jobs.php"):
+        jobs = wordpress.run_jobs(server, installation)
+    told = {job.name: job for job in jobs.ran}
+    assert (jobs.left, jobs.failure) == ((), "")
+    assert told["jobs_throws"].error == "RuntimeException: no printer"
+    assert "/no/such/file.php" in told["jobs_fatal"].error
+    assert "no licence" in told["jobs_dies"].error
+    assert "never ends" in told["jobs_again"].error
+    for name in ("jobs_good", "jobs_exits", "jobs_parts", "jobs_nobody", "demo_shop_clean_sessions"):
+        assert told[name].error == "", name
+    assert [job.name for job in jobs.ran if job.idle and job.name.startswith("jobs_")] == ["jobs_nobody"]
+    assert not any(job.hung for job in jobs.ran)
+    sent = lasting_shop.sql("SELECT option_value FROM sh_options WHERE option_name = 'jobs_mail'")
+    assert sent.strip() == "false"  # no mail leaves while they run
+
+
+def test_a_job_that_hangs_is_ended_and_the_rest_is_not_waited_for(
+    lasting_shop: DemoShop, server: Host, installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wordpress, "_JOBS_SECONDS", 2)
+    monkeypatch.setattr(wordpress, "_JOBS_GRACE", 1)
+    hangs = JOBS.replace(b"throw new RuntimeException('no printer');", b"while (true) { usleep(1000); }")
+    with placed(server, f"{PLUGINS}/jobs/jobs.php", hangs), switched_on(lasting_shop, "jobs/jobs.php"):
+        jobs = wordpress.run_jobs(server, installation)
+    (hung,) = [job for job in jobs.ran if job.hung]
+    assert hung.name == "jobs_throws"
+
+
+def test_a_shop_that_does_not_start_is_an_answer(
+    lasting_shop: DemoShop, server: Host, installation: Installation
+) -> None:
+    broken = b"<?php\n/*\nPlugin Name: Broken\nVersion: 0.9\n*/\nno_such_function_anywhere();\n"
+    with placed(server, f"{PLUGINS}/broken/broken.php", broken), switched_on(lasting_shop, "broken/broken.php"):
+        jobs = wordpress.run_jobs(server, installation)
+    assert "no_such_function_anywhere" in jobs.failure and jobs.ran == ()
+
+
+QUEUE = b"""<?php
+/*
+Plugin Name: Queue
+Version: 1.0
+*/
+if (!defined('DISABLE_WP_CRON')) { define('DISABLE_WP_CRON', true); } // as on staging: nobody else runs the queue
+require __DIR__ . '/action-scheduler/action-scheduler.php';
+add_action('queue_good', function ($id) {});
+add_action('queue_throws', function () { throw new RuntimeException('no route'); });
+add_action('queue_again', function () { as_enqueue_async_action('queue_again'); });
+add_action('init', function () {
+    foreach (array('queue_good' => array(7), 'queue_throws' => array(), 'queue_again' => array()) as $name => $arguments) {
+        if (!as_has_scheduled_action($name, $arguments)) { as_schedule_single_action(time() - 5, $name, $arguments); }
+    }
+}, 20);
+"""
+
+
+@pytest.mark.real
+@pytest.mark.skipif("UPDATER_ACTION_SCHEDULER" not in os.environ, reason="UPDATER_ACTION_SCHEDULER names no folder")
+def test_the_queue_of_action_scheduler_is_run_action_by_action(
+    lasting_shop: DemoShop, server: Host, installation: Installation
+) -> None:
+    with placed(server, f"{PLUGINS}/queue/queue.php", QUEUE):
+        folder = Path(os.environ["UPDATER_ACTION_SCHEDULER"])
+        for file in (it for it in folder.rglob("*") if it.suffix == ".php"):
+            target = f"{PLUGINS}/queue/action-scheduler/{file.relative_to(folder)}"
+            server.run(["mkdir", "-p", target.rpartition("/")[0]])
+            server.write(target, file.read_bytes(), 0o644)
+        with switched_on(lasting_shop, "queue/queue.php"):
+            visit(lasting_shop, "/")  # makes its tables
+            visit(lasting_shop, "/")
+            jobs = wordpress.run_jobs(server, installation)
+    told = {job.name: job.error for job in jobs.ran}
+    assert told["queue_good"] == ""
+    assert told["queue_throws"].endswith(": no route")
+    assert "never ends" in told["queue_again"]
+    for table in ("actions", "claims", "groups", "logs"):
+        lasting_shop.sql(f"DROP TABLE IF EXISTS sh_actionscheduler_{table}")
 
 
 # ------------------------------------------------------------------------------------------------------------ the gate

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from updater.checks import calls, crawl, facts, logs, recorded, visual
+from updater.checks import calls, crawl, facts, jobs, logs, recorded, visual
 from updater.checks.browser import NETWORK_CHANGED
 from updater.checks.observation import Observation, PageView
 from updater.model import (
@@ -120,12 +120,13 @@ def gather(
             calls.compare(
                 blocked, (BEFORE, NOISE, *MORE_NOISE), AFTER, known_calls, (before, noise, *more_noise), after
             ),
-            *picture_checks,
+            *jobs.compare((before, noise, *more_noise), after),
         ]
         if recordings:
             passes = [recorded.Pass(step, it) for step, it in zip(ROUND, (before, noise, *more_noise), strict=False)]
             new = recorded.Pass(AFTER, after)
             checks.append(recorded.compare(answered, blocked, passes, new, updates, recordings))
+        checks += picture_checks  # last: see is_of_look
     return Evidence(checks=tuple(checks), pictures=compared, blocked=tuple(blocked), mail=tuple(mail))
 
 

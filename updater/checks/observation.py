@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from updater.cms.base import ShopState
+from updater.cms.base import Jobs, ShopState
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,3 +130,5 @@ class Observation:
     crawl: Crawl | None = None
     """None where nothing was crawled: production, and passes that look for something else"""
     departures: tuple[Departure, ...] = ()
+    jobs: Jobs | None = None
+    """None where none were run, as on production"""

@@ -24,7 +24,7 @@ import cattrs
 from updater.checks.browser import find_chromium
 from updater.checks.facts import fact_key, split_fact
 from updater.checks.observation import Crawl, LogLine, Observation, PageView, Shot, Target, Test
-from updater.cms.base import ShopState
+from updater.cms.base import Jobs, ShopState
 from updater.log import Progress
 from updater.model import Site
 
@@ -44,6 +44,7 @@ def observe(
     progress: Progress,
     *,
     state: Callable[[], ShopState] | None = None,
+    jobs: Callable[[], Jobs] | None = None,
     errors: Callable[[], tuple[LogLine, ...]] | None = None,
     crawl: Callable[[], Crawl] | None = None,
     like: Observation | None = None,
@@ -55,9 +56,10 @@ def observe(
 ) -> Observation:
     """Walk through the shop as `suite` (smoke_tests/<cms>) and the client's own tests say; everything seen lands in `out`.
 
-    `state` and `errors` are asked before and after, `crawl` once and first. `like`: visit the pages and the product that this observation visited,
-    so that a link which the update removed is missed and not overlooked. `hurried`: end at the first test that fails; a pass
-    without a failure is the same either way. `fault`: a script laid over every page (detector.py). A failing shop is a result and no exception;
+    `state` is asked before and after, `jobs` (they may change everything) after it, `errors` last, `crawl` once and first.
+    `like`: visit the pages and the product that this observation visited, so that a link which the update removed is missed and
+    not overlooked. `hurried`: end at the first test that fails; a pass without a failure is the same either way. `fault`: a script
+    laid over every page (detector.py). A failing shop is a result and no exception;
     BrowserFailed when there is no Chromium.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -94,6 +96,7 @@ def observe(
         facts=seen.facts,
         state_before=state_before,
         state_after=state() if state else ShopState(),
+        jobs=jobs() if jobs else None,  # before the logs are read, and after the database was
         errors=errors() if errors else (),
         crawl=crawled,
         seconds=round(seconds, 1),

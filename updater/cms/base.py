@@ -115,6 +115,29 @@ class ShopState:
     products: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A background job that the shop has planned, run once on staging. All of one name count as one, the worst of them."""
+
+    name: str
+    error: str = ""
+    """Why it did not end well; '' when it did"""
+    idle: bool = False
+    """Nothing in the shop's code listens to it"""
+    seconds: float = 0.0
+    hung: bool = False
+    """It was ended when the time for all of them was over"""
+
+
+@dataclass(frozen=True, slots=True)
+class Jobs:
+    """`left`: those for which no time was left. `failure`: why the shop did not start for them, '' when it did."""
+
+    ran: tuple[Job, ...] = ()
+    left: tuple[str, ...] = ()
+    failure: str = ""
+
+
 _WHERE_IT_RUNS = "'the password of the database where this runs'"
 
 
@@ -231,6 +254,11 @@ class Driver(Protocol):
 
     def orders(self, shell: Shell, installation: Installation, table: OrderTable | None) -> ShopState:
         """The shop's own records. `table` from site.yml overrides what the driver finds by itself."""
+
+    def run_jobs(self, shell: Shell, installation: Installation) -> Jobs:
+        """Staging only: what the shop does behind its pages (planned jobs, queues), each kind once, in half a minute at most.
+
+        None of it for a CMS whose jobs are not known here. A job that fails is an answer, and so is a shop that does not start."""
 
     def error_logs(self, shell: Shell, installation: Installation) -> Sequence[str]:
         """Absolute paths of PHP error logs that the CMS writes itself."""

@@ -31,6 +31,7 @@ from updater.cms.base import (
     TOKEN_FILE,
     Fetch,
     Gate,
+    Jobs,
     Listing,
     Offer,
     OrderRow,
@@ -632,6 +633,11 @@ def orders(shell: Shell, installation: Installation, table: OrderTable | None) -
     )
     stock = {str(product): f"{float(amount):g}" for product, amount in dict(seen["stock"]).items()}
     return ShopState(rows, int(seen["count"]), stock, int(seen["products"]) or None)
+
+
+def run_jobs(shell: Shell, installation: Installation) -> Jobs:
+    """Nothing: agents are off in a copy (guard), and running them all would exchange data with others."""
+    return Jobs()
 
 
 def error_logs(shell: Shell, installation: Installation) -> Sequence[str]:

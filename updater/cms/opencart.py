@@ -38,6 +38,7 @@ from updater.cms.base import (
     TOKEN_FILE,
     Fetch,
     Gate,
+    Jobs,
     Listing,
     Offer,
     OrderRow,
@@ -796,6 +797,11 @@ def orders(shell: Shell, installation: Installation, table: OrderTable | None) -
     )
     stock = {str(product): str(amount) for product, amount in dict(seen["stock"]).items()}
     return ShopState(rows, int(seen["count"]), stock, int(seen["products"]) or None)
+
+
+def run_jobs(shell: Shell, installation: Installation) -> Jobs:
+    """Nothing: a shop of its own makes a request for them, and what that request does differs with each release."""
+    return Jobs()
 
 
 def error_logs(shell: Shell, installation: Installation) -> Sequence[str]:

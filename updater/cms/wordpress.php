@@ -228,16 +228,19 @@ function prepare_server($path) {
 }
 
 // Filters that stand before any plugin loads: no mail, no HTTP; WP_Error at once, so that nothing hangs. (plugin.php takes over a $wp_filter that is set.)
-function quiet_filters() {
+// $calls: let HTTP pass, on staging, where the sink answers it and writes it down.
+function quiet_filters($calls = false) {
     global $wp_filter;
     $add = function ($hook, $function, $priority) use (&$wp_filter) {
         $wp_filter[$hook][$priority][] = array('function' => $function, 'accepted_args' => 3);
     };
     $wp_filter = array();
     $add('pre_wp_mail', function () { return false; }, PHP_INT_MAX);
-    $add('pre_http_request', function ($answer, $args = null, $url = '') {
-        return new WP_Error('http_request_not_executed', 'updater: no requests during an update: ' . $url);
-    }, PHP_INT_MAX);
+    if (!$calls) {
+        $add('pre_http_request', function ($answer, $args = null, $url = '') {
+            return new WP_Error('http_request_not_executed', 'updater: no requests during an update: ' . $url);
+        }, PHP_INT_MAX);
+    }
     $note = function ($message) {
         $text = is_object($message) && method_exists($message, 'get_error_message') ? $message->get_error_message() : (string) $message;
         $GLOBALS['UPDATER']['died'] = trim(strip_tags($text)) ?: 'wp_die() without a message';
@@ -269,10 +272,10 @@ function boot_core() {
 }
 
 // The whole site, as a visit to $path. Returns the file to load: it must be required in global scope, as WordPress expects.
-function boot_site($path, $user = null) {
+function boot_site($path, $user = null, $calls = false) {
     global $REQUEST;
     prepare_server($path);
-    $add = quiet_filters();
+    $add = quiet_filters($calls);
     constant_once('DISABLE_WP_CRON', true);
     constant_once('AUTOMATIC_UPDATER_DISABLED', true);
     if ($user) { $add('determine_current_user', function () use ($user) { return $user; }, PHP_INT_MAX); }
@@ -577,6 +580,77 @@ case 'run-queue':
     if ($round === 500) { stop('Action Scheduler did not become quiet', implode(', ', array_unique($ran))); }
     if ($count('failed') > $failed_before) { stop('an action of the update failed', implode(', ', array_unique($ran)), 'look at Tools → Scheduled Actions'); }
     finish(array('ok' => true, 'ran' => $ran));
+
+case 'run-jobs':
+    // Staging only: each planned job once, whatever its time, as far as `seconds` reach. What begins and what ends goes to stderr line by line, since a job
+    // may end PHP; `had` are those of earlier processes. A job that asks to be run again at once is, `again` times at most.
+    constant_once('DOING_CRON', true);
+    require boot_site('/wp-cron.php', null, true);
+    $UPDATER['exit_ok'] = true;
+    $until = microtime(true) + $REQUEST['seconds'];
+    $taken = array_fill_keys($REQUEST['had'], $REQUEST['of_a_name']);
+    $stderr = fopen('php://stderr', 'wb');
+    $tell = function ($what) use ($stderr) { fwrite($stderr, "\nupdater-job " . json_encode($what) . "\n"); };
+    $left = array();
+    $run = function ($name, $work, $due) use ($until, $tell, &$taken, &$left, $REQUEST) {
+        if (in_array($name, $REQUEST['never'], true)) { return; }
+        $taken[$name] = isset($taken[$name]) ? $taken[$name] + 1 : 1;
+        if ($taken[$name] > $REQUEST['of_a_name']) { return; }
+        if (microtime(true) > $until) { $left[$name] = true; return; }
+        $tell(array('begun' => $name));
+        $begun = microtime(true);
+        $error = '';
+        $rounds = 0;
+        do {
+            try {
+                $error = (string) $work();
+            } catch (Exception $thrown) {
+                $error = get_class($thrown) . ': ' . $thrown->getMessage();
+            } catch (Throwable $thrown) {
+                $error = get_class($thrown) . ': ' . $thrown->getMessage();
+            }
+        } while ($error === '' && ++$rounds < $REQUEST['again'] && microtime(true) < $until && $due());
+        if ($rounds === $REQUEST['again']) { $error = "it asks to be run again at once, and did $rounds times: it never ends"; }
+        $tell(array('ended' => $name, 'error' => $error, 'idle' => !has_action($name), 'seconds' => round(microtime(true) - $begun, 3)));
+    };
+    foreach ((array) _get_cron_array() as $timestamp => $hooks) {
+        foreach (is_numeric($timestamp) ? (array) $hooks : array() as $hook => $events) {
+            foreach ((array) $events as $event) {
+                $once = empty($event['schedule']);
+                $run((string) $hook, function () use (&$timestamp, $hook, $event, $once) {
+                    if ($once) { wp_unschedule_event($timestamp, $hook, $event['args']); }
+                    do_action_ref_array($hook, $event['args']);
+                }, function () use ($hook, $event, &$timestamp, $once) {
+                    $next = wp_next_scheduled($hook, $event['args']);
+                    if (!$once || !$next || $next > time()) { return false; }
+                    $timestamp = $next;
+                    return true;
+                });
+            }
+        }
+    }
+    if (class_exists('ActionScheduler_QueueRunner') && function_exists('as_get_scheduled_actions')) {
+        $failure = '';
+        foreach (array('action_scheduler_failed_execution', 'action_scheduler_failed_validation') as $hook) {
+            add_action($hook, function ($id, $thrown) use (&$failure) { $failure = get_class($thrown) . ': ' . $thrown->getMessage(); }, 10, 2);
+        }
+        $pending = array('status' => 'pending', 'per_page' => 500, 'orderby' => 'date');
+        foreach (as_get_scheduled_actions($pending, OBJECT) as $id => $action) {
+            $run((string) $action->get_hook(), function () use (&$id, &$failure) {
+                $failure = '';
+                ActionScheduler_QueueRunner::instance()->process_action($id, 'updater');
+                return $failure;
+            }, function () use (&$id, $action) {
+                if ($action->get_schedule() && $action->get_schedule()->is_recurring()) { return false; }
+                $same = array('hook' => $action->get_hook(), 'args' => $action->get_args(), 'status' => 'pending', 'per_page' => 1, 'orderby' => 'none');
+                $next = as_get_scheduled_actions($same + array('date' => gmdate('Y-m-d H:i:s'), 'date_compare' => '<='), 'ids');
+                if (!$next) { return false; }
+                $id = reset($next);
+                return true;
+            });
+        }
+    }
+    finish(array('ok' => true, 'left' => array_keys($left)));
 
 case 'flush-rewrite':
     require boot_site('/');

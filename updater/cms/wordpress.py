@@ -8,8 +8,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import time
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -22,6 +24,8 @@ from updater.cms.base import (
     TOKEN_FILE,
     Fetch,
     Gate,
+    Job,
+    Jobs,
     Listing,
     Offer,
     OrderRow,
@@ -34,7 +38,7 @@ from updater.errors import CommandFailed, UnsupportedSite, UpdateFailed, Updater
 from updater.model import Component, Database, Installation, Inventory, Layout, MigrationStep, OrderTable, Update
 from updater.resources import package_text
 from updater.secrets import register
-from updater.shell import Shell, compose, run_php
+from updater.shell import Completed, Shell, compose, parse_answer, run_php
 
 NAME = "wordpress"
 SUPPORTED = "5.7 – 7.x"
@@ -927,6 +931,82 @@ def _money(value: Any) -> str:
         return f"{float(text):.2f}"
     except ValueError:
         return text
+
+
+_JOBS_SECONDS, _JOBS_GRACE = 20, 10
+"""For all jobs of one pass together, and what the one under way then may take"""
+_SAME_NAME, _AT_ONCE, _ENDED_PHP = 3, 30, 8
+"""How many jobs of one name are run, how often one that asks for it at once, and how many may end PHP before the rest is left"""
+_NOT_OURS = (
+    "wp_version_check", "wp_update_plugins", "wp_update_themes", "wp_maybe_auto_update", "wp_site_health_scheduled_check",
+    "wp_https_detection", "action_scheduler_run_queue", "action_scheduler/migration_hook",
+)  # fmt: skip
+"""Jobs that ask wordpress.org or the shop itself over HTTP, and those that only begin other jobs, which are run one by one"""
+
+
+def run_jobs(shell: Shell, installation: Installation) -> Jobs:
+    """WP-Cron's events and Action Scheduler's pending actions, each kind of them now. Mail is off meanwhile; HTTP goes to the sink."""
+    had: dict[str, Job] = {}
+    until = time.monotonic() + _JOBS_SECONDS
+    for _ in range(_ENDED_PHP):
+        seconds = max(1, round(until - time.monotonic()))
+        script = compose(
+            _source(),
+            {
+                "action": "run-jobs",
+                "docroot": installation.docroot,
+                **_site(installation),
+                "seconds": seconds,
+                "had": sorted(had),
+                "of_a_name": _SAME_NAME,
+                "again": _AT_ONCE,
+                "never": _NOT_OURS,
+            },
+        )
+        # Ended from within, so that what was told until then comes back.
+        argv = ["timeout", "-k", "1", str(seconds + _JOBS_GRACE), installation.php, "-d", "display_errors=stderr"]
+        begun, spent = time.monotonic(), sum(job.seconds for job in had.values())
+        completed = shell.run(argv, stdin=script.encode(), check=False)
+        died = _note_jobs(completed, had)
+        if completed.exit_code in _KILLED:
+            if died is None:
+                return Jobs(tuple(had.values()), failure=f"WordPress did not start within {seconds + _JOBS_GRACE} s")
+            took = time.monotonic() - begun + spent - sum(job.seconds for job in had.values())
+            had[died] = replace(had[died], hung=True, seconds=took, error=f"it did not end within {took:.0f} s")
+            return Jobs(tuple(had.values()))
+        try:
+            answer = parse_answer(completed, f"{shell.where}, job {died}" if died else shell.where)
+        except CommandFailed as error:
+            failure = f"{error.what}: {error.cause}"
+            if died is None:
+                return Jobs(tuple(had.values()), failure=failure)
+            had[died] = replace(had[died], error=failure)
+            continue
+        if not answer.get("exited"):
+            return Jobs(tuple(had.values()), tuple(answer["left"]))
+    return Jobs(tuple(had.values()))
+
+
+_KILLED = frozenset({124, 137})
+"""What timeout(1) ends with"""
+
+
+def _note_jobs(completed: Completed, had: dict[str, Job]) -> str | None:
+    """Adds what that process told of its jobs; given is the one that it had begun and not ended."""
+    begun = None
+    for line in completed.stderr.splitlines():
+        if not line.startswith("updater-job "):
+            continue
+        told = json.loads(line.removeprefix("updater-job "))
+        name = begun = str(told.get("begun") or told["ended"])
+        known = had.get(name, Job(name))
+        if "ended" in told:
+            begun = None
+            error = known.error or str(told["error"])
+            had[name] = replace(known, error=error, idle=bool(told["idle"]), seconds=known.seconds + told["seconds"])
+        else:
+            had[name] = known
+    return begun
 
 
 def error_logs(shell: Shell, installation: Installation) -> Sequence[str]:

@@ -65,6 +65,7 @@ CHECKS = (
     mark("crawl"),
     mark("speed"),
     mark("calls"),
+    mark("background jobs"),
 )
 _PICTURE = "picture of "
 

@@ -1,0 +1,54 @@
+"""What the shop does behind its pages: planned jobs and queues, each kind run once in every pass over the staged shop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from updater.checks.observation import Observation
+from updater.cms.base import Job
+from updater.model import Check, Finding, Status
+
+NAME = "background jobs"
+
+_AT_LEAST, _FACTOR = 10, 10
+"""A job that had to be ended fails the update when it had that many seconds, and that many times what it took before: less may be the machine."""
+
+
+def compare(old: Sequence[Observation], after: Observation) -> tuple[Check, ...]:
+    """Jobs that fail and did not in any pass over the un-updated shop (`old`); no check where no pass ran any.
+
+    A job that nothing listens to any more, and one that no time was left for, are told and decide nothing: plugins rename their
+    jobs and leave the old ones planned.
+    """
+    earlier = [seen.jobs for seen in old if seen.jobs]
+    if after.jobs is None or not any(jobs.ran or jobs.failure for jobs in (*earlier, after.jobs)):
+        return ()
+    failures = [jobs.failure for jobs in earlier if jobs.failure]
+    if failures:
+        detail = f"the un-updated shop does not start for them: {failures[0]}"
+        return (Check(NAME, "compare", Status.INCONCLUSIVE, detail),)
+    if after.jobs.failure:
+        finding = Finding(NAME, "start", f"the shop does not start for its background jobs: {after.jobs.failure}")
+        return (Check(NAME, "compare", Status.FAILED, finding.message, findings=(finding,)),)
+    findings, told = [], []
+    for job in after.jobs.ran:
+        known = [it for jobs in earlier for it in jobs.ran if it.name == job.name]
+        if job.error and not any(it.error for it in known) and (not job.hung or _much_longer(job, known)):
+            was = f"ended well in {max(it.seconds for it in known):.1f} s" if known else "not planned"
+            findings.append(Finding(NAME, job.name, f"the job {job.name} failed: {job.error}", was, job.error))
+        elif job.idle and known and not any(it.idle for it in known):
+            told.append(f"nothing listens to {job.name} any more")
+    left = {*after.jobs.left, *(job.name for job in after.jobs.ran if job.hung)} - {it.where for it in findings}
+    if left:
+        told.append(f"no time was left for {', '.join(sorted(left))}")
+    rest = f"; {'; '.join(told)}" if told else ""
+    if findings:
+        detail = f"{len(findings)} background jobs fail after the update: {findings[0].message}{rest}"
+        return (Check(NAME, "compare", Status.FAILED, detail, findings=tuple(findings)),)
+    ran = len(after.jobs.ran)
+    return (Check(NAME, "compare", Status.PASSED, f"{ran} background jobs end as they did before{rest}"),)
+
+
+def _much_longer(job: Job, known: Sequence[Job]) -> bool:
+    slowest = max((it.seconds for it in known), default=job.seconds)
+    return job.seconds >= max(_AT_LEAST, _FACTOR * slowest)
