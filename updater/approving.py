@@ -150,7 +150,7 @@ def summary(what: pipeline.Waiting, later: str) -> list[str]:
     lines += [f"  note: {note}" for note in record.notes]
     lines += [
         f"  the shop is closed for about {max(3, round(release.rehearsed_seconds))} s; "
-        f"after {what.deadline} s at most it opens again, undone by itself if not finished"
+        f"after {what.deadline} s at most it {'is decided' if what.stops else 'opens again, undone by itself if not finished'}"
     ]
     lines += _way_back(what)
     lines += [f"  the shop is quietest {record.quiet.text}"] if record.quiet else []
@@ -159,7 +159,22 @@ def summary(what: pipeline.Waiting, later: str) -> list[str]:
 
 
 def _way_back(what: pipeline.Waiting) -> list[str]:
-    migration = what.release.migration
+    migration, replay = what.release.migration, what.release.replay
+    if replay:
+        return [
+            "  the shop's own updater installs these versions anew, in the closed shop; what it wrote is compared with what was tested",
+            *(
+                [
+                    "  should that fail once files or tables were written, NOTHING goes back by itself: the shop stays",
+                    f"  {what.stops}, and a person has to come ({replay.returns} is off: {replay.risk})",
+                ]
+                if what.stops
+                else [
+                    f"  should a check fail behind the gate, code and tables are put back before it opens; {replay.risk}",
+                    "  rolling back later needs a person: orders may have come since",
+                ]
+            ),
+        ]
     if not migration.needed:
         return ["  no database migration: `updater rollback` can bring the old code back at any time"]
     tables = ", ".join(migration.changed_tables + migration.created_tables + migration.dropped_tables)

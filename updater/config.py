@@ -140,6 +140,7 @@ def describe(site: model.Site) -> list[tuple[str, str]]:
         ("tables kept", f"for {_duration_text(promote.keep_tables)} after a migration" if promote.keep_tables else ""),
         ("caches in front", f"{len(promote.purge)} command(s) empty them" if promote.purge else ""),
         ("deployed as", _deployer(site)),
+        ("when stopped", "open, half updated" if promote.stopped is model.Stopped.OPEN else ""),
         ("restarter", "not waited for: nothing may start the watchdog again" if promote.without_restarter else ""),
         ("backups", _describe_backup(site.backup) if site.backup else ""),
         ("switched on", ", ".join(sorted(site.switches))),
@@ -1154,6 +1155,7 @@ class _Promote(_Section):
     deadline: Annotated[_Seconds, AfterValidator(_with_crons_minute)] = _LEFT_OUT
     bake: Annotated[timedelta, PlainValidator(_bake)] = _LEFT_OUT
     purge: list[_Entries] = _LEFT_OUT
+    stopped: model.Stopped = _LEFT_OUT
     keep_tables: Annotated[timedelta, PlainValidator(_duration)] = _LEFT_OUT
 
 
@@ -1590,6 +1592,9 @@ promote:
   #keep_tables: 3d
   # Commands for the server that empty a page cache in front of it (CDN, Varnish); secrets as ${{NAME}}.
   #purge: ["curl -fsS -X PURGE http://127.0.0.1:6081/"]
+  # Where production is updated by its own updater, and the database may not go back: how an update that failed half way leaves
+  # the shop, until a person comes.
+  #stopped: closed            # or open, half updated as it is
 
 # Where `updater backup` keeps copies of files and database: restic repositories, each encrypted with this password. Two
 # places, one of them far from the server; without the password nobody can restore, so it also belongs into your vault.

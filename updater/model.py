@@ -217,6 +217,13 @@ class Policy:
     """With `approve: never`: after this time a page says what would have happened."""
 
 
+class Stopped(StrEnum):
+    """How a replay leaves the shop that can go neither on nor back by itself, until a person comes."""
+
+    CLOSED = "closed"
+    OPEN = "open"
+
+
 @dataclass(frozen=True, slots=True)
 class PromoteSettings:
     """Limits of the closed window, in seconds."""
@@ -238,6 +245,7 @@ class PromoteSettings:
     """The deploy key; it lies on machines that promote, never on one that tests."""
     purge: tuple[str, ...] = field(default=(), repr=False)
     """Shell commands for the server that empty what caches pages in front of it; secrets in them are resolved."""
+    stopped: Stopped = Stopped.CLOSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -669,6 +677,20 @@ class MigrationStep:
 
 
 @dataclass(frozen=True, slots=True)
+class Replay:
+    """Production gets a release from its own updater, and not as bytes: installed anew at the versions that were tested, then compared."""
+
+    ask: MigrationStep
+    """In the open shop, last before closing: is done only when exactly those versions can be had now. Installs nothing."""
+    steps: tuple[MigrationStep, ...]
+    """What installs them, as the first steps of the migration. Not safe to run twice: it never is."""
+    returns: str
+    """The switch of site.yml (`<cms>.<name>`) without which tables that were written do not go back by themselves"""
+    risk: str
+    """What it can mean when they do, for people"""
+
+
+@dataclass(frozen=True, slots=True)
 class Migration:
     """What updating did to the database, as seen on staging (A/A noise taken off)."""
 
@@ -697,6 +719,8 @@ class Trial:
     migration: Migration
     failure: str = ""
     """Why the updates could not even be applied; empty when they were."""
+    applied_seconds: float = 0.0
+    """What the CMS's own updater took for all of them"""
 
 
 class Status(StrEnum):
@@ -854,8 +878,10 @@ class Release:
     versions_before: Mapping[str, str]
     """`kind:slug` → version of every component when cloned, and `kind:slug:active` → yes/no"""
     rehearsed_seconds: float
-    """dump + migrate + restore, as timed on staging"""
+    """dump + migrate + restore, as timed on staging; with a replay its updater too"""
     sha256: str
+    replay: Replay | None = None
+    """None: production gets the bytes of `archive`"""
 
     @property
     def portable(self) -> Release:

@@ -81,6 +81,7 @@ from updater.model import (
     Site,
     Snapshot,
     Stack,
+    Stopped,
     Trial,
     Tried,
     Update,
@@ -661,6 +662,8 @@ class Waiting:
     evidence: Evidence
     deadline: int
     """Seconds after which production opens again by itself, whatever happened."""
+    stops: Stopped | None = None
+    """How a replay that fails half way leaves the shop, whose database may not go back; None where it may, or nothing is replayed"""
 
 
 def waiting(site: Site, journal: Journal, run_id: str) -> Waiting:
@@ -693,6 +696,7 @@ def waiting(site: Site, journal: Journal, run_id: str) -> Waiting:
         judgement,
         journal.output(run_id, "evidence", Evidence),
         transaction.deadline(site.promote, release.rehearsed_seconds),
+        site.promote.stopped if release.replay and release.replay.returns not in site.switches else None,
     )
 
 
@@ -801,6 +805,7 @@ def approve_and_promote(
                     this.progress,
                     gate=driver.gate(installation),
                     purge=driver.purge(installation),
+                    loose=(*layout.media, *layout.caches),
                     dump=dump,
                     restarter=0 if this.site.promote.without_restarter else transaction.RESTARTER,
                 )
@@ -888,7 +893,7 @@ def _watch_the_open_shop(
     if not seen.sick:
         return
     this.progress.say(f"the open shop is not well: {seen.sick}")
-    if release.migration.needed:
+    if release.migration.needed or release.replay:
         came = _orders_since(this, driver, installation)
         _leave_it_to_a_person(this, seen.sick, f"the database migrated, so that going back may lose orders ({came})")
         return

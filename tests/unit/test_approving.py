@@ -12,7 +12,7 @@ from waiting_run import state, waits
 
 from updater import approving, config, fleet
 from updater.errors import ApprovalRefused, UpdaterError
-from updater.model import QuietHour
+from updater.model import MigrationStep, QuietHour, Replay, Stopped
 
 
 @pytest.fixture
@@ -90,6 +90,20 @@ def test_a_decision_shows_versions_what_they_mend_how_long_it_closes_and_the_way
         "the shop is quietest 04:00-05:00 (UTC+03:00)",
     ):
         assert told in text
+
+
+def test_a_decision_says_when_a_person_may_have_to_come(clients: Path) -> None:
+    what = fleet.waiting_below(clients)[0][0].what
+    replay = Replay(MigrationStep("", ""), (), "x.returns", "the vendor may block the key")
+    what = replace(what, release=replace(what.release, replay=replay))
+    text = "\n".join(approving.summary(replace(what, stops=Stopped.CLOSED), ""))
+    assert (
+        "NOTHING goes back by itself: the shop stays\n  closed, and a person has to come (x.returns is off: the vendor"
+        in text
+    )
+    assert "it opens again" not in text
+    text = "\n".join(approving.summary(what, ""))
+    assert "code and tables are put back before it opens; the vendor may block the key" in text
 
 
 def test_somebody_who_may_not_approve_is_refused(tmp_path: Path) -> None:

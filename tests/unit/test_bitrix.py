@@ -34,6 +34,7 @@ from updater.model import (
     Hold,
     Installation,
     Inventory,
+    MigrationStep,
     Plan,
     Platform,
     Policy,
@@ -379,9 +380,34 @@ def test_offline_the_console_is_not_asked(tmp_path: Path) -> None:
 # --------------------------------------------------------------------------------------------------- production and units
 
 
-def test_it_is_tested_and_advised_on_and_never_deployed() -> None:
+def test_it_is_tested_and_advised_on_unless_site_yml_wants_more() -> None:
     assert "bitrix.promote is off" in bitrix.forbids_promotion(frozenset(), restore=False)
-    assert "not built yet" in bitrix.forbids_promotion(frozenset({"bitrix.promote"}), restore=False)
+    on = frozenset({"bitrix.promote"})
+    assert bitrix.forbids_promotion(on, restore=False, installation=BITRIX) == ""
+    memory = replace(BITRIX, places={"cache": "redis"})
+    assert "keeps its cache in redis" in bitrix.forbids_promotion(on, restore=False, installation=memory)
+
+
+def test_a_replay_asks_for_all_at_once_and_installs_in_the_order_of_the_test(tmp_path: Path) -> None:
+    updates = []
+    for slug, pins in {"catalog": {"catalog": "25.1.0"}, "sale": {"sale": "25.2.0", "catalog": "25.1.0"}}.items():
+        package = tmp_path / f"{slug}.zip"
+        package.write_bytes(bitrix.write_pins(slug, pins))
+        updates.append(replace(update(tmp_path, slug, pins[slug]), package=package))
+    replay = bitrix.replay(BITRIX, updates)
+    asked, installs = (request(step) for step in (replay.ask, *replay.steps))
+    assert asked["action"] == "ask"
+    assert asked["pins"] == {"catalog": "25.1.0", "sale": "25.2.0"}
+    assert [it["module"] for it in installs["updates"]] == ["catalog", "sale"]
+    assert installs["updates"][1]["pins"] == {"sale": "25.2.0", "catalog": "25.1.0"}
+    assert replay.returns == "bitrix.allow_database_rollback"
+    assert "a secret" not in replay.ask.script + replay.steps[0].script, "the release is kept with the run"
+
+
+def request(step: MigrationStep) -> dict[str, Any]:
+    found = re.search(r"base64_decode\('([^']+)'\)", step.script)
+    assert found is not None
+    return dict(json.loads(base64.b64decode(found[1])))
 
 
 def test_a_database_goes_back_only_where_site_yml_accepts_what_that_may_cost() -> None:
@@ -392,7 +418,7 @@ def test_a_database_goes_back_only_where_site_yml_accepts_what_that_may_cost() -
     assert "keeps its cache in redis" in bitrix.forbids_promotion(on, restore=True, installation=memory)
 
 
-@pytest.mark.parametrize("more", ["", "bitrix: {promote: true}\n"])
+@pytest.mark.parametrize("more", ["", "bitrix: {allow_database_rollback: true}\n"])
 def test_nobody_can_approve_what_is_only_advice(tmp_path: Path, more: str) -> None:
     path = waiting_run.a_site(tmp_path / "tea", "tea", more)
     run = waiting_run.waits(path)

@@ -8,7 +8,7 @@ import json
 import re
 import tarfile
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,18 @@ import pytest
 from updater.cms import bitrix, opencart, wordpress
 from updater.cms.base import Driver, Gate
 from updater.errors import CommandFailed, PackageRefused
-from updater.model import Database, Installation, Migration, MigrationStep, PromoteSettings, Release, Server, Site
+from updater.model import (
+    Database,
+    Installation,
+    Migration,
+    MigrationStep,
+    PromoteSettings,
+    Release,
+    Replay,
+    Server,
+    Site,
+    Stopped,
+)
 from updater.production.transaction import (
     by_hand,
     client_settings,
@@ -107,6 +118,27 @@ def test_without_a_changed_table_there_is_no_migration_in_the_plan(tmp_path: Pat
     files = plan(release(tmp_path, {"a": (None, SHA)}, ("a",), migration=Migration(steps=steps, changed_tables=("t",))))
     assert files["migrate/000.php"] == b"<?php"
     assert "migration" in files
+
+
+def test_a_replay_is_a_migration_whose_tables_stay_unless_site_yml_lets_them_go_back(tmp_path: Path) -> None:
+    replay = Replay(
+        MigrationStep("may it", "<?php //ask"), (MigrationStep("again", "<?php //do"),), "x.returns", "a risk"
+    )
+    made = replace(release(tmp_path, {"a": (None, SHA)}, ("a",)), replay=replay)
+    keeps = replace(SITE, promote=PromoteSettings(keep_tables=timedelta(days=1)))
+
+    def plan_of(site: Site) -> dict[str, bytes]:
+        return plan_files(site, INSTALLATION, made, GATE, (), token="t", owner={}, archive_bytes=1, loose=("upload",))
+
+    files = plan_of(keeps)
+    assert (files["ask/000.php"], files["replay/000.php"]) == (b"<?php //ask", b"<?php //do")
+    assert files.keys() >= {"migration", "stays"}
+    assert not files.keys() & {"keep", "stopped-open"}, "a rollback of the tables would be what was not allowed"
+    assert [base64.b64decode(it) for it in json.loads(files["plan.json"])["loose"]] == [b"upload"]
+    may = plan_of(replace(keeps, switches=frozenset({"x.returns"})))
+    assert "stays" not in may
+    assert "keep" in may
+    assert "stopped-open" in plan_of(replace(SITE, promote=PromoteSettings(stopped=Stopped.OPEN)))
 
 
 @pytest.mark.parametrize("path", ["../x", "/etc/passwd", "a/../../x", "a//b", "./a", "", "a\0b"])

@@ -9,7 +9,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from updater.model import Component, Database, Held, Installation, Inventory, Layout, MigrationStep, OrderTable, Update
+from updater.model import (
+    Component,
+    Database,
+    Held,
+    Installation,
+    Inventory,
+    Layout,
+    MigrationStep,
+    OrderTable,
+    Replay,
+    Update,
+)
 from updater.resources import package_text
 from updater.shell import Shell, compose
 
@@ -232,6 +243,9 @@ class Driver(Protocol):
         """The sequence that brings the database to the new code and leaves nothing for a first visit: each its own process.
 
         Its last step verifies: versions in the database equal those in the code. Order matters; each is safe to run twice."""
+
+    def replay(self, installation: Installation, updates: Sequence[Update]) -> Replay | None:
+        """How production gets these updates from its own updater; None where the files that were tested are brought there."""
 
     def noise_rows(self) -> Mapping[str, Sequence[str]]:
         """Table (without prefix) → SQL conditions of rows that change by themselves (transients, cron, sessions)."""

@@ -1,6 +1,6 @@
 <?php
 // The PHP half of the 1C-Bitrix driver (bitrix.py): one action a process, $REQUEST in, one answer out. Runs on PHP 7.1 and newer.
-// Bitrix's own code runs in `visit` alone; everything else reads files and the database. The console is never called from here.
+// Bitrix's own code runs in `visit`, and in the console that `ask` and `replay` call on production; everything else reads files and the database.
 
 $UPDATER = array('then' => null);
 register_shutdown_function(function () {
@@ -112,6 +112,73 @@ function set_option($link, $module, $name, $value) {
     query($link, 'UPDATE b_option SET VALUE = :value WHERE MODULE_ID = :module AND NAME = :name', $place);
 }
 
+// ------------------------------------------------------------------------------------------------------- the console
+
+// As bitrix.py calls it in staging, by the same rules; here for production, where nothing may wait for another machine.
+function console($docroot, $answer, $arguments) {
+    if (!function_exists('proc_open')) { stop('PHP may not start the console', 'proc_open is disabled in its php.ini', 'allow it for the command line'); }
+    $errors = tempnam(sys_get_temp_dir(), 'updater-');
+    // yes(1) gives the answer: a closed stdin installs.
+    $line = 'cd ' . escapeshellarg("$docroot/bitrix") . ' && yes ' . escapeshellarg($answer) . ' 2>/dev/null | '
+        . escapeshellarg(PHP_BINARY ?: 'php') . ' -d display_errors=stderr bitrix.php ' . implode(' ', array_map('escapeshellarg', $arguments));
+    $process = proc_open($line, array(array('file', '/dev/null', 'r'), array('pipe', 'w'), array('file', $errors, 'w')), $pipes);
+    if (!is_resource($process)) { stop('the console could not be started'); }
+    $text = stream_get_contents($pipes[1]);
+    fclose($pipes[1]);
+    $code = proc_close($process);
+    $said = (string) file_get_contents($errors);
+    unlink($errors);
+    if ($code !== 0) { stop("the console ended with exit code $code", substr(trim(preg_replace('/\s+/', ' ', "$said $text")), -500)); }
+    return $text;
+}
+
+// Module => version of what it would install, '' where it renewed itself instead. It is told no.
+function would_install($docroot, $arguments) {
+    global $REQUEST;
+    $text = console($docroot, 'no', $arguments);
+    if (strpos($text, $REQUEST['words']['again']) !== false) { return ''; }
+    $listed = strstr($text, $REQUEST['words']['headline']);
+    if ($listed !== false && preg_match_all('/^\W*([A-Za-z0-9_.]+) \((\d[\d.]*)\)\s*$/m', $listed, $found)) { return array_combine($found[1], $found[2]); }
+    if ($listed === false && strpos($text, $REQUEST['words']['nothing']) !== false) { return array(); }
+    stop('the console answered in a way that is not known here', substr(trim(preg_replace('/\s+/', ' ', $text)), -500));
+}
+
+function told($versions) {
+    $all = array();
+    foreach ($versions as $module => $version) { $all[] = "$module $version"; }
+    return $all ? implode(', ', $all) : 'nothing';
+}
+
+// A file for -i, gone when PHP ends.
+function pins_file($pins) {
+    $file = tempnam(sys_get_temp_dir(), 'updater-');
+    register_shutdown_function(function () use ($file) { @unlink($file); });
+    if (file_put_contents($file, json_encode($pins)) === false) { stop('the versions cannot be written down', $file); }
+    return $file;
+}
+
+function installed_versions($docroot) {
+    $found = array();
+    foreach (query(connect(), 'SELECT ID FROM b_module') as $row) { $found[$row['ID']] = module_version($docroot, $row['ID']); }
+    return array_filter($found);
+}
+
+// One module with what it brings along, round by round: see what would come, refuse what was not tested, let it come, see that versions moved.
+function replay_module($docroot, $module, $pins) {
+    global $REQUEST;
+    $arguments = array('update:modules', '-m', $module, '-i', pins_file($pins));
+    for ($round = 0; $round < $REQUEST['rounds']; $round++) {
+        $offered = would_install($docroot, $arguments);
+        if ($offered === '') { continue; }
+        if (!$offered) { return; }
+        if (array_diff_assoc($offered, $pins)) { stop("the console would install something else than was tested for $module", told($offered) . '; tested: ' . told($pins)); }
+        $before = installed_versions($docroot);
+        $text = console($docroot, 'yes', $arguments);
+        if (installed_versions($docroot) === $before && strpos($text, $REQUEST['words']['again']) === false) { stop("$module did not change", 'the console ended well, and every module is as it was'); }
+    }
+    stop("$module is never done", "after $REQUEST[rounds] rounds the console still offers something");
+}
+
 function as_web($url, $docroot) {
     $parts = parse_url($url);
     $https = isset($parts['scheme']) && $parts['scheme'] === 'https';
@@ -209,9 +276,22 @@ case 'developer':
     done(array('flag' => option($link, 'main', 'update_devsrv') === 'Y', 'site' => (string) option($link, 'main', 'update_site')));
 
 case 'versions':
-    $found = array();
-    foreach (query(connect(), 'SELECT ID FROM b_module') as $row) { $found[$row['ID']] = module_version($docroot, $row['ID']); }
-    done((object) array_filter($found));
+    done((object) installed_versions($docroot));
+
+case 'ask':
+    // In the open shop, and the one call before the gate: whether exactly the tested versions can be had now. Installs nothing.
+    $due = array_diff_assoc($REQUEST['pins'], installed_versions($docroot));
+    $offered = would_install($docroot, array('update:modules', '-m', implode(',', array_keys($due)), '-i', pins_file($REQUEST['pins'])));
+    if ($offered === '') { stop('the console renewed itself, and installed nothing', 'the copy that was tested began with an older one', 'updater run'); }
+    if (array_diff_assoc($offered, $due) || array_diff_assoc($due, $offered)) { stop('the vendor does not offer what was tested', 'offered: ' . told($offered) . '; tested: ' . told($due)); }
+    done(array('ok' => true));
+
+case 'replay':
+    $before = installed_versions($docroot);
+    foreach ($REQUEST['updates'] as $update) { replay_module($docroot, $update['module'], $update['pins']); }
+    $wrong = array_diff_assoc(array_merge($before, $REQUEST['pins']), $now = installed_versions($docroot)) + array_diff_key($now, $before, $REQUEST['pins']);
+    if ($wrong) { stop('the replay did not bring the versions that were tested', told(array_intersect_key($now, $wrong)) . '; tested: ' . told($REQUEST['pins'])); }
+    done(array('ok' => true));
 
 case 'visit':
     // The front page as a visitor asks for it, by the site's own code: caches are there before the doors open.

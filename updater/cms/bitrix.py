@@ -12,6 +12,9 @@ lists nothing and lowers what modules say of themselves.
 
 **The licence.** Every call tells the vendor's server which installation asks. A copy that does not say that it is one can block
 the key, so no call is made before the developer flag (`main/update_devsrv`) was read back as set. Only `guard` sets it, on staging.
+
+**The replay.** Production hears of an update from the vendor itself, so its own console installs the tested versions anew: two steps
+of the transaction (`replay`), which call the console by the rules of `apply`, without the flag, in bitrix.php.
 """
 
 from __future__ import annotations
@@ -41,7 +44,18 @@ from updater.cms.base import (
     gate_file,
 )
 from updater.errors import CommandFailed, UnsupportedSite, UpdateFailed, VendorSilent
-from updater.model import Component, Database, Held, Installation, Inventory, Layout, MigrationStep, OrderTable, Update
+from updater.model import (
+    Component,
+    Database,
+    Held,
+    Installation,
+    Inventory,
+    Layout,
+    MigrationStep,
+    OrderTable,
+    Replay,
+    Update,
+)
 from updater.resources import package_text
 from updater.secrets import register
 from updater.shell import Completed, Shell, compose, run_php
@@ -107,6 +121,8 @@ _ROUNDS = 10
 """Of one update: the console may stop to renew itself, and some updates come after others only."""
 _CONSOLE_SECONDS = 3600.0
 _MODULE = re.compile(r"[a-z][a-z0-9_]*")
+_ROLLBACK = f"{NAME}.allow_database_rollback"
+_RISK = "a database that goes back can make the vendor's server block the licence key ([ERROR_WRONG_CODE]), which only the vendor lifts"
 
 
 def _ask(shell: Shell, php: str, action: str, docroot: str, **request: Any) -> Any:
@@ -553,6 +569,21 @@ def _step(installation: Installation, name: str, action: str, **request: Any) ->
     return base.step(name, _source(), payload)
 
 
+def replay(installation: Installation, updates: Sequence[Update]) -> Replay:
+    """The updates again, in the order in which they were tested, by production's own console at exactly the versions of their packages."""
+    each = [read_pins(update.package.read_bytes()) for update in updates]
+    pins = {module: version for _, versions in each for module, version in versions.items()}
+    words = {"headline": _HEADLINE, "nothing": _NOTHING, "again": _AGAIN}
+    told = {"pins": pins, "words": words, "rounds": _ROUNDS}
+    notes = [{"module": module, "pins": versions} for module, versions in each]
+    return Replay(
+        ask=_step(installation, "whether the vendor still offers what was tested", "ask", **told),
+        steps=(_step(installation, "the site's own console", "replay", updates=notes, **told),),
+        returns=_ROLLBACK,
+        risk=_RISK,
+    )
+
+
 def noise_rows() -> Mapping[str, Sequence[str]]:
     """Rows that any visit changes, and the code that the vendor's server gives with each answer."""
     every = ("1 = 1",)
@@ -566,26 +597,20 @@ def noise_rows() -> Mapping[str, Sequence[str]]:
 
 
 def forbids_promotion(switches: frozenset[str], *, restore: bool, installation: Installation | None = None) -> str:
-    """Test and advise by default; the replay of tested versions on production is not there yet, so there is no more than that.
-
-    Never bytes: the licence server has to hear of an update from the site that gets it.
-    """
-    if restore:
-        if f"{NAME}.allow_database_rollback" not in switches:
-            return (
-                "a database that goes back can make the vendor's server block the licence key ([ERROR_WRONG_CODE]), which only the "
-                "vendor lifts; `bitrix: {allow_database_rollback: true}` in site.yml accepts that (docs/bitrix.md)"
-            )
-        if installation is not None and installation.places.get("cache", "files") != "files":
-            return (
-                f"the shop keeps its cache in {installation.places['cache']}, which nothing here empties: it would go on with "
-                f"options of the database that was replaced"
-            )
-        return ""
-    advice = "install the versions of the report by the site's own updater, on the live site and by its administrator"
-    if f"{NAME}.promote" in switches:
-        return f"replaying the tested versions on production is not built yet, whatever bitrix.promote says; {advice}"
-    return f"1C-Bitrix is tested and advised on, not deployed (bitrix.promote is off); {advice}"
+    """Test and advise by default. Never bytes: the licence server has to hear of an update from the site that gets it."""
+    if restore and _ROLLBACK not in switches:
+        return f"{_RISK}; `bitrix: {{allow_database_rollback: true}}` in site.yml accepts that (docs/bitrix.md)"
+    if not restore and f"{NAME}.promote" not in switches:
+        return (
+            "1C-Bitrix is tested and advised on, not deployed (bitrix.promote is off); install the versions of the report by the "
+            "site's own updater, on the live site and by its administrator"
+        )
+    if installation is not None and installation.places.get("cache", "files") != "files":
+        return (
+            f"the shop keeps its cache in {installation.places['cache']}, which nothing here empties: it would go on with "
+            f"options of the database that was replaced"
+        )
+    return ""
 
 
 def gate(installation: Installation) -> Gate:

@@ -719,6 +719,10 @@ def _rows(update: Update) -> dict[str, Any]:
     return {"code": update.slug, "version": update.to_version, "name": update.name, "paths": paths}
 
 
+def replay(installation: Installation, updates: Sequence[Update]) -> None:
+    """The files that were tested are brought to production."""
+
+
 def noise_rows() -> Mapping[str, Sequence[str]]:
     """Rows that any visit changes."""
     every = ("1 = 1",)

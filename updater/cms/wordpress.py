@@ -828,6 +828,10 @@ def migration(installation: Installation, updates: Sequence[Update]) -> Sequence
     )
 
 
+def replay(installation: Installation, updates: Sequence[Update]) -> None:
+    """The files that were tested are brought to production."""
+
+
 def noise_rows() -> Mapping[str, Sequence[str]]:
     """Rows that any visit changes. LEFT() and not LIKE: `_` is a wildcard, and its escape depends on the SQL mode."""
     return {

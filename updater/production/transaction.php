@@ -171,6 +171,7 @@ function preflight() {
     $free = disk_free_space($RUN);
     if ($free !== false && $free < $need) { fail(sprintf('refused: %d MB free on the server, %d MB needed', $free >> 20, ($need >> 20) + 1)); }
     keep('need-inodes', (string) ($files + count($plan['changed']) + 1000));
+    if (replays()) { outside(); } // only to see that it can be read
     opcache();
     remember_status();
 }
@@ -191,10 +192,14 @@ function quota($bytes) {
     if (!$taken) { fail(sprintf('refused: the database did not take %d MB beside its tables, which the migration needs: %s', ($bytes >> 20) + 1, $db->error)); }
 }
 
-/** new/<n> becomes the new unit: a copy of the live one (made by cp -a) with the release's changes. */
+/** new/<n> becomes the new unit: a copy of the live one (made by cp -a) with the release's changes. A replay makes those itself. */
 function stage() {
     global $RUN, $DOCROOT;
     $units = units();
+    if (replays()) {
+        foreach ($units as $number => $unit) { file_put_contents("$RUN/kind/$number", there("$DOCROOT/$unit") ? 'replace' : 'create'); }
+        return;
+    }
     $now = time();
     $all = changed();
     krsort($all, SORT_STRING);
@@ -291,6 +296,129 @@ function carry() {
 function verify($side) {
     $wrong = differing($side === 'old' ? 0 : 1);
     if ($wrong) { fail("the files are not exactly the $side ones: " . listed($wrong)); }
+}
+
+// ------------------------------------------------------------------------------------------------------- a replay
+
+function replays() { global $RUN; return is_dir("$RUN/plan/replay"); }
+
+/** What writes itself anew at any time, and is no code: media, caches, logs. */
+function is_loose($path) {
+    global $plan;
+    if (substr($path, -4) === '.log') { return true; }
+    foreach ($plan['loose'] as $folder) { if (below($path, base64_decode($folder))) { return true; } }
+    return false;
+}
+
+/** Every file that lies in no unit, gate and one-time files left out: path => what tells that it was written since. */
+function beside_units() {
+    global $RUN, $DOCROOT;
+    $units = units();
+    $ours = array();
+    foreach (glob("$RUN/plan/gate/*") as $gate) {
+        foreach (array('path', 'kept') as $name) { if (is_file("$gate/$name")) { $ours[file_get_contents("$gate/$name")] = true; } }
+    }
+    $onetime = 'updater-' . trim(file_get_contents("$RUN/plan/onetime")) . '-';
+    $all = array();
+    $look = function ($folder) use (&$look, &$all, $DOCROOT, $units, $ours, $onetime) {
+        $names = scandir($folder === '' ? $DOCROOT : "$DOCROOT/$folder");
+        if ($names === false) { fail("refused: cannot read folder $folder"); }
+        foreach ($names as $name) {
+            $path = $folder === '' ? $name : "$folder/$name";
+            if ($name === '.' || $name === '..' || isset($ours[$path]) || in_array($path, $units, true) || is_loose($path)) { continue; }
+            if ($folder === '' && strncmp($name, $onetime, strlen($onetime)) === 0) { continue; }
+            if (is_dir("$DOCROOT/$path") && !is_link("$DOCROOT/$path")) { $look($path); continue; }
+            $is = lstat("$DOCROOT/$path");
+            $all[$path] = "$is[ino] $is[size] $is[mtime] $is[ctime]";
+        }
+    };
+    $look('');
+    return $all;
+}
+
+/** Before a replay writes: what lies beside the units, which no rename brings back. */
+function outside() { keep('outside', serialize(beside_units())); }
+
+/** array(new, written or gone): paths beside the units since `outside`. */
+function written_beside() {
+    global $RUN;
+    clearstatcache();
+    $before = unserialize((string) file_get_contents("$RUN/outside"), array('allowed_classes' => false));
+    if (!is_array($before)) { fail('the list of the files beside the units is no longer there'); }
+    $now = beside_units();
+    return array(array_keys(array_diff_key($now, $before)), array_keys(array_diff_assoc($before, $now)));
+}
+
+/** Paths below a unit that differ between the copy that was written and what was there before. */
+function written_in($number, $unit) {
+    global $RUN, $DOCROOT;
+    $old = array(); $new = array();
+    if (there("$RUN/old/$number")) { walk("$RUN/old/$number", '', $old); }
+    if (there("$DOCROOT/$unit")) { walk("$DOCROOT/$unit", '', $new); }
+    $wrong = array();
+    foreach ($old + $new as $rest => $any) {
+        $path = $rest === '' ? $unit : "$unit/$rest";
+        if (!is_loose($path) && (!isset($old[$rest], $new[$rest]) || fingerprint($old[$rest]) !== fingerprint($new[$rest]))) { $wrong[] = $path; }
+    }
+    return $wrong;
+}
+
+/** What the replay wrote must be what was tested: every path of the release, and nothing else. */
+function replayed() {
+    $wrong = differing(1);
+    if ($wrong) { fail('the replay did not give what was tested: ' . listed($wrong)); }
+    $all = changed();
+    $odd = array();
+    foreach (units() as $number => $unit) { foreach (written_in($number, $unit) as $path) { if (!isset($all[$path])) { $odd[] = $path; } } }
+    foreach (written_beside() as $paths) { $odd = array_merge($odd, $paths); }
+    if ($odd) { fail('the replay wrote what was not tested: ' . listed($odd)); }
+}
+
+/** Whether a replay wrote anything, as `touched`: empty when files and tables are as they were. */
+function touched() {
+    global $plan;
+    $found = array();
+    foreach (units() as $number => $unit) { $found = array_merge($found, written_in($number, $unit)); }
+    foreach (written_beside() as $paths) { $found = array_merge($found, $paths); }
+    $tables = array();
+    foreach (tables() as $it) {
+        if (!table_there($it['table']) || checksum($it['table']) !== $it['checksum']) { $tables[$it['table']] = true; }
+    }
+    $before = definitions_before(); $now = definitions();
+    foreach (array_merge(array_keys($before + $now), $plan['created']) as $table) {
+        if ((isset($before[$table]) ? $before[$table] : null) !== (isset($now[$table]) ? $now[$table] : null)) { $tables[$table] = true; }
+    }
+    $said = array();
+    if ($found) { $said[] = 'files that were written: ' . listed($found); }
+    if ($tables) { $said[] = 'tables that were written: ' . listed(array_keys($tables)); }
+    keep('touched', $said ? '; ' . implode('; ', $said) : '');
+}
+
+/** table => its definition without what rows change in it. Ours are left out. */
+function definitions() {
+    $all = array();
+    foreach (rows("SELECT TABLE_NAME n FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE'") as $it) {
+        if (strncmp($it['n'], 'updater_', 8) !== 0) { $all[$it['n']] = sha1(preg_replace('/ AUTO_INCREMENT=[0-9]+/', '', shape($it['n']))); }
+    }
+    return $all;
+}
+
+function definitions_before() {
+    global $RUN;
+    $before = unserialize((string) file_get_contents("$RUN/definitions"), array('allowed_classes' => false));
+    if (!is_array($before)) { fail('the list of tables of before the replay is no longer there'); }
+    return $before;
+}
+
+/** On the way back: what is new beside the units goes aside; what was written or is gone there nothing here brings back (`astray`). */
+function strays() {
+    global $RUN, $DOCROOT;
+    list($new, $lost) = written_beside();
+    foreach ($new as $i => $path) {
+        if (!is_dir("$RUN/stray")) { mkdir("$RUN/stray"); }
+        if (!rename("$DOCROOT/$path", sprintf('%s/stray/%s.%d.%d', $RUN, basename($path), $i, getmypid()))) { fail("cannot move $path aside"); }
+    }
+    keep('astray', $lost ? '; written beside what was tested, and not put back: ' . listed($lost) : '');
 }
 
 // ------------------------------------------------------------------------------------------------- the database
@@ -492,6 +620,7 @@ function copy_tables() {
         $list[] = array('table' => base64_encode($table), 'copy' => "updater_{$short}_{$i}c", 'bad' => "updater_{$short}_{$i}b",
             'mode' => uncopyable($table) === '' ? 'copy' : 'dump', 'checksum' => checksum($table));
     }
+    if (replays()) { keep('definitions', serialize(definitions())); }
     // The names come first: what is half made must be found again.
     keep('tables.json', json_encode($list));
     foreach ($list as $i => $it) {
@@ -683,6 +812,8 @@ function read_answer($code, $what = 'a migration step') {
     if (!is_array($answer) || (isset($answer['ok']) && $answer['ok'] !== true)) { fail("$what ended without saying that it is done"); }
 }
 
+function read_asked($code) { read_answer($code, 'refused: what has to be known before closing'); }
+
 function read_purge($code) { read_answer($code, 'refused: emptying a cache'); }
 
 // ------------------------------------------------------------------------------------------------------ opcache
@@ -775,6 +906,7 @@ function get($name, $address, $token, &$why) {
 $verbs = array('preflight' => 'preflight', 'stage' => 'stage', 'carry' => 'carry', 'verify' => 'verify', 'drain' => 'drain',
     'kill-threads' => 'kill_threads', 'copy' => 'copy_tables', 'dump-tables' => 'dump_tables', 'load-tables' => 'load_tables', 'restore' => 'restore', 'verify-tables' => 'verify_tables',
     'drop-copies' => 'drop_copies', 'answer' => 'read_answer', 'purged' => 'read_purge',
+    'asked' => 'read_asked', 'outside' => 'outside', 'replayed' => 'replayed', 'touched' => 'touched', 'strays' => 'strays',
     'unmoved' => 'unmoved', 'forget' => 'forget', 'copies' => 'copies', 'since' => 'since', 'lost' => 'lost', 'opcache' => 'opcache');
 if (!isset($verbs[$argv[2]])) { fail("no such verb: {$argv[2]}"); }
 call_user_func_array($verbs[$argv[2]], array_slice($argv, 3));

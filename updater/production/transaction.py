@@ -50,6 +50,7 @@ from updater.model import (
     Server,
     Site,
     Status,
+    Stopped,
 )
 from updater.production import web
 from updater.production.database import read_schema
@@ -118,11 +119,17 @@ class ServerState:
 class _Report:
     decided: str
     finished: str
+    stopped: str
+    """Why it can go neither on nor back by itself"""
     reason: str
     closed: float | None
     opened: float | None
     actor: str
     journal: tuple[str, ...]
+
+    @property
+    def over(self) -> bool:
+        return bool(self.finished or self.stopped)
 
     def begun(self, state: str) -> bool:
         return any(line.endswith(f" begin {state}") for line in self.journal)
@@ -160,9 +167,11 @@ def plan_files(
     owner: Mapping[str, str],
     archive_bytes: int,
     restarter: int = 0,
+    loose: Sequence[str] = (),
 ) -> dict[str, bytes]:
     """The plan folder: path → content. One entry a file, so that no name is ever parsed by a shell.
 
+    `loose`: paths below the docroot that are no code; what a replay writes there is not compared.
     Raises PackageRefused for a path that leaves the docroot or is covered by no unit.
     """
     for path in (
@@ -180,7 +189,7 @@ def plan_files(
     overlapping = [f"{a} and {b}" for a in release.units for b in release.units if b.startswith(f"{a}/")]
     if overlapping:
         raise PackageRefused("the release's units overlap", where=overlapping[0])
-    migration = release.migration
+    migration, replay = release.migration, release.replay
     database = installation.database
     files = {
         "docroot": _bytes(installation.docroot.rstrip("/")),
@@ -208,6 +217,7 @@ def plan_files(
                 "dropped": list(migration.dropped_tables),
                 "created": list(migration.created_tables),
                 "archive_bytes": archive_bytes,
+                "loose": [_b64(path) for path in loose],
                 "locks": {who: query.replace("{prefix}", database.prefix) for who, query in gate.locks.items()},
             }
         ).encode(),
@@ -216,9 +226,14 @@ def plan_files(
         files[f"units/{number:04}"] = _bytes(unit)
     files |= gate_files(gate, release.run, token)
     files |= _purges(site, purge, database)
-    if migration.needed:
+    stays = replay is not None and replay.returns not in site.switches
+    if replay is not None:
+        files |= _steps("ask", (replay.ask,), database) | _steps("replay", replay.steps, database)
+        files |= {"stays": b""} if stays else {}
+        files |= {"stopped-open": b""} if site.promote.stopped is Stopped.OPEN else {}
+    if migration.needed or replay is not None:
         files["migration"] = b""
-        if site.promote.keep_tables:
+        if site.promote.keep_tables and not stays:
             files["keep"] = str(int(site.promote.keep_tables.total_seconds() // 60)).encode()
         files |= _steps("migrate", migration.steps, database)
     return files
@@ -270,6 +285,17 @@ def by_hand(server: Server, run_folder: str) -> str:
     )
 
 
+def by_a_person(server: Server, run_folder: str, shop: Stopped) -> str:
+    """What ends a run that stopped: the shop as it stands, or tables and files of before."""
+    program = shlex.quote(f"{run_folder}/transaction.sh")
+    return (
+        f"the shop is {shop} and stays so; look at it, then on the server:\n"
+        f"         ssh -p {server.port} {server.user}@{server.host}\n"
+        f"         sh {program} keep   # it is right as it stands, or was made so by hand: open it and end this run\n"
+        f"         sh {program} back   # tables and files as they were before, whatever that means to the vendor; then open"
+    )
+
+
 def verify_archive(release: Release) -> int:
     """Bytes of the archive's content. PackageRefused unless it holds exactly the release's new files, inside the docroot."""
     wanted = {path: pair[1] for path, pair in release.changed.items() if pair[1] is not None and pair[1] != "dir"}
@@ -306,6 +332,7 @@ def promote(
     *,
     gate: Gate,
     purge: Sequence[MigrationStep] = (),
+    loose: Sequence[str] = (),
     dump: Path | None = None,
     restarter: int = 0,
     patience: Patience = Patience(),
@@ -320,10 +347,11 @@ def promote(
     that are exported while the shop is closed, for `fetch_discarded`.
     A connection that is lost is opened again by `reconnect`. `restarter`: seconds to wait, with the shop open, until
     cron was seen to restart the watchdog (0: not waited for; RESTARTER is enough). `sh` is the server's POSIX shell.
+    `loose`: as `plan_files` takes it.
 
     Returns an Outcome `promoted` or `rolled_back` (verified; reason and checks in it). Raises SiteLocked, Drifted and
     PromotionRefused (nothing was touched), PackageRefused, Interrupted (rolled back), and StateUnknown when the end was
-    not seen.
+    not seen, or a replay stopped half way where its database may not go back.
     """
     release = approved.release
     if release.sha256 != approved.approval.release_sha256:
@@ -345,6 +373,7 @@ def promote(
         owner=owner,
         archive_bytes=archive_bytes,
         restarter=restarter,
+        loose=loose,
     )
     limit = deadline(site.promote, release.rehearsed_seconds)
 
@@ -358,7 +387,7 @@ def promote(
     with _Server(remote, site, sh, reconnect, limit + patience.lost) as server:
         folder = server.prepare(release.run)
         progress.say("uploading")
-        server.upload(folder, files, release.archive)
+        server.upload(folder, files, None if release.replay else release.archive)
         if dump is not None:
             server.upload_dump(folder, dump)
         return _follow(server, folder, look, progress, limit, patience)
@@ -394,17 +423,22 @@ def _follow(
     checks: tuple[Check, ...] = ()
     try:
         server.start(folder, "start")
-        report = server.wait(
-            folder, lambda it: bool(it.finished) or it.begun("checked"), progress, patience.staging + limit
-        )
-        if not report.finished and not report.decided:
+        report = server.wait(folder, lambda it: it.over or it.begun("checked"), progress, patience.staging + limit)
+        if not report.over and not report.decided:
             progress.say("checking the closed shop")
             reason, checks = look()
             stands = server.reject(folder, reason, limit) if reason else server.confirm(folder, limit)
             progress.say(f"decided: {stands}")
-        report = server.wait(folder, lambda it: bool(it.finished), progress, limit + patience.after_deadline)
+        report = server.wait(folder, lambda it: it.over, progress, limit + patience.after_deadline)
     except KeyboardInterrupt:
         report = _interrupted(server, folder, progress, limit, patience)
+    if report.stopped:
+        raise StateUnknown(
+            "the update failed half way, and the database may not go back by itself: production waits for a person",
+            where=server.where,
+            cause=redact(report.stopped),
+            hint=by_a_person(server.site.server, folder, server.site.promote.stopped),
+        )
     if report.finished == "rolled_back" and report.reason.startswith("drift: "):
         raise Drifted(
             "production changed since it was cloned; nothing was deployed",
@@ -438,7 +472,7 @@ def _interrupted(server: _Server, folder: str, progress: Progress, limit: int, p
         # Without a journal it was interrupted before anything began, perhaps between taking the lock and the first line.
         report = server.wait(
             folder,
-            lambda it: bool(it.finished) or (not it.journal and it.actor == "gone"),
+            lambda it: it.over or (not it.journal and it.actor == "gone"),
             progress,
             limit + patience.after_deadline,
         )
@@ -451,7 +485,7 @@ def _interrupted(server: _Server, folder: str, progress: Progress, limit: int, p
             cause="the server goes on by itself, and undoes the promotion by its deadline",
             hint=server.help(folder),
         ) from None
-    if report.finished == "promoted":
+    if report.finished == "promoted" or report.stopped:
         return report
     raise Interrupted(
         "interrupted: production is as it was before",
@@ -514,7 +548,7 @@ def recover(
             raise StateUnknown(
                 f"the run {run} could not be brought to an end",
                 where=server.where,
-                cause=redact((done.text + done.stderr).strip()[-500:]),
+                cause=redact((done.text + done.stderr).strip()[-1500:]),
                 hint=server.help(folder),
             )
         lines.append(f"{run}: {done.text.strip().replace('_', ' ')}")
@@ -886,6 +920,7 @@ def parse_report(text: str) -> _Report:
     return _Report(
         decided=values.get("decided", ""),
         finished=values.get("finished", ""),
+        stopped=values.get("stopped", ""),
         reason=values.get("reason", ""),
         closed=float(values["closed"]) if values.get("closed") else None,
         opened=float(values["opened"]) if values.get("opened") else None,

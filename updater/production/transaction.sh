@@ -5,11 +5,17 @@
 # itself unless `confirm` wins the one atomic decision before the deadline. It knows no CMS: folders, gate files, tables
 # and PHP scripts come as files of plan/, one entry a file, so that no name is ever parsed or evaluated.
 #
+# A replay (plan/replay) swaps in copies of what is there, and lets the shop's own updater write into them as the first step of the
+# migration; what it wrote must be what was tested. Where the tables may not go back (plan/stays) and were written, neither do the
+# files: such a run is *stopped*, as it stands, until a person says `back` or `keep`.
+#
 #   start     take the lock, stage while the shop is open, close, swap, migrate, wait for a decision
 #   confirm   decide for the new shop; prints the decision that stands (`old` when it came too late)
 #   reject    decide for the old shop (reason on stdin)
 #   watch     the watchdog; also what the crontab line calls
 #   recover   finish or undo what a dead run left, now; twice is the same as once
+#   back      of a stopped run: bring tables and files back all the same
+#   keep      of a stopped run: end it with the shop as it stands, and open
 #   open      emergency: remove the gate and restore the crontab, whatever else is wrong
 #   rollback  bring back the code of before, after opening (nothing migrated); `rollback discard` the tables too
 #   forget    drop the copies of tables that were kept for that
@@ -342,7 +348,9 @@ stage() {
         return 1
     fi
     rm -rf -- new upload kind && mkdir -p new upload kind old || return 1
-    job tar -xof archive.tar -C upload 2>>log || { because 'the uploaded archive cannot be unpacked'; return 1; }
+    if [ ! -e plan/replay ]; then
+        job tar -xof archive.tar -C upload 2>>log || { because 'the uploaded archive cannot be unpacked'; return 1; }
+    fi
     for entry in plan/units/*; do
         n=${entry##*/}
         load "$entry"
@@ -358,7 +366,16 @@ stage() {
     done
     rm -rf -- upload archive.tar
     sync
-    restarter_seen
+    restarter_seen || return 1
+    # Last: what others answer now is what the closed shop will meet.
+    for entry in plan/ask/*.php; do
+        [ ! -e "$entry" ] || ask "$entry" || return 1
+    done
+}
+
+ask() {
+    load "${1%.php}.name" && journal "note asking: $VALUE"
+    run_step "$1" asked
 }
 
 # A watchdog that nothing restarts is a promise with a hole: wait until cron was seen to fire, where the plan asks it.
@@ -437,7 +454,10 @@ swap() {
         fi
     done
     sync
-    helper verify new && helper opcache || return 1
+    side=new
+    [ ! -e plan/replay ] || side=old
+    helper verify "$side" && helper opcache || return 1
+    [ ! -e plan/replay ] || helper outside || return 1
     # From the migration's beginning on, going back puts the copies back.
     [ ! -e plan/migration ] || helper unmoved
 }
@@ -468,10 +488,21 @@ swap_back() {
 run_step() {
     job "$PHP" -d display_errors=stderr <"$1" >step.out 2>>log
     echo $? >step.code
-    helper answer "$(cat step.code)"
+    helper "${2:-answer}" "$(cat step.code)"
+}
+
+# The shop's own updater, in the closed shop: what it wrote is compared with what was tested, before anything else runs.
+replay() {
+    for entry in plan/replay/*.php; do
+        load "${entry%.php}.name" || return 1
+        journal "note replaying $VALUE"
+        run_step "$entry" || { because "the replay $VALUE failed"; return 1; }
+    done
+    helper replayed && helper opcache
 }
 
 migrate() {
+    if [ -e plan/replay ]; then replay || return 1; fi
     for entry in plan/migrate/*; do
         [ -e "$entry" ] || continue
         load "${entry%.php}.name" 2>/dev/null || VALUE=${entry##*/}
@@ -547,6 +578,11 @@ undo() {
     # A rollback that died before its gate stood must not swap in an open shop.
     if [ -e going-back ] && ! did reverted; then gate_put || return 1; fi
     if begun migrated && ! did restored; then helper kill-threads || return 1; fi
+    if begun migrated && ! begun reverted && [ -e plan/stays ]; then
+        # Old code does not know tables that were written, and they may not go back: asked of the files and tables themselves.
+        begun stopped || helper touched || return 1
+        if begun stopped || [ -s touched ]; then stop; return; fi
+    fi
     if begun swapped && ! did reverted; then
         journal 'begin reverted'
         swap_back || return 1
@@ -565,7 +601,38 @@ undo() {
         helper opcache || return 1
         journal 'done reset'
     fi
+    if [ -e outside ] && begun migrated; then
+        helper strays || return 1
+        if [ -s astray ]; then stop; return; fi
+    fi
     finish rolled_back
+}
+
+# Neither on nor back by itself. What is there stays, the gate as policy says; copies and credentials stay for who says `back`.
+stop() {
+    begun stopped || journal 'begin stopped' || return 1
+    if [ -e plan/stopped-open ]; then
+        purge
+        helper opcache || journal 'note opcache could not be reset'
+        gate_remove || return 1
+    fi
+    crontab_free || { because 'the crontab cannot be restored'; return 1; }
+    did stopped || journal 'done stopped' || return 1
+    cat reason touched astray 2>/dev/null | tr '\n' ' ' >stopped.tmp
+    flush stopped.tmp && mv stopped.tmp stopped && flush "$RUN"
+    crontab_restore || { because 'the crontab cannot be restored'; return 1; }
+}
+
+stopped_words() {
+    if [ -e plan/stopped-open ]; then
+        shop='open, half updated (promote.stopped)'
+    else
+        shop='closed'
+    fi
+    program=$(quoted "$RUN/transaction.sh")
+    printf 'stopped: %s\nThe shop is %s, and stays so until a person decides:\n' "$(cat stopped)" "$shop"
+    printf '  sh %s keep   # the shop as it stands is right, or was made so by hand: open it and end this run\n' "$program"
+    printf '  sh %s back   # bring tables and files back as they were before, whatever that means to the vendor, and open\n' "$program"
 }
 
 restore() {
@@ -599,14 +666,15 @@ finish() {
     kept "$1" || rm -rf -- dump.sql dump-tables
     # What a restore would have lost is not lost.
     [ "$1" = promoted ] || [ -e discard ] || rm -rf -- since since.json
-    rm -rf -- reserve reserve.reset reserve.tables plan/my.cnf plan/database.json plan/migrate plan/purge upload archive.tar step.out going-back
+    rm -rf -- reserve reserve.reset reserve.tables plan/my.cnf plan/database.json plan/migrate plan/ask plan/replay plan/purge upload archive.tar \
+        step.out going-back outside definitions touched astray
     if [ "$1" = promoted ]; then
         prune
     else
         rm -rf -- new
     fi
     journal 'done opened'
-    printf '%s\n' "$1" >finished.tmp && flush finished.tmp && mv finished.tmp finished && flush "$RUN"
+    printf '%s\n' "$1" >finished.tmp && flush finished.tmp && mv finished.tmp finished && rm -f stopped && flush "$RUN"
     let_go
 }
 
@@ -631,6 +699,7 @@ prune() {
 }
 
 settle() {
+    [ ! -e finished ] || { let_go; return; }
     decide old || return 1
     if [ "$DECISION" = new ]; then finish promoted; else undo; fi
 }
@@ -657,19 +726,23 @@ watch() {
         become_actor && let_go
         exit 0
     fi
+    if [ -e stopped ]; then
+        become_actor && crontab_restore
+        exit 0
+    fi
     [ -z "${CRON:-}" ] || : >restarter-seen
     trap '' HUP
     exec 8>>watch.lock
     # What cron starts stands by until the next is due: a watchdog that dies alone is missed for a second, not for a minute.
     stood=0
     until lock_now 8; do
-        [ -n "${CRON:-}" ] && [ ! -e finished ] && [ "$stood" -lt 58 ] || exit 0
+        [ -n "${CRON:-}" ] && [ ! -e finished ] && [ ! -e stopped ] && [ "$stood" -lt 58 ] || exit 0
         stood=$((stood + 1))
         sleep 1
     done
     printf %s "$$" >watch.pid
     grace=0
-    until [ -e finished ]; do
+    until [ -e finished ] || [ -e stopped ]; do
         # Somebody deleted the folder: there is nothing left to do, and nothing to do it with.
         [ -e "$RUN/transaction.sh" ] || exit 0
         if become_actor; then
@@ -691,11 +764,11 @@ watch() {
             grace=$((grace + 1))
             [ "$grace" -le 3 ] || did_begin_undo || kill_actor
         fi
-        [ -e finished ] || sleep 1
+        [ -e finished ] || [ -e stopped ] || sleep 1
     done
 }
 
-did_begin_undo() { begun reverted || begun opened || begun restored; }
+did_begin_undo() { begun reverted || begun opened || begun restored || begun stopped; }
 
 detached() {
     # shellcheck disable=SC2016  # the inner shell expands
@@ -732,6 +805,10 @@ recover() {
         echo 'nothing was begun'
         return 0
     fi
+    if [ -e stopped ]; then
+        stopped_words
+        exit 5
+    fi
     # An updater that still follows its run touches `alive`.
     if ! free actor.lock && [ "${1:-}" != --now ] && [ -n "$(find alive -mmin -1 2>/dev/null)" ] && ! expired; then
         echo 'still at work'
@@ -748,6 +825,10 @@ recover() {
         elif [ "$attempts" -eq 10 ] && [ -z "$acted" ]; then
             kill_actor
         fi
+        if [ -e stopped ]; then
+            stopped_words
+            exit 5
+        fi
         attempts=$((attempts + 1))
         [ "$attempts" -lt 30 ] || { echo "not done: $(cat latest 2>/dev/null)"; exit 5; }
         [ -n "$(ended)" ] || sleep 1
@@ -763,6 +844,36 @@ open_now() {
     crontab_restore
     echo "gate removed; now: sh $RUN/transaction.sh recover"
     return "$rc"
+}
+
+# What a person says of a stopped run. From here on it is one that any watchdog brings to its end.
+go_on() {
+    [ ! -e finished ] || { ended; return; }
+    [ -e stopped ] || { echo 'this run is not stopped'; exit 2; }
+    become_actor || { echo 'somebody else is at it'; exit 5; }
+    if [ "$1" = keep ]; then
+        helper opcache || journal 'note opcache could not be reset'
+        finish kept || { echo "not done: $(cat latest 2>/dev/null)"; exit 5; }
+        ended
+        return
+    fi
+    echo $(($(now) + $(text deadline))) >deadline
+    rm -f crontab.saved crontab.none crontab.ours crontab.unusable plan/stays
+    : >going-back
+    crontab_save
+    crontab_install held || { echo 'the crontab cannot be held'; exit 5; }
+    gate_put && stamp >gate-at || exit 5
+    # It may have been open: what came since is kept, and lost to the shop.
+    if [ -e plan/stopped-open ]; then
+        : >discard
+        helper drain "$(text drain)" || journal 'note visitors were still connected: they are cut off'
+        helper since || journal 'note what came since could not be exported: it stays in tables named updater_…b'
+    fi
+    journal 'note a person brings tables and files back'
+    rm -f stopped && flush "$RUN"
+    no_actor
+    detached watch
+    recover --now
 }
 
 # Code only, after opening: closes, swaps back, resets opcache, opens. The plan (gate, purge) was uploaded anew.
@@ -786,7 +897,7 @@ rollback() {
     mkdir -p new
     echo old >decision.old
     rm -rf -- since
-    rm -f since.json discard journal decided reason closed-at opened-at crontab.saved crontab.none crontab.ours crontab.unusable restarter-seen
+    rm -f outside definitions touched astray since.json discard journal decided reason closed-at opened-at crontab.saved crontab.none crontab.ours crontab.unusable restarter-seen
     echo $(($(now) + $(text deadline))) >deadline
     printf 'rolled back by hand\n' >reason
     # What a watchdog finds from here on says: go back.
@@ -831,11 +942,11 @@ forget() {
 report() {
     [ -z "${1:-}" ] || : >alive
     # Who follows the run need not wait for cron where one of the two processes was killed.
-    if [ "${1:-}" = follow ] && [ -e journal ] && [ -z "$(ended)" ] && { free actor.lock || free watch.lock; }; then
+    if [ "${1:-}" = follow ] && [ -e journal ] && [ -z "$(ended)" ] && [ ! -e stopped ] && { free actor.lock || free watch.lock; }; then
         detached watch
     fi
-    printf 'decided=%s\nfinished=%s\nreason=%s\nclosed=%s\nopened=%s\nactor=%s\n--journal--\n' "$(decision)" "$(ended)" \
-        "$(cat reason 2>/dev/null)" "$(cat closed-at 2>/dev/null)" "$(cat opened-at 2>/dev/null)" \
+    printf 'decided=%s\nfinished=%s\nstopped=%s\nreason=%s\nclosed=%s\nopened=%s\nactor=%s\n--journal--\n' "$(decision)" "$(ended)" \
+        "$(cat stopped 2>/dev/null)" "$(cat reason 2>/dev/null)" "$(cat closed-at 2>/dev/null)" "$(cat opened-at 2>/dev/null)" \
         "$(if free actor.lock; then echo gone; else echo alive; fi)"
     cat journal 2>/dev/null
 }
@@ -848,6 +959,7 @@ case ${1:-} in
     confirm) if expired || ! begun checked; then decide old; else decide new; fi; echo "$DECISION" ;;
     reject) cause "$(cat)"; decide old; echo "$DECISION" ;;
     recover) recover "${2:-}" ;;
+    back | keep) go_on "$1" ;;
     open) open_now ;;
     rollback) rollback "${2:-}" ;;
     forget) forget ;;

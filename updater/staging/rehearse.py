@@ -90,14 +90,17 @@ def rehearse(
     versions: dict[str, str] = {}
     failure = ""
     migration = Migration()
+    applied = 0.0
     try:
         for update in updates:
             progress.say(f"{update.name} {update.from_version} → {update.to_version}")
             remote = f"/tmp/updater-{update.kind}-{update.slug}.zip"  # noqa: S108 - inside the container
             stack.put(update.package, remote)
             _set_aside(stack, update)
+            begun = time.monotonic()
             with stack.way_out():
                 versions[update.id] = driver.apply(stack, stack.installation, update, remote)
+            applied += time.monotonic() - begun
             _put_back(stack, update)
             stack.run(["rm", "-f", remote, _ASIDE])
         steps = tuple(driver.migration(stack.installation, updates))
@@ -113,7 +116,7 @@ def rehearse(
         code.pop(path, None)
         if path in noise.code:
             code[path] = noise.code[path]
-    return Trial(tuple(updates), versions, code, migration, failure)
+    return Trial(tuple(updates), versions, code, migration, failure, applied)
 
 
 def build_release(
@@ -130,6 +133,8 @@ def build_release(
     archive = into / "release.tar"
     with archive.open("wb") as stream:
         _pack(stack, [path for path, (_old, new) in changed.items() if new not in (None, "dir")], stream)
+    replay = driver.replay(stack.installation, trial.applied)
+    seconds = trial.migration.seconds + _time_copies(stack, trial.migration) + (trial.applied_seconds if replay else 0)
     release = Release(
         run=snapshot.run,
         site=site,
@@ -141,8 +146,9 @@ def build_release(
         migration=trial.migration,
         schema_before=snapshot.tables,
         versions_before=versions_of(inventory, snapshot.platform.php),
-        rehearsed_seconds=trial.migration.seconds + _time_copies(stack, trial.migration),
+        rehearsed_seconds=seconds,
         sha256="",
+        replay=replay,
     )
     return replace(release, sha256=release_digest(release))
 

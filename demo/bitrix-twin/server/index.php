@@ -14,8 +14,19 @@ if ($mode === 'wrong code' || $_POST['key'] !== md5('TWIN-NL-0123456789ABCDEF') 
 }
 if ($mode === 'time-out') { sleep(30); exit; }
 if ($_POST['what'] === 'load') {
-    $archive = file_get_contents(__DIR__ . '/updates/' . basename($_POST['module']) . '/' . basename($_POST['version']) . '.zip');
-    exit($mode === 'half an archive' ? substr($archive, 0, (int) (strlen($archive) / 2)) : $archive);
+    $file = __DIR__ . '/updates/' . basename($_POST['module']) . '/' . basename($_POST['version']) . '.zip';
+    $archive = file_get_contents($file);
+    if ($_POST['module'] === 'sale' && $mode === 'sale is slow') { sleep(60); }
+    if ($_POST['module'] === 'sale' && ($mode === 'sale is rebuilt' || $mode === 'sale writes beside')) {
+        // The same version with other files in it.
+        copy($file, "$file.other");
+        $zip = new ZipArchive();
+        $zip->open("$file.other");
+        $zip->addFromString($mode === 'sale is rebuilt' ? 'bitrix/modules/sale/include.php' : 'bitrix/admin/sale_new.php', "<?php // built anew\n");
+        $zip->close();
+        $archive = file_get_contents("$file.other");
+    }
+    exit($mode === 'half an archive' || ($mode === 'half of sale' && $_POST['module'] === 'sale') ? substr($archive, 0, (int) (strlen($archive) / 2)) : $archive);
 }
 $codes[$kind] = bin2hex(random_bytes(8));
 file_put_contents(__DIR__ . '/codes.json', json_encode($codes));
@@ -25,4 +36,5 @@ $modules = array(
     'sale' => array('25.100.0' => array('catalog' => '25.100.0')),
 );
 foreach (explode(' ', $mode) as $more) { if (preg_match('/^25\.[23]00\.0$/', $more)) { $modules['sale'][$more] = array('catalog' => '25.100.0'); } }
+if ($mode === 'sale is withdrawn') { $modules['sale'] = array('25.200.0' => array('catalog' => '25.100.0')); }
 echo json_encode(array('crc' => $codes[$kind], 'client' => $mode === 'restart' && $_POST['client'] < 2, 'modules' => $modules));
