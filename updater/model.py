@@ -688,6 +688,8 @@ class Replay:
     """The switch of site.yml (`<cms>.<name>`) without which tables that were written do not go back by themselves"""
     risk: str
     """What it can mean when they do, for people"""
+    keeps: Mapping[str, str] = field(default_factory=dict)
+    """Table (without prefix) → SQL condition of rows that do not go back with it: somebody else remembers them too"""
 
 
 @dataclass(frozen=True, slots=True)

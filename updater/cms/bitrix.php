@@ -281,6 +281,7 @@ case 'versions':
 case 'ask':
     // In the open shop, and the one call before the gate: whether exactly the tested versions can be had now. Installs nothing.
     $due = array_diff_assoc($REQUEST['pins'], installed_versions($docroot));
+    if (!$due) { stop('every module is at the version that was tested already'); }
     $offered = would_install($docroot, array('update:modules', '-m', implode(',', array_keys($due)), '-i', pins_file($REQUEST['pins'])));
     if ($offered === '') { stop('the console renewed itself, and installed nothing', 'the copy that was tested began with an older one', 'updater run'); }
     if (array_diff_assoc($offered, $due) || array_diff_assoc($due, $offered)) { stop('the vendor does not offer what was tested', 'offered: ' . told($offered) . '; tested: ' . told($due)); }

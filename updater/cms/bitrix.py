@@ -581,6 +581,8 @@ def replay(installation: Installation, updates: Sequence[Update]) -> Replay:
         steps=(_step(installation, "the site's own console", "replay", updates=notes, **told),),
         returns=_ROLLBACK,
         risk=_RISK,
+        # The vendor's server goes on from the code that it gave last: an older one is another installation to it.
+        keeps={"b_option": "MODULE_ID = 'main' AND NAME = 'crc_code'"},
     )
 
 

@@ -339,14 +339,18 @@ function beside_units() {
 /** Before a replay writes: what lies beside the units, which no rename brings back. */
 function outside() { keep('outside', serialize(beside_units())); }
 
-/** array(new, written or gone): paths beside the units since `outside`. */
+/** array(new, written or gone): paths beside the units since `outside`. Seen once: later our own visits write too. */
 function written_beside() {
     global $RUN;
+    $seen = is_file("$RUN/beside") ? unserialize((string) file_get_contents("$RUN/beside"), array('allowed_classes' => false)) : null;
+    if (is_array($seen)) { return $seen; }
     clearstatcache();
     $before = unserialize((string) file_get_contents("$RUN/outside"), array('allowed_classes' => false));
     if (!is_array($before)) { fail('the list of the files beside the units is no longer there'); }
     $now = beside_units();
-    return array(array_keys(array_diff_key($now, $before)), array_keys(array_diff_assoc($before, $now)));
+    $seen = array(array_keys(array_diff_key($now, $before)), array_keys(array_diff_assoc($before, $now)));
+    keep('beside', serialize($seen));
+    return $seen;
 }
 
 /** Paths below a unit that differ between the copy that was written and what was there before. */
@@ -365,12 +369,13 @@ function written_in($number, $unit) {
 
 /** What the replay wrote must be what was tested: every path of the release, and nothing else. */
 function replayed() {
+    $beside = written_beside();
     $wrong = differing(1);
     if ($wrong) { fail('the replay did not give what was tested: ' . listed($wrong)); }
     $all = changed();
     $odd = array();
     foreach (units() as $number => $unit) { foreach (written_in($number, $unit) as $path) { if (!isset($all[$path])) { $odd[] = $path; } } }
-    foreach (written_beside() as $paths) { $odd = array_merge($odd, $paths); }
+    foreach ($beside as $paths) { $odd = array_merge($odd, $paths); }
     if ($odd) { fail('the replay wrote what was not tested: ' . listed($odd)); }
 }
 
@@ -382,7 +387,7 @@ function touched() {
     foreach (written_beside() as $paths) { $found = array_merge($found, $paths); }
     $tables = array();
     foreach (tables() as $it) {
-        if (!table_there($it['table']) || checksum($it['table']) !== $it['checksum']) { $tables[$it['table']] = true; }
+        if (!table_there($it['table']) || (checksum($it['table']) !== $it['checksum'] && !differs_in_kept_rows($it))) { $tables[$it['table']] = true; }
     }
     $before = definitions_before(); $now = definitions();
     foreach (array_merge(array_keys($before + $now), $plan['created']) as $table) {
@@ -392,6 +397,34 @@ function touched() {
     if ($found) { $said[] = 'files that were written: ' . listed($found); }
     if ($tables) { $said[] = 'tables that were written: ' . listed(array_keys($tables)); }
     keep('touched', $said ? '; ' . implode('; ', $said) : '');
+}
+
+/** SQL that finds the rows of a table which never go back; '' where it has none. */
+function kept_rows($table) { global $plan; return isset($plan['keeps'][$table]) ? '(' . $plan['keeps'][$table] . ')' : ''; }
+
+/** Whether a table is as it was copied but for such rows. */
+function differs_in_kept_rows($it) {
+    $rows = kept_rows($it['table']);
+    if ($rows === '' || $it['mode'] !== 'copy' || !table_there($it['copy'])) { return false; }
+    $sums = array();
+    foreach (array($it['table'], $it['copy']) as $i => $table) {
+        run("DROP TEMPORARY TABLE IF EXISTS updater_$i");
+        // What cannot be asked is a difference.
+        if (!database()->query("CREATE TEMPORARY TABLE updater_$i AS SELECT * FROM " . name($table) . " WHERE NOT $rows")) { return false; }
+        $sums[] = checksum("updater_$i");
+    }
+    return $sums[0] === $sums[1];
+}
+
+/** Rows that others remember too stay as they are now, in tables that went back. */
+function keep_rows() {
+    foreach (tables() as $it) {
+        $rows = kept_rows($it['table']);
+        if ($rows === '' || $it['mode'] !== 'copy' || !table_there($it['bad'])) { continue; }
+        $columns = copied_columns($it['table']);
+        run('DELETE FROM ' . name($it['table']) . " WHERE $rows");
+        run('INSERT INTO ' . name($it['table']) . " ($columns) SELECT $columns FROM " . name($it['bad']) . " WHERE $rows");
+    }
 }
 
 /** table => its definition without what rows change in it. Ours are left out. */
@@ -415,6 +448,7 @@ function strays() {
     global $RUN, $DOCROOT;
     list($new, $lost) = written_beside();
     foreach ($new as $i => $path) {
+        if (!there("$DOCROOT/$path")) { continue; }
         if (!is_dir("$RUN/stray")) { mkdir("$RUN/stray"); }
         if (!rename("$DOCROOT/$path", sprintf('%s/stray/%s.%d.%d', $RUN, basename($path), $i, getmypid()))) { fail("cannot move $path aside"); }
     }
@@ -639,14 +673,19 @@ function copy_tables() {
     }
 }
 
-function copy_table($table, $it) {
+/** Those that can be written, for a list of SQL. */
+function copied_columns($table) {
     $columns = array();
     foreach (rows('SHOW COLUMNS FROM ' . name($table)) as $column) {
         if (stripos($column['Extra'], 'GENERATED') === false && stripos($column['Extra'], 'VIRTUAL') === false && stripos($column['Extra'], 'PERSISTENT') === false && stripos($column['Extra'], 'STORED') === false) {
             $columns[] = name($column['Field']);
         }
     }
-    $columns = implode(', ', $columns);
+    return implode(', ', $columns);
+}
+
+function copy_table($table, $it) {
+    $columns = copied_columns($table);
     $auto = row('SELECT AUTO_INCREMENT a FROM information_schema.TABLES WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ' . text($table));
     $db = database();
     // No grant, quota, no space: not an error, the dump is there for that.
@@ -906,7 +945,7 @@ function get($name, $address, $token, &$why) {
 $verbs = array('preflight' => 'preflight', 'stage' => 'stage', 'carry' => 'carry', 'verify' => 'verify', 'drain' => 'drain',
     'kill-threads' => 'kill_threads', 'copy' => 'copy_tables', 'dump-tables' => 'dump_tables', 'load-tables' => 'load_tables', 'restore' => 'restore', 'verify-tables' => 'verify_tables',
     'drop-copies' => 'drop_copies', 'answer' => 'read_answer', 'purged' => 'read_purge',
-    'asked' => 'read_asked', 'outside' => 'outside', 'replayed' => 'replayed', 'touched' => 'touched', 'strays' => 'strays',
+    'asked' => 'read_asked', 'outside' => 'outside', 'replayed' => 'replayed', 'touched' => 'touched', 'strays' => 'strays', 'beside' => 'written_beside', 'keep-rows' => 'keep_rows',
     'unmoved' => 'unmoved', 'forget' => 'forget', 'copies' => 'copies', 'since' => 'since', 'lost' => 'lost', 'opcache' => 'opcache');
 if (!isset($verbs[$argv[2]])) { fail("no such verb: {$argv[2]}"); }
 call_user_func_array($verbs[$argv[2]], array_slice($argv, 3));

@@ -218,6 +218,7 @@ def plan_files(
                 "created": list(migration.created_tables),
                 "archive_bytes": archive_bytes,
                 "loose": [_b64(path) for path in loose],
+                "keeps": {database.prefix + table: rows for table, rows in (replay.keeps if replay else {}).items()},
                 "locks": {who: query.replace("{prefix}", database.prefix) for who, query in gate.locks.items()},
             }
         ).encode(),
@@ -230,6 +231,7 @@ def plan_files(
     if replay is not None:
         files |= _steps("ask", (replay.ask,), database) | _steps("replay", replay.steps, database)
         files |= {"stays": b""} if stays else {}
+        files |= {"rows-that-stay": b""} if replay.keeps else {}
         files |= {"stopped-open": b""} if site.promote.stopped is Stopped.OPEN else {}
     if migration.needed or replay is not None:
         files["migration"] = b""

@@ -578,6 +578,8 @@ undo() {
     # A rollback that died before its gate stood must not swap in an open shop.
     if [ -e going-back ] && ! did reverted; then gate_put || return 1; fi
     if begun migrated && ! did restored; then helper kill-threads || return 1; fi
+    # Before anything else runs: from here on it could not be told from what the replay wrote.
+    if [ -e outside ] && begun migrated && [ ! -e beside ]; then helper beside || return 1; fi
     if begun migrated && ! begun reverted && [ -e plan/stays ]; then
         # Old code does not know tables that were written, and they may not go back: asked of the files and tables themselves.
         begun stopped || helper touched || return 1
@@ -594,6 +596,11 @@ undo() {
         journal 'begin restored'
         restore || return 1
         journal 'done restored'
+    fi
+    if [ -e plan/rows-that-stay ] && begun migrated && ! did kept; then
+        journal 'begin kept'
+        helper keep-rows || return 1
+        journal 'done kept'
     fi
     if begun swapped && ! did reset; then
         # A disk that filled up since the decision has no room for the one-time file.
@@ -624,11 +631,8 @@ stop() {
 }
 
 stopped_words() {
-    if [ -e plan/stopped-open ]; then
-        shop='open, half updated (promote.stopped)'
-    else
-        shop='closed'
-    fi
+    shop=closed
+    [ ! -s opened-at ] || shop='open, half updated'
     program=$(quoted "$RUN/transaction.sh")
     printf 'stopped: %s\nThe shop is %s, and stays so until a person decides:\n' "$(cat stopped)" "$shop"
     printf '  sh %s keep   # the shop as it stands is right, or was made so by hand: open it and end this run\n' "$program"
@@ -667,7 +671,7 @@ finish() {
     # What a restore would have lost is not lost.
     [ "$1" = promoted ] || [ -e discard ] || rm -rf -- since since.json
     rm -rf -- reserve reserve.reset reserve.tables plan/my.cnf plan/database.json plan/migrate plan/ask plan/replay plan/purge upload archive.tar \
-        step.out going-back outside definitions touched astray
+        step.out going-back outside beside definitions touched astray
     if [ "$1" = promoted ]; then
         prune
     else
@@ -858,7 +862,7 @@ go_on() {
         return
     fi
     echo $(($(now) + $(text deadline))) >deadline
-    rm -f crontab.saved crontab.none crontab.ours crontab.unusable plan/stays
+    rm -f crontab.saved crontab.none crontab.ours crontab.unusable plan/stays opened-at
     : >going-back
     crontab_save
     crontab_install held || { echo 'the crontab cannot be held'; exit 5; }
@@ -897,7 +901,7 @@ rollback() {
     mkdir -p new
     echo old >decision.old
     rm -rf -- since
-    rm -f outside definitions touched astray since.json discard journal decided reason closed-at opened-at crontab.saved crontab.none crontab.ours crontab.unusable restarter-seen
+    rm -f outside beside definitions touched astray since.json discard journal decided reason closed-at opened-at crontab.saved crontab.none crontab.ours crontab.unusable restarter-seen
     echo $(($(now) + $(text deadline))) >deadline
     printf 'rolled back by hand\n' >reason
     # What a watchdog finds from here on says: go back.
