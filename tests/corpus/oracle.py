@@ -98,13 +98,14 @@ def _buys(page: Page, customer: str, pieces: int, courier: bool, answers: Answer
     page.goto(URL + SAMOVAR)
     tell("product page", _amounts(page))
     page.fill("form.cart [name=quantity]", str(pieces))
-    page.click("form.cart button")
-    page.wait_for_load_state()
+    with page.expect_navigation():
+        page.click("form.cart button")
     if not courier:
         page.goto(f"{URL}/shop/")
         page.locator(f"main a[href*='{OTHER}']:not([href*='{SAMOVAR}'])").first.click()
-        page.click("form.cart button")
-        page.wait_for_load_state()
+        page.wait_for_url(f"**{OTHER}**")
+        with page.expect_navigation():
+            page.click("form.cart button")
     page.goto(f"{URL}/cart/")
     tell("cart", _amounts(page))
     page.goto(f"{URL}/checkout/")
@@ -132,8 +133,8 @@ def _buys(page: Page, customer: str, pieces: int, courier: bool, answers: Answer
     tell("cart afterwards", _amounts(page) or "empty")
     page.goto(URL + SAMOVAR)
     page.fill("form.cart [name=quantity]", "999")
-    page.evaluate("() => document.querySelector('form.cart').submit()")
-    page.wait_for_load_state()
+    with page.expect_navigation():  # without what the form itself forbids
+        page.evaluate("() => document.querySelector('form.cart').submit()")
     page.goto(f"{URL}/cart/")
     tell("more than there is", _amounts(page) or "refused")
 
