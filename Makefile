@@ -1,6 +1,6 @@
 # Each target does its own set-up; with nothing to do that takes a fraction of a second.
 .DEFAULT_GOAL := help
-.PHONY: help demo test unit faults bench corpus mutants findings lint languages clean
+.PHONY: help demo test unit faults bench corpus culprits mutants findings lint languages clean
 PYTEST = .venv/bin/pytest
 ARGS ?=
 # More than two cores can do at once: much of a test is waiting for a page, a database or a deadline. A file's tests stay together, and
@@ -36,6 +36,10 @@ bench: ## Measure beside other tools, and write bench/README.md (ONLY=diff: that
 corpus: ## Measure the verdict on breaking and harmless updates, into docs/verdicts.md (ONLY=price, or N=10 SEED=7 for some; CMS=opencart for another)
 	@scripts/bootstrap
 	@CMS="$(CMS)" ONLY="$(ONLY)" N="$(N)" SEED="$(SEED)" REPEAT="$(REPEAT)" MINUTES="$(MINUTES)" FRESH="$(FRESH)" KEEP="$(KEEP)" PAGE="$(PAGE)" .venv/bin/python tests/corpus/judge.py
+
+culprits: ## Measure whether the one update that breaks a shop is named among harmless ones, into docs/verdicts.md (N=12 SEED=7)
+	@scripts/bootstrap
+	@N="$(N)" SEED="$(SEED)" .venv/bin/python tests/corpus/culprits.py
 
 mutants: ## Measure the verdict on changes drawn by lot, beside orders placed, into docs/mutants.md (N=60 SEED=7)
 	@scripts/bootstrap

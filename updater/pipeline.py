@@ -222,11 +222,20 @@ def run(site: Site, journal: Journal, progress: Progress, *, retry: bool = False
     return this.record
 
 
+@dataclass(frozen=True, slots=True)
+class ProvingGround:
+    """Both take a folder of packages, begin at the un-updated shop, and may be called as often as wanted.
+
+    `prove`: the packages proven as `run` does. `search`: which of them break the shop, None when they do not."""
+
+    prove: Callable[[Path], Proven]
+    search: Callable[[Path], Search | None]
+
+
 @contextmanager
-def proving_ground(site: Site, journal: Journal, progress: Progress) -> Iterator[Callable[[Path], Proven]]:
-    """The un-updated shop, cloned, staged and known; given is what proves the packages of a folder on it, as `run` does, as often
-    as wanted. Production stays as it is, no report is written and nobody is told: this is for `make corpus`, which measures
-    the verdict itself."""
+def proving_ground(site: Site, journal: Journal, progress: Progress) -> Iterator[ProvingGround]:
+    """The un-updated shop, cloned, staged and known. Production stays as it is, no report is written and nobody is told: this is for
+    `make corpus`, which measures the verdict itself."""
     run_id = new_run_id()
     folder = journal.begin(run_id, site.name)
     with site_lock(site.state, run_id), closing(Logged(progress, folder / "run.log")) as log:
@@ -237,13 +246,21 @@ def proving_ground(site: Site, journal: Journal, progress: Progress) -> Iterator
         with _staged(this, driver, layout, snapshot) as shop:
             ground = _know_the_ground(this, driver, layout, snapshot, shop, production)
 
-            def prove(packages: Path) -> Proven:
+            def proven(packages: Path) -> tuple[Plan, Proven]:
                 shop.restore("clean")
-                shutil.rmtree(folder / evidence.AFTER, ignore_errors=True)
+                for earlier in (evidence.AFTER, "trials"):
+                    shutil.rmtree(folder / earlier, ignore_errors=True)
                 this.site = replace(site, sources=replace(site.sources, folders=(packages,), online=False))
-                return _prove(this, ground, _plan(this, driver, shop, snapshot, retry=True))
+                this.tell(searches=())
+                plan = _plan(this, driver, shop, snapshot, retry=True)
+                return plan, _prove(this, ground, plan)
 
-            yield prove
+            def search(packages: Path) -> Search | None:
+                plan, broken = proven(packages)
+                failed = broken.judgement.verdict is Verdict.FAIL
+                return _find_culprit(this, ground, plan, broken) if failed else None
+
+            yield ProvingGround(lambda packages: proven(packages)[1], search)
 
 
 def _clone(this: Run) -> tuple[Snapshot, Layout]:

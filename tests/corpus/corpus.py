@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import yaml
-from kinds import KINDS, Kind, Tree
+from kinds import COMPANY, KINDS, Kind, Tree
 
 from updater.demo_shop import DEFAULT
 from updater.model import Verdict
@@ -29,6 +29,7 @@ from updater.pipeline import Proven
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
+CULPRITS = ROOT / "docs" / "culprits.jsonl"
 BAD, BENIGN = "bad", "benign"
 OFFERED = "1.0.1"
 
@@ -235,6 +236,31 @@ def broken_off(case: Case, error: Exception, seconds: float) -> Result:
     return Result(case.name, case.side, case.kind, "none", str(error), (), named=False, held=False, **known)
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What the search for the culprit came to. `units`: what breaks the shop; `found`: what was named."""
+
+    case: str
+    units: tuple[str, ...]
+    found: tuple[str, ...]
+    trials: int
+    why: str
+    """What is not known; '' after a search that found all"""
+    seconds: float
+    code: str
+    sha256: str
+    commit: str
+
+    @property
+    def right(self) -> bool:
+        return set(self.found) == set(self.units)
+
+
+def load_named() -> list[Named]:
+    entries = map(json.loads, CULPRITS.read_text(encoding="utf-8").splitlines()) if CULPRITS.exists() else ()
+    return [Named(**{**it, "units": tuple(it["units"]), "found": tuple(it["found"])}) for it in entries]
+
+
 def load(path: Path) -> list[Result]:
     if not path.exists():
         return []
@@ -297,8 +323,8 @@ def repeated(results: Iterable[Result]) -> str:
     return f"{len(often)} cases were judged {times} times by the same code, and {len(often) - len(odd)} gave the same each time{told}."
 
 
-def table(results: Sequence[Result], of: Sequence[Case]) -> str:
-    """docs/verdicts.md: of each CMS both rates, each kind, each case that did not go as it should."""
+def table(results: Sequence[Result], of: Sequence[Case], culprits: Sequence[Named] = ()) -> str:
+    """docs/verdicts.md: of each CMS both rates, each kind, each case that did not go as it should; and what the search named."""
     there = {case.name: case for case in of}
     counts = standing(results)
     seen = [counts[name] for name in there if name in counts]
@@ -309,7 +335,25 @@ def table(results: Sequence[Result], of: Sequence[Case]) -> str:
         if cases:
             page.append(f"\n## {kind.title}\n\n")
             page += _section([it for it in seen if it.case in cases], cases)
+    page += _searched([it for it in culprits if it.case in there and it.sha256 == sha256(there[it.case])])
     return "".join(page)
+
+
+def _searched(seen: Sequence[Named]) -> list[str]:
+    lines = ["\n## Which one broke it\n\n"]
+    if not seen:
+        return [*lines, "Not measured yet (`make culprits`).\n"]
+    last = {it.case: it for it in seen}
+    wrong = [it for it in last.values() if not it.right]
+    trials = [it.trials for it in last.values()]
+    lines.append(
+        f"{len(last)} breaking updates, drawn, were each offered together with {len(COMPANY)} harmless ones of other plugins. The search named "
+        f"what breaks the shop and nothing else in **{len(last) - len(wrong)} of {len(last)}** (wrong: at most {at_most(len(wrong), len(last)):.0%} "
+        f"with 95 % confidence), in {statistics.median(trials):.0f} trials at the median and {max(trials)} at most, "
+        f"{statistics.median(it.seconds for it in last.values()):.0f} s with the first look at all of them together.\n"
+    )
+    lines += [f"- **{it.case}**: named {', '.join(it.found) or 'none'}. {_plain(it.why)}\n" for it in wrong]
+    return lines
 
 
 def _section(seen: Sequence[Result], of: Mapping[str, Case]) -> list[str]:
@@ -366,7 +410,6 @@ WordPress is the demo's own shop. OpenCart and 1C-Bitrix are twins written by ha
 the same detectors work there, not how good they are on a real one.
 
 {repeated} Of a case that was judged several times a wrong verdict counts.
-Not measured here: whether the search for the culprit names the right update.
 """
 RATES = "| | of the cases | at most, with 95 % confidence |\n|---|---|---|\n"
 BY_KIND = "| kind | right | wrong | inconclusive | median seconds |\n|---|---|---|---|---|\n"

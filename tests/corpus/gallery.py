@@ -119,14 +119,14 @@ def main() -> int:
     cases = {case.name: case for case in corpus.cases(cms=DEFAULT) if case.side == BAD}
     with (
         tempfile.TemporaryDirectory(prefix="updater-findings-") as workdir,
-        proving(DEFAULT, "plain", Path(workdir)) as (site, prove),
+        proving(DEFAULT, "plain", Path(workdir)) as ground,
     ):
-        (folder,) = (site.state / "runs").iterdir()
+        (folder,) = (ground.site.state / "runs").iterdir()
         for shown in GALLERY:
             begun = now()
-            proven = prove(cases[shown.case])
+            proven = ground.prove(cases[shown.case])
             assert proven.judgement.verdict is Verdict.FAIL, (shown.case, proven.judgement)
-            page = report.write(record(site, cases[shown.case], proven, begun), folder)
+            page = report.write(record(ground.site, cases[shown.case], proven, begun), folder)
             with Browser({}) as browser, browser.tab(SCREEN) as tab:
                 photograph(tab, shown, proven, page)
             print(f"{shown.check}: {shown.case}", flush=True)

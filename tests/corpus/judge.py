@@ -24,9 +24,9 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -42,26 +42,46 @@ from updater.demo_shop import DEFAULT, DemoShop
 from updater.errors import UpdaterError
 from updater.journal import Journal
 from updater.log import Silent
-from updater.model import Allowed, Site
+from updater.model import Allowed, Search, Site
 
 RESULTS = ROOT / "docs" / "verdicts.jsonl"
 VERDICTS = ROOT / "docs" / "verdicts.md"
 Prove = Callable[[Case], pipeline.Proven]
 
 
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """One clone of a shop, where each case begins at the same checkpoint.
+
+    `search`: which of the case's units and their `company` break the shop, None when they do not."""
+
+    site: Site
+    prove: Prove
+    search: Callable[[Case], Search | None]
+
+
 @contextmanager
 def proving(
-    cms: str, state: str, workdir: Path, *, narrow: bool = False, look: Mapping[str, Allowed] | None = None
-) -> Iterator[tuple[Site, Prove]]:
-    """One clone of this shop in this state (`Case.shop`); given is what proves a case on it, each from the same checkpoint.
+    cms: str,
+    state: str,
+    workdir: Path,
+    *,
+    narrow: bool = False,
+    look: Mapping[str, Allowed] | None = None,
+    company: Sequence[str] = (),
+) -> Iterator[Ground]:
+    """A shop in this state (`Case.shop`), cloned, and what proves cases on it.
 
-    `narrow`: in one window size only. `look`: policy.new_look."""
+    `narrow`: in one window size only. `look`: policy.new_look. `company`: plugins of `company/` that the shop has besides, each with
+    a harmless update that is offered along with every case."""
     kind = KINDS[cms]
     with DemoShop.start(workdir / "shop", kind=cms) as shop:
         path = corpus.HERE / "shops" / f"{state}.php"
         if path.exists():
             kinds.lay(shop, kind.states, path)
         kind.prepare(shop)
+        if company:
+            kinds.install(shop, company)
         written = shop.write_site(workdir / "site", kind.releases)
         with written.open("a", encoding="utf-8") as stream:
             stream.write(kind.site.format(address=shop.address))
@@ -69,15 +89,17 @@ def proving(
         site = replace(site, policy=replace(site.policy, new_look=look or {}))
         if narrow:
             site = replace(site, viewports=site.viewports[:1])
-        with closing(Journal(site.state)) as journal, pipeline.proving_ground(site, journal, Silent()) as prove:
+        with closing(Journal(site.state)) as journal, pipeline.proving_ground(site, journal, Silent()) as ground:
 
-            def proven(case: Case) -> pipeline.Proven:
+            def packed(case: Case) -> Path:
                 made = corpus.package(case, workdir / "packages", workdir / "site" / "packages")
                 for unit, tree in made.items():
                     kind.serve(shop, unit, tree)
-                return prove(workdir / "packages")
+                for plugin in company:
+                    kinds.update_of(plugin, workdir / "packages")
+                return workdir / "packages"
 
-            yield site, proven
+            yield Ground(site, lambda case: ground.prove(packed(case)), lambda case: ground.search(packed(case)))
 
 
 def judged(prove: Prove, case: Case) -> Result:
@@ -88,6 +110,16 @@ def judged(prove: Prove, case: Case) -> Result:
     except UpdaterError as error:
         return corpus.broken_off(case, error, time.monotonic() - begun)
     return corpus.judged(case, proven, time.monotonic() - begun)
+
+
+def write_page(results: Sequence[Result] | None = None) -> None:
+    """docs/verdicts.md. `results`: None for those that fit the cases as they are, whichever code gave them."""
+    whole = corpus.cases()
+    shas = {case.name: corpus.sha256(case) for case in whole}
+    if results is None:
+        results = [it for it in corpus.load(RESULTS) if it.sha256 == shas.get(it.case)]
+    VERDICTS.write_text(corpus.table(results, whole, corpus.load_named()), encoding="utf-8")
+    print(f"{VERDICTS.relative_to(ROOT)} is written")
 
 
 def main() -> int:
@@ -125,21 +157,20 @@ def main() -> int:
             break
         with (
             tempfile.TemporaryDirectory(prefix="updater-corpus-") as workdir,
-            proving(kind, state, Path(workdir)) as (site, prove),
+            proving(kind, state, Path(workdir)) as ground,
         ):
             for case in group:
                 if time.monotonic() > until:
                     break
-                result = judged(prove, case)
+                result = judged(ground.prove, case)
                 corpus.keep(RESULTS, result)
                 said = f"{case.side}/{case.name}  {result.seconds:.0f} s  {result.reason[:150]}"
                 print(f"{result.outcome:>12}  {said}", flush=True)
                 if result.outcome not in (CAUGHT, QUIET):
                     kept = Path(tempfile.mkdtemp(prefix=f"updater-odd-{case.name.replace('/', '-')}-"))
-                    shutil.copytree(site.state / "runs", kept, dirs_exist_ok=True)
+                    shutil.copytree(ground.site.state / "runs", kept, dirs_exist_ok=True)
                     print(f"{'':>12}  what was seen lies in {kept}", flush=True)
-    VERDICTS.write_text(corpus.table(known(), whole), encoding="utf-8")
-    print(f"{VERDICTS.relative_to(ROOT)} is written")
+    write_page(known())
     right = {name for name, it in corpus.standing(known()).items() if it.outcome in (CAUGHT, QUIET)}
     return 0 if {case.name for case in wanted} <= right else 1
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -193,3 +193,31 @@ def lay(shop: DemoShop, folder: str, path: Path) -> None:
     target = f"{DOCROOT}/{folder}"
     shop.exec(["mkdir", "-p", target], user=shop.user)
     shop.exec(["sh", "-c", f"cat > {target}/{path.name}"], user=shop.user, stdin=path.read_bytes())
+
+
+# --------------------------------------------------------------------------------------------------- in company
+
+COMPANY = tuple(sorted(path.stem for path in (ROOT / "tests" / "corpus" / "company").glob("*.php")))
+"""Small plugins that have no part in what a case breaks"""
+_ACTIVATE = "require '{docroot}/wp-load.php'; require ABSPATH . 'wp-admin/includes/plugin.php'; {calls}"
+
+
+def install(shop: DemoShop, plugins: Sequence[str]) -> None:
+    """On this WordPress, as if they had been there for years."""
+    for plugin in plugins:
+        folder = f"{DOCROOT}/wp-content/plugins/{plugin}"
+        shop.exec(["mkdir", folder], user=shop.user)
+        shop.exec(["sh", "-c", f"cat > {folder}/{plugin}.php"], user=shop.user, stdin=_company(plugin).encode())
+    calls = "".join(f"activate_plugin('{plugin}/{plugin}.php');" for plugin in plugins)
+    code, said = shop.exec(["php", "-r", _ACTIVATE.format(docroot=DOCROOT, calls=calls)], user=shop.user)
+    assert code == 0, said
+
+
+def update_of(plugin: str, into: Path) -> None:
+    """The package of its harmless update."""
+    text = _company(plugin).replace(f"Version: {INSTALLED}", "Version: 1.0.1")
+    (into / f"{plugin}-1.0.1.zip").write_bytes(zipped({f"{plugin}/{plugin}.php": text}))
+
+
+def _company(plugin: str) -> str:
+    return (ROOT / "tests" / "corpus" / "company" / f"{plugin}.php").read_text(encoding="utf-8")

@@ -173,10 +173,10 @@ def judge(mutants: Sequence[Mutant]) -> Iterator[Result]:
         again = order({})
         if differences(sound, again):
             raise SystemExit(f"the oracle does not say the same twice of one shop: {differences(sound, again)}")
-        with proving(DEFAULT, "plain", Path(workdir, "judge")) as (_, prove):
+        with proving(DEFAULT, "plain", Path(workdir, "judge")) as ground:
             for mutant in mutants:
                 seen = order({mutant.path: changed(mutant)})
-                result = judged(prove, mutant.case)
+                result = judged(ground.prove, mutant.case)
                 yield Result(
                     mutant.name, mutant.kind, f"{mutant.path}:{mutant.line}", mutant.was, mutant.becomes,
                     tuple(differences(sound, seen)), result.verdict, result.reason[:300], result.seconds, result.code,

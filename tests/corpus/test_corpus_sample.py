@@ -25,7 +25,7 @@ def prove_on(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str
         def on(cms: str) -> Prove:
             if cms not in known:
                 ground = proving(cms, "plain", tmp_path_factory.mktemp("corpus"), narrow=True, look=EXPECTED)
-                known[cms] = stack.enter_context(ground)[1]
+                known[cms] = stack.enter_context(ground).prove
             return known[cms]
 
         yield on

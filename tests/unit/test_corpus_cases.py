@@ -151,13 +151,25 @@ def test_the_page_counts_what_was_seen_and_names_what_went_wrong_or_was_not_trie
     assert "| harmless updates that were rejected | 0 of 1 (0%) |" in page
     assert "| search engines | 0 | 1 | 0 | 40 |" in page
     assert "- **missed**, sitemap-gone (There is no sitemap any more.)" in page
-    assert page.endswith("## Not run, breaking: 1\n\nnoindex\n")
+    assert "## Not run, breaking: 1\n\nnoindex\n" in page
+
+
+def test_the_page_tells_what_the_search_named_and_where_it_was_wrong() -> None:
+    cases = corpus.cases("noindex") + corpus.cases("two-break-together")
+    shas = [corpus.sha256(case) for case in cases]
+    right = corpus.Named("noindex", ("demo-shop",), ("demo-shop",), 1, "", 60.0, "code", shas[0], "abc1234")
+    both = ("demo-gallery", "demo-shop")
+    half = corpus.Named("two-break-together", both, ("demo-shop",), 5, "", 90.0, "code", shas[1], "abc1234")
+    page = corpus.table([], cases, [replace(right, found=()), half, right])  # what was named last counts
+    assert "**1 of 2** (wrong: at most 97% with 95 % confidence), in 3 trials at the median and 5 at most" in page
+    assert "- **two-break-together**: named demo-shop." in page and "- **noindex**" not in page
+    assert "Not measured yet" in corpus.table([], cases, [replace(right, sha256="of an older case")])
 
 
 def test_the_page_has_a_section_for_each_cms_with_rates_of_its_own():
     of = [case for case in corpus.cases() if case.name in {"price-zero", "opencart/price-wrong", "bitrix/refactored"}]
     page = corpus.table([result(), result(case="opencart/price-wrong", verdict="PASS", reason="All passed.")], of)
-    _, wordpress, opencart, bitrix = page.split("\n## ")
+    _, wordpress, opencart, bitrix, _ = page.split("\n## ")
     assert wordpress.startswith("WordPress\n\n1 of 1 cases were run.")
     assert "| breaking updates that were let through | 0 of 1 (0%) | 95% |" in wordpress
     assert opencart.startswith("OpenCart 4, on the twin\n")
