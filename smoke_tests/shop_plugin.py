@@ -20,9 +20,10 @@ from urllib.parse import urljoin, urlsplit
 
 import pytest
 from playwright.sync_api import Error as PlaywrightError
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, Request
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
+from updater.checks import fields
 from updater.checks.browser import Browser, Capture, Tab
 from updater.model import Viewport
 
@@ -53,6 +54,12 @@ class Job:
     discover: bool
     viewports: Sequence[Viewport]
     masks: Sequence[Mapping[str, str]]
+    recorded: Mapping[str, str]
+    """As Target.recorded"""
+    payments: Sequence[str]
+    """Online payment methods to pay by; none on production"""
+    salt: str
+    """As fields.SALT, of the whole run"""
     patience: float
     """Seconds that a customer waits for a click to do something."""
     fault: str
@@ -82,7 +89,11 @@ class Session:
         if self._browser is None:
             job = self.job
             self._browser = Browser(
-                job.hosts, trust_any_certificate=job.trust_any_certificate, cookie=job.cookie, fault=job.fault
+                job.hosts,
+                recorded=job.recorded,
+                trust_any_certificate=job.trust_any_certificate,
+                cookie=job.cookie,
+                fault=job.fault,
             )
         return self._browser
 
@@ -170,6 +181,40 @@ class Shop:
         except PlaywrightTimeout:
             self.fail(f"Clicking “{called}” did nothing for {self.patience:.0f} s: no {expect}")
         self.close_popups()
+
+    def leave(self, where: Locator, called: str, thanks: str) -> None:
+        """Click what leads the customer away to pay; where to, and what the browser sends along, is remembered. Nobody goes there.
+
+        `thanks`: what the address of the shop's own page holds, to which some methods lead at once."""
+
+        def leads_away(request: Request) -> bool:
+            if not request.is_navigation_request() or request.frame != self.page.main_frame:
+                return False
+            return thanks in request.url if self.tab.own(request.url) else request.url.startswith("http")
+
+        try:
+            with self.page.expect_event("request", leads_away, timeout=self.patience * 1000) as left:
+                where.click(timeout=self.patience * 1000)
+        except PlaywrightTimeout:
+            self.fail(f"Clicking “{called}” led to no page to pay on for {self.patience:.0f} s")
+        except PlaywrightError as error:
+            self.fail(f"“{called}” cannot be clicked", error)
+        request = left.value
+        parts = urlsplit(request.url)
+        sent = fields.of_request(
+            parts.query,
+            request.headers.get("content-type", ""),
+            request.post_data_buffer or b"",
+            self._session.job.salt,
+        )
+        self._session.record(
+            "departure",
+            scope=self.scope,
+            viewport=self.tab.viewport.name,
+            method=request.method,
+            address=f"{parts.netloc.rpartition('@')[2]}{parts.path}",
+            fields=sent,
+        )
 
     def see(self, name: str, default: str, called: str) -> Locator:
         """Wait until `called` is there and visible."""
@@ -387,10 +432,20 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Every test runs once for each window size, each flow and each page that it asks for."""
     job = metafunc.config.stash[_SESSION].job
+    flows, viewports = job.flows, job.viewports
+    if "payment" in metafunc.fixturenames:  # what a service is asked depends on neither
+        flows, viewports = flows[:1], viewports[:1]
+        metafunc.parametrize("payment", job.payments)
     if "flow" in metafunc.fixturenames:
-        metafunc.parametrize("flow", job.flows, ids=[flow.name for flow in job.flows])
+        metafunc.parametrize("flow", flows, ids=[flow.name for flow in flows])
     if "viewport" in metafunc.fixturenames:
-        metafunc.parametrize("viewport", job.viewports, ids=[viewport.name for viewport in job.viewports])
+        metafunc.parametrize("viewport", viewports, ids=[viewport.name for viewport in viewports])
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without an online payment method there is nothing to pay by: such a test is left out, where pytest would call it skipped."""
+    if not config.stash[_SESSION].job.payments:
+        items[:] = [item for item in items if "payment" not in getattr(item, "fixturenames", ())]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -1024,6 +1024,7 @@ class _Orders(_Section):
     total: _Column
     email: _Column
     created: _Column = _LEFT_OUT
+    status: _Column = _LEFT_OUT
 
 
 class _Mask(_Section):
@@ -1489,7 +1490,7 @@ discover: true
 #    selectors: {{add_to_cart: "button.buy"}}
 
 # Where orders are kept, when a plugin keeps them in its own table (name without prefix) and columns.
-#orders: {{table: shop_orders, id: id, total: total, email: email, created: created_at}}
+#orders: {{table: shop_orders, id: id, total: total, email: email, created: created_at, status: status}}
 
 # Your own pytest tests, run beside ours.
 {smoke_tests}

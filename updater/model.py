@@ -88,6 +88,7 @@ class OrderTable:
     total: str
     email: str
     created: str | None = None
+    status: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -292,7 +292,7 @@ def _staged(this: Run, driver: Driver, layout: Layout, snapshot: Snapshot) -> It
     with ExitStack() as lifetime:
         with this.step("stage", run=this.id):
             shop = lifetime.enter_context(stack.stage(this.site, snapshot, layout, this.progress))
-            driver.guard(shop, shop.installation, shop.stack.hosts)
+            driver.guard(shop, shop.installation, shop.stack.hosts, [payment.method for payment in this.site.payments])
             shop.checkpoint("clean")
         if not shop.stack.matched:
             this.note(f"staging differs from production: {shop.stack.mismatch}")
@@ -437,6 +437,7 @@ def _look(
             crawl=lambda: crawl.crawl(target, this.site.pages, like=like.crawl, queries=shop.queries),
             like=like,
             hurried=hurried,
+            pays=True,
         )
 
 
@@ -478,6 +479,7 @@ def _compare(this: Run, ground: Ground, trial: Trial, folder: Path, *, hurried: 
                 known_calls=this.site.calls,
                 answered=evidence.of_this_trial(shop.answered(), begun),
                 recordings=this.site.recordings,
+                payments=this.site.payments,
                 updates=trial.applied,
             )
             return evidence.without_look(seen) if policy.new_looks(this.site.policy, trial.applied) else seen
@@ -1492,7 +1494,9 @@ def _production(site: Site, cookie: tuple[str, str] | None = None) -> Target:
 
 
 def _staging(site: Site, staged: Stack) -> Target:
-    return Target(site.url, dict.fromkeys(staged.hosts, staged.address), trust_any_certificate=True)
+    hosts = dict.fromkeys(staged.hosts, staged.address)
+    recorded = {it.host: f"{staged.address}:{stack.SINK}" for it in site.recordings}
+    return Target(site.url, hosts, trust_any_certificate=True, recorded=recorded)
 
 
 def _baselines(site: Site) -> Path:

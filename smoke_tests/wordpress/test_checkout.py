@@ -6,6 +6,7 @@ Every selector has a name, and `flows[].selectors` in site.yml replaces it by th
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -13,6 +14,7 @@ from urllib.parse import urlencode, urlsplit
 
 from shop_plugin import Flow, Job, Shop
 
+from updater.checks.facts import PAYING
 from updater.checks.live import WITH_AN_ACCOUNT
 
 PRODUCT_LINK = "ul.products li.product a[href], .wc-block-grid__product a[href], .wc-block-product a[href]"
@@ -91,10 +93,12 @@ POSTCODES = {
 """WooCommerce refuses what cannot be a postcode of the country that the checkout proposes."""
 POSTCODE = "101000"
 EMAIL = "smoke-test@example.com"  # a name that RFC 2606 keeps free: no mail can reach a person
-OFFLINE = ", ".join(
-    f"#payment_method_{method}, #radio-control-wc-payment-method-options-{method}"
-    for method in ("cod", "bacs", "cheque")
-)
+BY_METHOD = "#payment_method_{0}, #radio-control-wc-payment-method-options-{0}"
+OFFLINE = ", ".join(BY_METHOD.format(method) for method in ("cod", "bacs", "cheque"))
+OFFERED = "script#updater-payment-methods"
+"""Of staging alone: every method that would be offered, those that are switched off there too."""
+RECEIVED_AT = "order-received"
+"""In the address of the page that thanks, as WooCommerce calls it unless its settings say otherwise"""
 
 # What the staging copy alone knows (wordpress-guard.php): a customer who comes into being at the first login, and a coupon of 10 %.
 ACCOUNT = "smoke-test-customer@example.com"
@@ -185,6 +189,25 @@ def test_a_customer_with_an_account_can_order(shop: Shop, flow: Flow, capture: A
     capture("account", masks=[MY_ORDER_NUMBERS, ".woocommerce-orders-table__cell-order-date"])
 
 
+def test_a_customer_can_pay_online(shop: Shop, flow: Flow, payment: str, fact: Any) -> None:
+    """Up to where the recorded answer of the payment service leads: what the service was told is compared where it arrived."""
+    shop.scope = f"{flow.name}{PAYING}{payment}"
+    shop.open(flow.product or first_product(shop))
+    shop.see("add_to_cart", ADD_TO_CART, "“Add to cart” button")
+    choose_options(shop)
+    put_into_cart(shop)
+    open_cart(shop)
+    go_to_checkout(shop)
+    fill_in(shop, f"smoke-test-{payment}@example.com", payment)
+    for selector, value in flow.fill.items():
+        shop.fill(selector, value)
+    note_email(shop)
+    total = shop.text("checkout_total", TOTAL)
+    shop.leave(shop.find("place_order", PLACE_ORDER), "Place order", RECEIVED_AT)
+    fact("order.number", "")  # nobody is told one who is led away
+    fact("order.total", total)
+
+
 # ------------------------------------------------------------------------------------------------------- the steps
 
 
@@ -270,8 +293,8 @@ def go_to_checkout(shop: Shop) -> None:
     shop.quiet()
 
 
-def fill_in(shop: Shop, email: str) -> None:
-    """The customer's data, an offline payment method and the terms."""
+def fill_in(shop: Shop, email: str, method: str = "") -> None:
+    """The customer's data, this payment method or an offline one, and the terms."""
     country = shop.page.locator("#billing_country, #shipping-country, #billing-country")
     postcode = POSTCODES.get(country.first.input_value() if country.count() else "", POSTCODE)
     for name, value in {**CUSTOMER, "postcode": postcode}.items():
@@ -280,7 +303,9 @@ def fill_in(shop: Shop, email: str) -> None:
     if not shop.fill(shop.selector("email", "#billing_email, #email"), email):
         shop.fail("The checkout has no e-mail field")
     shop.quiet()
-    payment = shop.page.locator(shop.selector("payment", OFFLINE))
+    payment = shop.page.locator(BY_METHOD.format(method) if method else shop.selector("payment", OFFLINE))
+    if method and not payment.count():
+        shop.fail(f"The checkout offers no payment method {method}, which site.yml names (payments)")
     if payment.count():
         # The label, as a customer does: many themes hide the round button itself.
         payment.first.dispatch_event("click")
@@ -314,6 +339,9 @@ def note_checkout(shop: Shop) -> None:
     shop.fact("checkout.currency", shop.text("currency", CURRENCY))
     shop.fact("checkout.delivery", " | ".join(shop.texts("delivery", DELIVERY)))
     shop.fact("checkout.payment", " | ".join(shop.texts("payment_methods", PAYMENT)))
+    offered = shop.page.locator(OFFERED)
+    if offered.count():
+        shop.fact("checkout.payment_offered", " | ".join(json.loads(offered.first.text_content() or "[]")))
     names = shop.page.locator(shop.selector("fields", FIELDS)).locator(
         "input:visible, select:visible, textarea:visible"
     )

@@ -128,8 +128,11 @@ async def dns_over_tcp(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
 
 
 def original_target(writer: asyncio.StreamWriter) -> tuple[str, int]:
-    """Where the client meant to go, before the rules turned it here."""
-    raw = writer.get_extra_info("socket").getsockopt(socket.SOL_IP, SO_ORIGINAL_DST, 16)
+    """Where the client meant to go, before the rules turned it here. A browser, which stands outside, comes straight to CONNECTIONS."""
+    try:
+        raw = writer.get_extra_info("socket").getsockopt(socket.SOL_IP, SO_ORIGINAL_DST, 16)
+    except OSError:
+        return "", CONNECTIONS
     port, packed = struct.unpack(">2xH4s8x", raw)
     address = socket.inet_ntoa(packed)
     return names.get(address, address), port
@@ -439,6 +442,8 @@ async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
             return
         data = await first_bytes(reader)
         line = Plain(data, reader, writer)
+        if port == CONNECTIONS:
+            port = 443 if data[:1] == b"\x16" else 80
         if data[:1] == b"\x16":
             host = (server_name(data) or host).lower()
             if host in recorded_hosts:

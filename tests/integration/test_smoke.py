@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from tiny_shop import TinyShop, serve
 
-from updater.checks import facts, live
+from updater.checks import facts, live, paying, recorded
 from updater.checks.observation import Observation
 from updater.checks.smoke import load, observe
 from updater.log import Silent
-from updater.model import DESKTOP, MOBILE, Flow, Mask, Server, Site, Status
+from updater.model import DESKTOP, MOBILE, Callback, Flow, Mask, Payment, Server, Site, Status
 from updater.resources import folder
 
 STRUCTURED = "BreadcrumbList | Product name=Tea | Offer price=1290.00 priceCurrency=RUB"
@@ -75,6 +75,48 @@ def test_a_shop_that_sells_passes_in_both_window_sizes(tmp_path):
     assert check.status is Status.PASSED, check
     assert len(facts.placed_orders(seen)) == 2
     assert load(seen.folder) == seen
+
+
+CALLBACK = Callback(
+    "/paid", "POST", {"Content-Type": "application/json"}, '{"order": "{order.id}", "sum": "{order.total}"}'
+)
+CARD = (Payment("pay_card", "pay", CALLBACK),)
+
+
+def pay(tmp_path: Path, name: str, fault: str = "") -> Observation:
+    with serve(TinyShop(online=True, fault=fault)) as shop:
+        where = site(shop, tmp_path, payments=CARD)
+        return observe(
+            shop.target, where, SUITE, tmp_path / name, Silent(), state=shop.state, pays=True, pictures=False
+        )
+
+
+def test_a_customer_pays_online_up_to_the_service_and_the_shop_is_told_of_the_money(tmp_path):
+    before, after = pay(tmp_path, "before"), pay(tmp_path, "after", "other amount, deaf to money")
+    assert failures(before) == failures(after) == ""
+    (left,) = before.departures
+    assert (left.scope, left.method, left.address) == ("checkout, paying by pay_card", "GET", "pay.example/form")
+    where = "[checkout, paying by pay_card, desktop]"
+    assert before.facts[f"payment.callback {where}"] == "HTTP 200, the order's status: pending → paid"
+    assert before.facts[f"payment.status {where}"] == "paid"
+    assert before.facts["checkout.payment_offered [checkout, desktop]"] == "cod (Cash) | pay_card (Card) | bank (Loan)"
+    assert facts.order_check(before, "before").status is Status.PASSED
+    assert "live_Key" not in (tmp_path / "before" / "observation.json").read_text()
+
+    assert paying.check(before, CARD, "before").status is Status.PASSED
+    unmoved = paying.check(after, CARD, "before")
+    assert unmoved.status is Status.INCONCLUSIVE
+    assert "moved no order of the un-updated shop (HTTP 200, the order's status: pending → pending)" in unmoved.detail
+    found = facts.compare(before, after, before)[0]
+    assert {it.where: it.after for it in found.findings} == {
+        f"payment.status {where}": "pending",
+        f"payment.callback {where}": "HTTP 200, the order's status: pending → pending",
+    }
+    passes = [recorded.Pass(step, it) for step, it in (("before", before), ("noise", before), ("after", after))]
+    told = recorded.compare((), (), passes[:2], passes[2], (), ())
+    assert [it.message for it in told.findings] == [
+        "GET by the customer's browser (checkout, paying by pay_card, desktop): query.sum 1290.00 → 1.00"
+    ]
 
 
 def test_a_place_order_button_that_does_nothing_fails_in_words_a_shop_owner_understands(tmp_path):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import html
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qs, urlsplit
 
 from served import Handler, served
@@ -24,7 +25,7 @@ document.addEventListener('DOMContentLoaded', () => {
     event.preventDefault();
     %s
     fetch('/order', {method: 'POST', body: new URLSearchParams(new FormData(form))})
-      .then(answer => answer.text()).then(to => { if (to.startsWith('/')) location.href = to; });
+      .then(answer => answer.text()).then(to => { if (to.match('^(/|https:)')) location.href = to; });
   });
 });
 """
@@ -40,6 +41,8 @@ class TinyShop:
     extra: str = ""
     """HTML at the end of the home page"""
     links: tuple[str, ...] = ("/about/",)
+    online: bool = False
+    """Customers may pay by card at pay.example, which tells /paid of it; faults, also both: 'other amount', 'deaf to money'"""
     accounts: bool = False
     """Customers log in, use a coupon, and find a mug in two sizes on the shop page"""
     orders: list[OrderRow] = field(default_factory=list)
@@ -100,7 +103,14 @@ class TinyShop:
                     )
                 return 200, "Cart", form if "cart=1" in cookies else "<p>Your cart is currently empty.</p>"
             case "/checkout/":
-                return 200, "Checkout", CHECKOUT.format(price=self.price)
+                form = CHECKOUT.format(price=self.price)
+                return (
+                    200,
+                    "Checkout",
+                    form.replace("<ul class='wc_payment_methods'>", f"{OFFERED}<ul class='wc_payment_methods'>{CARD}")
+                    if self.online
+                    else form,
+                )
             case "/about/":
                 if self.fault == "fatal about":
                     where = "/var/www/tea.php:3 thrown in /var/www/tea.php on line 3"
@@ -117,7 +127,15 @@ class TinyShop:
         for _ in range(2 if self.fault == "order twice" else 1):
             self.orders.append(OrderRow(str(100 + len(self.orders)), total, fields["billing_email"][0]))
         self.stock -= 1
+        if fields.get("payment_method") == ["pay_card"]:
+            self.orders[-1] = replace(self.orders[-1], status="pending")
+            amount = "1.00" if "other amount" in self.fault else total
+            return f"https://pay.example/form?sum={amount}&order={self.orders[-1].id}&key=live_Key4417"
         return f"/checkout/order-received/{self.orders[-1].id}/"
+
+    def paid(self, number: str) -> None:
+        if "deaf to money" not in self.fault:
+            self.orders = [replace(it, status="paid") if it.id == number else it for it in self.orders]
 
     def script(self) -> str:
         return SCRIPT % ("undefinedGateway.pay();" if self.fault == "script throws" else "")
@@ -177,6 +195,9 @@ CHECKOUT = (
 <label for='payment_method_cod'>Cash</label></li></ul>
 <button id='place_order'>Place order</button></div></form>"""
 )
+OFFERED = """<script type='application/json' id='updater-payment-methods'>["cod (Cash)", "pay_card (Card)", "bank (Loan)"]</script>"""
+CARD = """<li><input type='radio' name='payment_method' id='payment_method_pay_card' value='pay_card'>
+<label for='payment_method_pay_card'>Card</label></li>"""
 RECEIVED = """<h1>Thank you</h1><ul><li class='woocommerce-order-overview__order'>Order: <strong>{number}</strong></li>
 <li class='woocommerce-order-overview__total'>Total: <strong>{price}</strong></li></ul>"""
 
@@ -211,6 +232,9 @@ def serve(shop: TinyShop) -> Iterator[TinyShop]:
                 self.lead(*(("/my-account/", "account=1") if known else ("/my-account/refused/",)))
             elif self.path == "/coupon":
                 self.lead("/cart/", "coupon=updater-smoke-test" if "updater-smoke-test" in body else "")
+            elif self.path == "/paid":
+                shop.paid(json.loads(body)["order"])
+                self.answer(b"thanks")
             elif shop.fault == "order fails":
                 self.answer(b"There has been a critical error on this website.", 500)
             else:

@@ -176,11 +176,14 @@ def ascii_host(host: str) -> str:
     return host.lower().encode("idna").decode("ascii") if not host.isascii() else host.lower()
 
 
-def flags(hosts: Mapping[str, str]) -> list[str]:
-    """Chromium's command line: nothing of its own on the network, and every name but the shop's leads nowhere."""
+def flags(hosts: Mapping[str, str], recorded: Mapping[str, str] | None = None) -> list[str]:
+    """Chromium's command line: nothing of its own on the network, and every name but the shop's leads nowhere.
+
+    `recorded`: as Target.recorded."""
     rules = [
         f"MAP {ascii_host(host)} {f'[{address}]' if ':' in address else address}" for host, address in hosts.items()
     ]
+    rules += [f"MAP {ascii_host(host)} {place}" for host, place in (recorded or {}).items() if host not in hosts]
     return [
         *(["--no-sandbox"] if os.geteuid() == 0 else []),  # Chromium refuses to run as root with its sandbox
         "--disable-background-networking",
@@ -358,7 +361,8 @@ class Tab:
                 return None
             raise
 
-    def _own(self, url: str) -> bool:
+    def own(self, url: str) -> bool:
+        """Whether this is an address of the shop."""
         parts = urlsplit(url)
         return parts.scheme in {"http", "https"} and (parts.hostname or "") in self._hosts
 
@@ -366,12 +370,12 @@ class Tab:
         if message.type != "error" or message.text.startswith("Failed to load resource"):
             return  # the latter stand in `failed`, with their status
         place = message.location.get("url", "")
-        if not place or self._own(place):
+        if not place or self.own(place):
             self._console.append(_with_place(message.text, place, message.location.get("lineNumber", -1) + 1))
 
     def _on_exception(self, error: PlaywrightError) -> None:
         places = re.findall(r"(https?://[^\s()]+?):(\d+):\d+", error.stack or "")
-        own = [(url, int(line)) for url, line in places if self._own(url)]
+        own = [(url, int(line)) for url, line in places if self.own(url)]
         if places and not own:
             return  # thrown in a script of another host
         text = f"{error.name}: {error.message}" if error.name else error.message
@@ -382,7 +386,7 @@ class Tab:
             self.status = 0
             self.opened = time.monotonic()
             self._in_flight.clear()
-        if self._own(request.url):
+        if self.own(request.url):
             self._in_flight.add(request)
         elif request.url.startswith(("http://", "https://")):
             self._asked.add(urlsplit(request.url).hostname or "")
@@ -393,7 +397,7 @@ class Tab:
     def _on_request_failed(self, request: Request) -> None:
         self._in_flight.discard(request)
         reason = request.failure or "failed"
-        if self._own(request.url) and reason != "net::ERR_ABORTED":  # aborted: the page itself left or cancelled
+        if self.own(request.url) and reason != "net::ERR_ABORTED":  # aborted: the page itself left or cancelled
             self._failed.append(f"{request.method} {_path(request.url)}: {reason}")
 
     def _on_response(self, response: Response) -> None:
@@ -401,7 +405,7 @@ class Tab:
         document = request.is_navigation_request() and request.frame == self.page.main_frame
         if document:
             self.status = response.status
-        if response.status >= 400 and not document and self._own(response.url):
+        if response.status >= 400 and not document and self.own(response.url):
             self._failed.append(f"{request.method} {_path(response.url)}: HTTP {response.status}")
 
 
@@ -430,7 +434,7 @@ def deafened(chromium: Path, folder: Path) -> Path:
 class Browser:
     """A running Chromium for one shop; use it in a `with` block. Every name but `hosts` leads nowhere.
 
-    `fault`: a script that runs in every page before its own (detector.py).
+    `fault`: a script that runs in every page before its own (detector.py). `recorded`: as Target.recorded.
     BrowserFailed when it does not start.
     """
 
@@ -438,6 +442,7 @@ class Browser:
         self,
         hosts: Mapping[str, str],
         *,
+        recorded: Mapping[str, str] | None = None,
         trust_any_certificate: bool = False,
         cookie: tuple[str, str] | None = None,
         chromium: Path | None = None,
@@ -455,7 +460,7 @@ class Browser:
                 executable_path=deafened(path, Path(self._home.name)),
                 headless=True,
                 chromium_sandbox=os.geteuid() != 0,
-                args=flags(hosts),
+                args=flags(hosts, recorded),
             )
         except PlaywrightError as error:
             self._playwright.stop()

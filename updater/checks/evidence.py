@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 
-from updater.checks import calls, crawl, facts, jobs, logs, recorded, visual
+from updater.checks import calls, crawl, facts, jobs, logs, paying, recorded, visual
 from updater.checks.browser import NETWORK_CHANGED
 from updater.checks.observation import Observation, PageView
 from updater.model import (
@@ -19,6 +19,7 @@ from updater.model import (
     Check,
     Evidence,
     Finding,
+    Payment,
     Picture,
     Recording,
     Status,
@@ -94,6 +95,7 @@ def gather(
     known_calls: Collection[str] = (),
     answered: Sequence[AnsweredCall] = (),
     recordings: Sequence[Recording] = (),
+    payments: Sequence[Payment] = (),
     updates: Sequence[Update] = (),
 ) -> Evidence:
     """All checks of one trial; `after` is None when the updates could not even be applied.
@@ -105,6 +107,8 @@ def gather(
     """
     unchanged = [smoke_check(seen, BEFORE) for seen in (before, noise, *more_noise)]
     checks = [*ground, *unchanged, facts.order_check(before, BEFORE)]
+    if any(payment.callback for payment in payments):
+        checks += [paying.check(seen, payments, BEFORE) for seen in (before, noise)]
     compared: tuple[Picture, ...] = ()
     if after is not None:
         compared, picture_checks = visual.compare(before, noise, after, thresholds, pictures, root, more_noise)
@@ -122,7 +126,7 @@ def gather(
             ),
             *jobs.compare((before, noise, *more_noise), after),
         ]
-        if recordings:
+        if recordings or payments:
             passes = [recorded.Pass(step, it) for step, it in zip(ROUND, (before, noise, *more_noise), strict=False)]
             new = recorded.Pass(AFTER, after)
             checks.append(recorded.compare(answered, blocked, passes, new, updates, recordings))

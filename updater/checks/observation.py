@@ -21,6 +21,8 @@ class Target:
     cookie: tuple[str, str] | None = None
     read_only: bool = False
     """Production: cart and checkout are rendered, nothing is placed, sent or logged in to."""
+    recorded: Mapping[str, str] = field(default_factory=dict)
+    """Host whose recordings answer pages too → `address:port` of the sink"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,10 @@ from xml.etree import ElementTree
 
 import cattrs
 
+from updater.checks import fields, paying
 from updater.checks.browser import find_chromium
 from updater.checks.facts import fact_key, split_fact
-from updater.checks.observation import Crawl, LogLine, Observation, PageView, Shot, Target, Test
+from updater.checks.observation import Crawl, Departure, LogLine, Observation, PageView, Shot, Target, Test
 from updater.cms.base import Jobs, ShopState
 from updater.log import Progress
 from updater.model import Site
@@ -50,6 +51,7 @@ def observe(
     like: Observation | None = None,
     pictures: bool = True,
     hurried: bool = False,
+    pays: bool = False,
     patience: float = PATIENCE,
     fault: str = "",
     time_limit: float = TIME_LIMIT,
@@ -58,16 +60,24 @@ def observe(
 
     `state` is asked before and after, `jobs` (they may change everything) after it, `errors` last, `crawl` once and first.
     `like`: visit the pages and the product that this observation visited, so that a link which the update removed is missed and
-    not overlooked. `hurried`: end at the first test that fails; a pass without a failure is the same either way. `fault`: a script
-    laid over every page (detector.py). A failing shop is a result and no exception;
-    BrowserFailed when there is no Chromium.
+    not overlooked. `hurried`: end at the first test that fails; a pass without a failure is the same either way. `pays`: also by
+    each of site.yml's `payments`, whose callbacks are then replayed. `fault`: a script laid over every page (detector.py).
+    A failing shop is a result and no exception; BrowserFailed when there is no Chromium.
     """
     out.mkdir(parents=True, exist_ok=True)
     chromium = find_chromium()
     crawled = crawl() if crawl else None
     state_before = state() if state else ShopState()
     begun = time.monotonic()
-    job_file = {**_job(target, site, out, like, pictures), "patience": patience, "fault": fault}
+    payments = site.payments if pays else ()
+    methods = [payment.method for payment in payments]
+    job_file = {
+        **_job(target, site, out, like, pictures),
+        "payments": methods,
+        "salt": fields.SALT,
+        "patience": patience,
+        "fault": fault,
+    }
     with tempfile.TemporaryDirectory(prefix="updater-smoke-") as home:
         # The job holds the cookie that passes production's gate: it lives outside `out`, which becomes an artefact.
         job = Path(home, "job.json")
@@ -86,20 +96,24 @@ def observe(
         )
     seconds = time.monotonic() - begun
     seen = _read(out, exit_code)
-    faults = _gaps(seen, site, folders, out if pictures else None, hurried)
+    faults = _gaps(seen, site, methods, folders, out if pictures else None, hurried)
+    placed = state() if state else ShopState()
+    answers = paying.replay(target, payments, seen.facts, placed)
+    finished = state() if state and answers else placed
     observation = Observation(
         folder=out,
         exit_code=(exit_code or DID_NOT_RUN) if faults else exit_code,
         tests=(*seen.tests, *(Test("the pass itself", "error", fault) for fault in faults)),
         views=seen.views,
         shots=seen.shots,
-        facts=seen.facts,
+        facts={**seen.facts, **paying.facts(payments, seen.facts, placed, finished, answers)},
         state_before=state_before,
-        state_after=state() if state else ShopState(),
+        state_after=finished,
         jobs=jobs() if jobs else None,  # before the logs are read, and after the database was
         errors=errors() if errors else (),
         crawl=crawled,
         seconds=round(seconds, 1),
+        departures=seen.departures,
     )
     save(observation)
     return observation
@@ -138,6 +152,7 @@ def _job(target: Target, site: Site, out: Path, like: Observation | None, pictur
     return {
         "url": target.url,
         "hosts": {host: address for host, address in hosts.items() if address},
+        "recorded": dict(target.recorded),
         "trust_any_certificate": target.trust_any_certificate,
         "cookie": target.cookie,
         "read_only": target.read_only,
@@ -228,6 +243,7 @@ class _Seen:
     views: tuple[PageView, ...]
     shots: tuple[Shot, ...]
     facts: Mapping[str, str]
+    departures: tuple[Departure, ...]
     collected: int
     files: tuple[Path, ...]
     log: str
@@ -238,6 +254,7 @@ def _read(out: Path, exit_code: int) -> _Seen:
     views: list[PageView] = []
     shots: list[Shot] = []
     facts: dict[str, str] = {}
+    departures: list[Departure] = []
     collected: list[str] = []
     record = out / "seen.jsonl"
     for line in record.read_text(encoding="utf-8").split("\n")[:-1] if record.exists() else ():
@@ -252,6 +269,8 @@ def _read(out: Path, exit_code: int) -> _Seen:
                 shots.append(_CONVERTER.structure(entry, Shot))
             case "fact":
                 facts[fact_key(entry["name"], entry["scope"], entry["viewport"])] = entry["value"]
+            case "departure":
+                departures.append(_CONVERTER.structure(entry, Departure))
             case "collected":
                 collected = entry["files"]
     log = out / "pytest.log"
@@ -261,6 +280,7 @@ def _read(out: Path, exit_code: int) -> _Seen:
         views=tuple(views),
         shots=tuple(shots),
         facts=facts,
+        departures=tuple(departures),
         collected=len(collected),
         files=tuple(Path(file) for file in collected),
         log=said,
@@ -293,7 +313,9 @@ def _message(found: ElementTree.Element) -> str:
     return ": ".join([*([short] if short else []), *lines[-1:]])
 
 
-def _gaps(seen: _Seen, site: Site, folders: Sequence[Path], pictures: Path | None, hurried: bool) -> list[str]:
+def _gaps(
+    seen: _Seen, site: Site, methods: Sequence[str], folders: Sequence[Path], pictures: Path | None, hurried: bool
+) -> list[str]:
     """Why this pass proves nothing, whatever pytest's exit code says. Empty when every required test ran."""
     gaps = []
     if seen.exit_code < 0:
@@ -309,6 +331,8 @@ def _gaps(seen: _Seen, site: Site, folders: Sequence[Path], pictures: Path | Non
             gaps.append(f"{folder} holds no test")
     if seen.exit_code == 0:
         gaps += _missing(seen, site)
+        tried = {paying.method_of(departure.scope) for departure in seen.departures}
+        gaps += [f"nobody paid by {method} (site.yml: payments)" for method in methods if method not in tried]
         gaps += _without_picture(seen, pictures) if pictures else []
     return gaps
 

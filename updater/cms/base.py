@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from updater.errors import UnsupportedSite
 from updater.model import (
     Component,
     Database,
@@ -109,11 +110,12 @@ def gate_file(name: str, root: str = "__DIR__") -> str:
 
 @dataclass(frozen=True, slots=True)
 class OrderRow:
-    """An order as the shop's database holds it. `total` is the decimal as text, like "1290.00"."""
+    """An order as the shop's database holds it. `total` is the decimal as text, like "1290.00"; `status` '' where it is not read."""
 
     id: str
     total: str
     email: str
+    status: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,17 @@ class Jobs:
     ran: tuple[Job, ...] = ()
     left: tuple[str, ...] = ()
     failure: str = ""
+
+
+def refuse_payments(title: str, payments: Sequence[str]) -> None:
+    """For a driver that switches every online payment off: UnsupportedSite where site.yml wants one left on."""
+    if payments:
+        raise UnsupportedSite(
+            f"staging cannot leave an online payment method of {title} on",
+            where="site.yml: payments",
+            cause=f"named: {', '.join(payments)}",
+            hint="take `payments` out of site.yml; updates of what brings it are for a person to approve all the same",
+        )
 
 
 _WHERE_IT_RUNS = "'the password of the database where this runs'"
@@ -228,8 +241,11 @@ class Driver(Protocol):
 
         `root` is a copy of the docroot."""
 
-    def guard(self, shell: Shell, installation: Installation, hosts: Sequence[str]) -> None:
-        """Staging only: mail to the trap, cron off, no update checks, payment gateways off save an offline one."""
+    def guard(
+        self, shell: Shell, installation: Installation, hosts: Sequence[str], payments: Sequence[str] = ()
+    ) -> None:
+        """Staging only: mail to the trap, cron off, no update checks, payment gateways off save an offline one and `payments`,
+        whose services answer from recordings. UnsupportedSite where that is not known how."""
 
     def staging_only(self) -> Sequence[str]:
         """Paths below the docroot that `guard` makes: never part of a comparison or a release."""

@@ -42,6 +42,7 @@ from updater.cms.base import (
     Published,
     ShopState,
     gate_file,
+    refuse_payments,
 )
 from updater.errors import CommandFailed, UnsupportedSite, UpdateFailed, VendorSilent
 from updater.model import (
@@ -459,11 +460,12 @@ def staging_only() -> tuple[str, ...]:
     return ()
 
 
-def guard(shell: Shell, installation: Installation, hosts: Sequence[str]) -> None:
+def guard(shell: Shell, installation: Installation, hosts: Sequence[str], payments: Sequence[str] = ()) -> None:
     """Rows of staging's own database: the developer flag, agents off, no mail that waits, payment only by who talks to nobody.
 
     SMTP stays as it is set: the stack answers every mail server by its trap. No file is made or changed.
     """
+    refuse_payments("1C-Bitrix", payments)
     database = _credentials(installation.database)
     _ask(shell, installation.php, "guard", installation.docroot, database=database, offline=_OFFLINE, folders=_WORK)
 

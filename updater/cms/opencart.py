@@ -46,6 +46,7 @@ from updater.cms.base import (
     Published,
     ShopState,
     gate_file,
+    refuse_payments,
 )
 from updater.errors import CommandFailed, UnsupportedSite, UpdateFailed
 from updater.model import Component, Database, Installation, Inventory, Layout, MigrationStep, OrderTable, Update
@@ -528,11 +529,12 @@ def staging_only() -> tuple[str, ...]:
     return ()
 
 
-def guard(shell: Shell, installation: Installation, hosts: Sequence[str]) -> None:
+def guard(shell: Shell, installation: Installation, hosts: Sequence[str], payments: Sequence[str] = ()) -> None:
     """Rows of staging's own database: payment off save cash on delivery, mail to PHP's mail(), cron off. No file is made.
 
     It comes before the checkpoint that everything is compared with: none of these rows is taken for the update's.
     """
+    refuse_payments("OpenCart", payments)
     storage = installation.places["storage"]
     folders = [f"{storage}/{folder}" for folder in (*_STORAGE_CACHES, *_STORAGE_MEDIA)]
     _ask(

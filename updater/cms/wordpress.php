@@ -696,16 +696,17 @@ case 'orders':
         $name = quoted($prefix . $table['table']);
         $order = quoted($table['created'] ?: $table['id']);
         $id = quoted($table['id']);
-        $orders = rows($link, "SELECT $id AS id, " . quoted($table['total']) . ' AS total, ' . quoted($table['email']) . " AS email FROM $name ORDER BY $order DESC, $id DESC LIMIT 20");
+        $status = $table['status'] ? quoted($table['status']) : "''";
+        $orders = rows($link, "SELECT $id AS id, $status AS status, " . quoted($table['total']) . ' AS total, ' . quoted($table['email']) . " AS email FROM $name ORDER BY $order DESC, $id DESC LIMIT 20");
         $count = one($link, "SELECT COUNT(*) FROM $name");
     } elseif ($hpos && (option($link, $prefix, 'woocommerce_custom_orders_table_enabled') === 'yes')) {
         $where = "type = 'shop_order' AND status NOT IN ('trash', 'auto-draft', 'wc-checkout-draft')";
-        $orders = rows($link, "SELECT id, total_amount AS total, billing_email AS email FROM `{$prefix}wc_orders` WHERE $where ORDER BY id DESC LIMIT 20");
+        $orders = rows($link, "SELECT id, status, total_amount AS total, billing_email AS email FROM `{$prefix}wc_orders` WHERE $where ORDER BY id DESC LIMIT 20");
         $count = one($link, "SELECT COUNT(*) FROM `{$prefix}wc_orders` WHERE $where");
     } else {
         $where = "post_type = 'shop_order' AND post_status NOT IN ('trash', 'auto-draft', 'wc-checkout-draft')";
         $meta = function ($key) use ($prefix) { return "(SELECT MAX(meta_value) FROM `{$prefix}postmeta` m WHERE m.post_id = p.ID AND m.meta_key = '$key')"; };
-        $orders = rows($link, 'SELECT p.ID AS id, ' . $meta('_order_total') . ' AS total, ' . $meta('_billing_email') . " AS email FROM `{$prefix}posts` p WHERE $where ORDER BY p.ID DESC LIMIT 20");
+        $orders = rows($link, 'SELECT p.ID AS id, p.post_status AS status, ' . $meta('_order_total') . ' AS total, ' . $meta('_billing_email') . " AS email FROM `{$prefix}posts` p WHERE $where ORDER BY p.ID DESC LIMIT 20");
         $count = one($link, "SELECT COUNT(*) FROM `{$prefix}posts` WHERE $where");
     }
     $of_products = "p.post_type IN ('product', 'product_variation') AND p.post_status = 'publish'";

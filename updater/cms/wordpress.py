@@ -752,12 +752,12 @@ def staging_only() -> tuple[str, ...]:
     return (GUARD,)
 
 
-def guard(shell: Shell, installation: Installation, hosts: Sequence[str]) -> None:
+def guard(shell: Shell, installation: Installation, hosts: Sequence[str], payments: Sequence[str] = ()) -> None:
     """The must-use plugin that keeps staging quiet and still. It changes no row: rows that differ must be the update's."""
     own = json.dumps(sorted({host.lower() for host in hosts} | {"localhost", "127.0.0.1"}), ensure_ascii=True)
-    text = package_text("updater.cms", "wordpress-guard.php").replace(
-        "%HOSTS%", own.replace("\\", "\\\\").replace("'", "\\'")
-    )
+    text = package_text("updater.cms", "wordpress-guard.php")
+    for name, value in (("%HOSTS%", own), ("%PAYMENTS%", json.dumps(list(payments)))):
+        text = text.replace(name, value.replace("\\", "\\\\").replace("'", "\\'"))
     folder = str(PurePosixPath(installation.docroot) / PurePosixPath(GUARD).parent)
     shell.run(["mkdir", "-p", folder])
     shell.write(str(PurePosixPath(installation.docroot) / GUARD), text.encode(), 0o644)
@@ -914,7 +914,7 @@ def orders(shell: Shell, installation: Installation, table: OrderTable | None) -
     """WooCommerce's orders (own tables or posts), or the table that site.yml names; stock and products of WooCommerce's kind."""
     named = None
     if table is not None:
-        named = {name: getattr(table, name) for name in ("table", "id", "total", "email", "created")}
+        named = {name: getattr(table, name) for name in ("table", "id", "total", "email", "created", "status")}
     seen = _ask(
         shell,
         installation.php,
@@ -923,7 +923,10 @@ def orders(shell: Shell, installation: Installation, table: OrderTable | None) -
         database=_credentials(installation.database),
         table=named,
     )
-    rows = tuple(OrderRow(str(row["id"]), _money(row["total"]), str(row["email"] or "")) for row in seen["orders"])
+    rows = tuple(
+        OrderRow(str(row["id"]), _money(row["total"]), str(row["email"] or ""), str(row["status"] or ""))
+        for row in seen["orders"]
+    )
     stock = {str(product): str(amount) for product, amount in dict(seen["stock"]).items()}
     return ShopState(rows, int(seen["count"]), stock, int(seen["products"]) or None)
 

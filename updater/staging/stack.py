@@ -41,6 +41,8 @@ from updater.staging.database import StagedDatabase, missing_tables, server_comm
 from updater.staging.door import Door
 from updater.staging.names import Names, remove_all
 
+SINK = 15001
+"""Where the sink listens (stacks/egress/sink.py): its answers to a browser, which is outside the stack, come from there."""
 _WEB_USER = "web"
 _LOG = "/log"
 _READY_SECONDS = 120

@@ -93,7 +93,7 @@ function demo_shop_checkout_page() {
 				<?php echo demo_shop_review_table( $cart ); ?>
 				<div id="payment" class="woocommerce-checkout-payment">
 					<ul class="wc_payment_methods payment_methods methods">
-					<?php foreach ( demo_shop_payment_methods() as $id => $method ) : ?>
+					<?php foreach ( demo_shop_offered_payment_methods() as $id => $method ) : ?>
 						<li class="wc_payment_method payment_method_<?php echo esc_attr( $id ); ?>">
 							<input type="radio" class="input-radio" name="payment_method" id="payment_method_<?php echo esc_attr( $id ); ?>" value="<?php echo esc_attr( $id ); ?>" <?php checked( 'cod', $id ); ?>>
 							<label for="payment_method_<?php echo esc_attr( $id ); ?>"><?php echo esc_html( $method['label'] ); ?></label>
@@ -195,7 +195,7 @@ function demo_shop_ajax_checkout() {
 	}
 	// phpcs:ignore WordPress.Security.NonceVerification.Missing
 	$payment = isset( $_POST['payment_method'] ) ? sanitize_key( wp_unslash( $_POST['payment_method'] ) ) : '';
-	if ( ! isset( demo_shop_payment_methods()[ $payment ] ) ) {
+	if ( ! isset( demo_shop_offered_payment_methods()[ $payment ] ) ) {
 		$wrong[] = __( 'Choose how to pay.', 'demo-shop' );
 	}
 	$cart = demo_shop_cart();
@@ -223,10 +223,15 @@ function demo_shop_ajax_checkout() {
 	$session         = demo_shop_session();
 	$session['cart'] = array();
 	demo_shop_save_session( $session );
+	$received = add_query_arg( 'key', $order->order_key, home_url( '/checkout/order-received/' . $order->id . '/' ) );
+	$redirect = apply_filters( 'demo_shop_order_redirect', $received, $order );
+	if ( is_wp_error( $redirect ) ) {
+		demo_shop_answer_failure( $redirect->get_error_messages() );
+	}
 	wp_send_json(
 		array(
 			'result'   => 'success',
-			'redirect' => add_query_arg( 'key', $order->order_key, home_url( '/checkout/order-received/' . $order->id . '/' ) ),
+			'redirect' => $redirect,
 		)
 	);
 }

@@ -14,7 +14,7 @@ function demo_shop_register_endpoint() {
 add_action( 'init', 'demo_shop_register_endpoint' );
 
 /**
- * Ways of paying. All of them offline.
+ * The shop's own ways of paying. All of them offline.
  *
  * @return array<string, array{label: string, description: string}>
  */
@@ -29,6 +29,16 @@ function demo_shop_payment_methods() {
 			'description' => __( 'We send an invoice by e-mail and ship when it is paid.', 'demo-shop' ),
 		),
 	);
+}
+
+/** Those of other plugins beside them, by WooCommerce's name for that. */
+function demo_shop_all_payment_methods() {
+	return apply_filters( 'woocommerce_payment_gateways', demo_shop_payment_methods() );
+}
+
+/** What a customer may choose from now. */
+function demo_shop_offered_payment_methods() {
+	return apply_filters( 'woocommerce_available_payment_gateways', demo_shop_all_payment_methods() );
 }
 
 /**
@@ -180,7 +190,7 @@ function demo_shop_order_received( $order_id ) {
 		return '<p class="woocommerce-error">' . esc_html__( 'There is no such order. · Заказ не найден.', 'demo-shop' ) . '</p>';
 	}
 	$delivery = demo_shop_delivery_methods();
-	$payment  = demo_shop_payment_methods();
+	$payment  = demo_shop_all_payment_methods();
 	ob_start();
 	?>
 	<div class="woocommerce woocommerce-order alignwide">
