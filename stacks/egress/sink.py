@@ -353,8 +353,8 @@ def filled(text: str, asked: Any, *, quoted: bool) -> str:
 
     def value(match: re.Match[str]) -> str:
         found = field_of(asked, match[1])
-        words = found if isinstance(found, str) else json.dumps(found)
-        return json.dumps(words)[1:-1] if quoted else words
+        words = found if isinstance(found, str) else json.dumps(found, ensure_ascii=False)
+        return json.dumps(words, ensure_ascii=False)[1:-1] if quoted else words
 
     return FIELD.sub(value, text)
 
@@ -442,12 +442,13 @@ async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
             return
         data = await first_bytes(reader)
         line = Plain(data, reader, writer)
-        if port == CONNECTIONS:
+        browser = port == CONNECTIONS
+        if browser:
             port = 443 if data[:1] == b"\x16" else 80
         if data[:1] == b"\x16":
             host = (server_name(data) or host).lower()
             if host in recorded_hosts:
-                await serve_securely(line, host, port)
+                await serve_securely(line, host, port, browser=browser)
                 return
             log("https" if port == 443 else "tls", host, port)
             await line.write(b"\x15\x03\x01\x00\x02\x02\x31")  # fatal alert: access_denied
@@ -460,14 +461,16 @@ async def connection(reader: asyncio.StreamReader, writer: asyncio.StreamWriter)
             writer.close()
 
 
-async def serve_securely(line: Plain, host: str, port: int) -> None:
+async def serve_securely(line: Plain, host: str, port: int, *, browser: bool) -> None:
+    """`browser`: one that trusts any certificate, and hangs up once before it does."""
     secure = Secure(line, host)
     try:
         await secure.greet()
         if not await serve(secure, "https", host, port):
             log("https", host, port, path="no HTTP")
     except ssl.SSLError as error:
-        log("https", host, port, path=f"staging's certificate was not trusted ({error.reason or 'it hung up'})")
+        if not browser:
+            log("https", host, port, path=f"staging's certificate was not trusted ({error.reason or 'it hung up'})")
 
 
 contexts: dict[str, ssl.SSLContext] = {}

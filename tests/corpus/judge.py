@@ -85,6 +85,8 @@ def proving(
         written = shop.write_site(workdir / "site", kind.releases)
         with written.open("a", encoding="utf-8") as stream:
             stream.write(kind.site.format(address=shop.address))
+        if path.with_suffix("").is_dir():
+            kinds.settle(shop, path.with_suffix(""), written)
         site = config.load(written)
         site = replace(site, policy=replace(site.policy, new_look=look or {}))
         if narrow:

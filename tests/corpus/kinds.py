@@ -7,6 +7,7 @@ path as the unit's package has it. No knowledge of a CMS stands anywhere else in
 from __future__ import annotations
 
 import io
+import shutil
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -193,6 +194,14 @@ def lay(shop: DemoShop, folder: str, path: Path) -> None:
     target = f"{DOCROOT}/{folder}"
     shop.exec(["mkdir", "-p", target], user=shop.user)
     shop.exec(["sh", "-c", f"cat > {target}/{path.name}"], user=shop.user, stdin=path.read_bytes())
+
+
+def settle(shop: DemoShop, state: Path, site: Path) -> None:
+    """A state that is a folder: `install` is typed on the server, `site.yml` is added to the shop's, the rest lies beside that."""
+    shop.typed((state / "install").read_text(encoding="utf-8"))
+    with site.open("a", encoding="utf-8") as stream:
+        stream.write((state / "site.yml").read_text(encoding="utf-8"))
+    shutil.copytree(state, site.parent, ignore=shutil.ignore_patterns("install", "site.yml"), dirs_exist_ok=True)
 
 
 # --------------------------------------------------------------------------------------------------- in company

@@ -17,9 +17,11 @@ import docker
 import pytest
 from served import Handler, served
 
+from updater.checks.browser import Browser
 from updater.errors import CommandFailed, StagingFailed
 from updater.log import Silent
 from updater.model import (
+    DESKTOP,
     CloneSettings,
     Database,
     EgressSettings,
@@ -68,6 +70,15 @@ PAYMENT = Recording(
     status=201,
     headers={"Content-Type": "application/json", "Transfer-Encoding": "chunked", "X-Of": "{request.amount.value}"},
     body='{"id": "22e12f66", "paid": "{request.amount.value}", "back": "{request.confirmation.return_url}", "no": "{request.none[0].x}"}',
+)
+
+SUGGESTION = Recording(
+    "suggest.example",
+    "/address",
+    "",
+    200,
+    {"Content-Type": "application/json"},
+    '{"value": "{request.query}, Lenina 1"}',
 )
 
 DUMP = """
@@ -222,7 +233,7 @@ def vendor() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def shop(folder: Path, vendor: str) -> Iterator[StackHandle]:
-    site = make_site(folder, egress=EgressSettings(allow=(vendor,)), recordings=(PAYMENT,))
+    site = make_site(folder, egress=EgressSettings(allow=(vendor,)), recordings=(PAYMENT, SUGGESTION))
     with stage(site, make_snapshot(folder, run_name("shop")), make_layout(), Silent()) as handle:
         yield handle
 
@@ -320,6 +331,34 @@ def test_what_site_yml_has_a_recording_of_is_answered_over_tls_and_nothing_else(
         ("https", "api.pay.example", "POST /v4/payments", False),
         ("https", "api.other.example", "", False),
     }
+
+
+def test_a_page_is_answered_from_a_recording_too_and_reaches_nothing_else(shop: StackHandle) -> None:
+    ask = """async () => {
+      const asked = [];
+      for (const url of ['https://suggest.example/address', 'http://suggest.example/address', 'https://suggest.example/people',
+                         'https://api.other.example/']) {
+        asked.push(await fetch(url, {method: 'POST', body: '{"query": "Лен"}', headers: {'Content-Type': 'application/json', 'X-Token': 'a'}})
+          .then(async it => [it.status, (await it.text()).slice(0, 40)]).catch(error => [0, error.name]));
+      }
+      return asked;
+    }"""
+    shop.step("typing")
+    hosts = dict.fromkeys(shop.stack.hosts, shop.stack.address)
+    recorded = {SUGGESTION.host: f"{shop.stack.address}:{stack.SINK}"}
+    with Browser(hosts, recorded=recorded, trust_any_certificate=True) as browser, browser.tab(DESKTOP) as tab:
+        assert tab.open("http://shop.example/") == 200
+        assert tab.page.evaluate(ask) == [
+            [200, '{"value": "Лен, Lenina 1"}'], [200, '{"value": "Лен, Lenina 1"}'], [0, "TypeError"], [0, "TypeError"],
+        ]  # fmt: skip
+        assert set(tab.asked()) == {"suggest.example", "api.other.example"}
+    calls = [(it.target, it.path, it.port, it.answered) for it in shop.blocked() if it.step == "typing" and it.path]
+    assert ("suggest.example", "POST /address", 443, True) in calls
+    assert ("suggest.example", "POST /address", 80, True) in calls
+    assert [it[1:] for it in calls if not it[3]] == [("OPTIONS /people", 443, False)]
+    assert len([it for it in shop.answered() if it.step == "typing"]) == 2, (
+        "a browser's own question is no call of the shop"
+    )
 
 
 def test_a_named_host_is_reached_while_the_way_out_is_held_and_no_other(shop: StackHandle, vendor: str) -> None:

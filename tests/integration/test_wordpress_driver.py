@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -222,6 +223,31 @@ def test_the_queue_of_action_scheduler_is_run_action_by_action(
 
 
 # ------------------------------------------------------------------------------------------------------------ the gate
+
+
+OFFERED = """<?php
+require '%s/wp-load.php';
+class Stripe { function get_title() { return '<b>Card</b>'; } }
+$left = apply_filters('woocommerce_available_payment_gateways', array('cod' => 1, 'demo_pay' => 2, 'stripe' => new Stripe()));
+ob_start();
+do_action('wp_footer');
+preg_match('~<script type="application/json" id="updater-payment-methods">(.*?)</script>~', ob_get_clean(), $told);
+echo json_encode(array(array_keys($left), json_decode($told[1]), apply_filters('http_request_args', array(), 'https://api.pay.example/')));
+"""
+
+
+def test_the_guard_leaves_on_what_site_yml_names_and_tells_of_all_that_is_offered(
+    server: Host, installation: Installation
+) -> None:
+    wordpress.guard(server, installation, ["shop.example"], ["demo_pay"])
+    try:
+        told = server.run([installation.php], stdin=(OFFERED % DOCROOT).encode()).text
+    finally:
+        server.run(["rm", f"{DOCROOT}/{wordpress.GUARD}"])
+    left, offered, call = json.loads(told)
+    assert left == ["cod", "demo_pay"]
+    assert offered == ["cod", "demo_pay", "stripe (Card)"]
+    assert call == {"timeout": 3, "sslcertificates": "/etc/ssl/certs/ca-certificates.crt"}
 
 
 @contextmanager

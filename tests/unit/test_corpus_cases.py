@@ -81,7 +81,7 @@ def test_there_are_enough_of_both_and_each_kind_is_written_one_way():
     assert len({case.kind for case in cases if case.side == BAD}) >= 15
     assert len([case for case in cases if case.side == BENIGN]) >= 40
     assert len({case.name for case in every}) == len(every)
-    assert {case.shop for case in cases} == {"plain", "restless"}
+    assert {case.shop for case in cases} == {"paying", "plain", "restless"}
     for shop in KINDS:
         assert {case.side for case in every if case.cms == shop} == {BAD, BENIGN}
 

@@ -72,7 +72,8 @@ def compare(
             findings += differences
     findings += _unanswered(blocked, old, new, recordings)
     if findings:
-        detail = f"{len(findings)} differences in what services are asked: {findings[0].message}"
+        more = f", and {len(findings) - 1} more" if findings[1:] else ""
+        detail = f"services are asked otherwise: {findings[0].message}{more}"
         return Check(NAME, "compare", Status.FAILED, detail, findings=tuple(findings))
     named = ", ".join(before[0]) or "no recording was asked for by the un-updated shop"
     return Check(
