@@ -47,6 +47,8 @@ class Job:
     hosts: Mapping[str, str]
     trust_any_certificate: bool
     cookie: tuple[str, str] | None
+    log_in: tuple[str, str] | None
+    """User and password that the web server asks for"""
     read_only: bool
     pictures: bool
     flows: Sequence[Flow]
@@ -70,6 +72,7 @@ class Job:
     def read(cls, path: Path) -> Job:
         data = json.loads(path.read_text(encoding="utf-8"))
         data["cookie"] = tuple(data["cookie"]) if data["cookie"] else None
+        data["log_in"] = tuple(data["log_in"]) if data["log_in"] else None
         data["flows"] = [Flow(**flow) for flow in data["flows"]]
         data["viewports"] = [Viewport(**viewport) for viewport in data["viewports"]]
         data["out"] = Path(data["out"])
@@ -93,6 +96,7 @@ class Session:
                 recorded=job.recorded,
                 trust_any_certificate=job.trust_any_certificate,
                 cookie=job.cookie,
+                log_in=job.log_in,
                 fault=job.fault,
             )
         return self._browser

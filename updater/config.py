@@ -112,6 +112,7 @@ def describe(site: model.Site) -> list[tuple[str, str]]:
         ("url", site.url),
         ("hosts", ", ".join(site.hosts)),
         ("address", site.address or ""),
+        ("logged in as", f"{site.basic_auth.user}, for its web server" if site.basic_auth else ""),
         ("server", f"{server.user}@{server.host}:{server.port}, with {access}"),
         ("host key", pinned),
         ("docroot", site.docroot),
@@ -270,6 +271,7 @@ _PATHS: tuple[_Location, ...] = (
     ("server", "key"),
     ("server", "known_hosts"),
     ("server", "password", "file"),
+    ("basic_auth", "password", "file"),
     ("promote", "key"),
     ("sources", "folders"),
     ("tls_ca",),
@@ -499,7 +501,7 @@ def _literal(value: str) -> str:
         raise _wrong("must be one line")
     if "${" in value:
         raise _wrong(
-            "${…} is read only in server.password, flows[].fill, promote.purge, backup and notify; write the value itself"
+            "${…} is read only in server.password, basic_auth.password, flows[].fill, promote.purge, backup and notify; write the value itself"
         )
     return value
 
@@ -701,6 +703,23 @@ def _page(value: str) -> str:
     if not value.startswith("/") or value.startswith("//") or re.search(r"\s", value):
         raise _wrong("must be a path on the site, like /shop/")
     return value
+
+
+def _page_of_any_name(value: str, info: ValidationInfo) -> str:
+    """A path of the name in `url`, or a whole address under another of the site's names."""
+    if not re.match(r"https?://", value):
+        return _page(value)
+    parts = urlsplit(value)
+    host = _ascii_host(parts.hostname or "")
+    main = urlsplit(info.data.get("url", ""))  # absent when it has mistakes of its own
+    path = _page((parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
+    if main.netloc and (parts.scheme, parts.port) != (main.scheme, main.port):
+        raise _wrong(f"must begin with {main.scheme}:// and have the port of `url`, as all of the site's names")
+    if host == main.hostname:
+        return path
+    if main.netloc and host not in (info.data.get("hosts") or ()):
+        raise _wrong(f"{host} is none of the site's names: add it to hosts")
+    return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}{path}"
 
 
 def _absolute(value: str) -> str:
@@ -961,6 +980,7 @@ _Host = Annotated[_Text, AfterValidator(_host_only)]
 _Service = Annotated[_Text, AfterValidator(_service)]
 _Url = Annotated[_Text, AfterValidator(_url)]
 _Page = Annotated[_Text, AfterValidator(_page)]
+_PageOfAnyName = Annotated[_Text, AfterValidator(_page_of_any_name)]
 _Folder = Annotated[_Text, AfterValidator(_folder)]
 _File = Annotated[_Text, AfterValidator(_file)]
 _Seconds = Annotated[int, PlainValidator(_seconds)]
@@ -1001,6 +1021,11 @@ class _Server(_Section):
     host_key: Annotated[_Text, AfterValidator(_host_key)] = _LEFT_OUT
     known_hosts: _File = _LEFT_OUT
     work: Annotated[_Text, AfterValidator(_work)] = _LEFT_OUT
+
+
+class _BasicAuth(_Section):
+    user: _Text
+    password: Annotated[str, PlainValidator(_password)]
 
 
 class _Sources(_Section):
@@ -1222,10 +1247,11 @@ class _Common(_Section):
     hosts: list[_Host] = _LEFT_OUT
     address: Annotated[_Text, AfterValidator(_address)] = _LEFT_OUT
     tls_ca: Annotated[_File, AfterValidator(_certificate)] = _LEFT_OUT
+    basic_auth: _BasicAuth = _LEFT_OUT
     cms: Annotated[_Text, _matching(r"[a-z][a-z0-9_-]{0,31}", "auto or the name of a CMS in lower case")] = _LEFT_OUT
     php: Annotated[_Text, _matching(r"(/[\w.+-]+)+|[A-Za-z0-9][\w.+-]*", "a program like /usr/bin/php8.2")] = _LEFT_OUT
     sources: _Sources = _LEFT_OUT
-    pages: list[_Page] = _LEFT_OUT
+    pages: list[_PageOfAnyName] = _LEFT_OUT
     discover: bool = _LEFT_OUT
     flows: Annotated[list[_Flow], Field(min_length=1), AfterValidator(_not_twice)] = _LEFT_OUT
     orders: _Orders = _LEFT_OUT
@@ -1273,6 +1299,7 @@ def _site(parsed: _Common, config: Path, agency: Path | None) -> model.Site:
     written = {name: getattr(parsed, name).given() for name in _OF_A_CMS if name in parsed.model_fields_set}
     switches = frozenset(f"{section}.{name}" for section, its in written.items() for name, on in its.items() if on)
     sections: Mapping[str, Callable[..., Any]] = {
+        "basic_auth": model.BasicAuth,
         "sources": model.Sources,
         "orders": model.OrderTable,
         "thresholds": model.Thresholds,
@@ -1439,6 +1466,8 @@ url: {url}
 #address: 203.0.113.7
 # A certificate authority of your own, when the shop's certificate is signed by one.
 #tls_ca: ca.pem
+# What the live shop's web server asks before it shows anything (basic auth). The password as for the server below.
+#basic_auth: {{user: guest, password: "${{SHOP_PASSWORD}}"}}
 
 # The live server, over ssh. The user needs the rights of a deploy user, never root.
 server:
@@ -1473,7 +1502,8 @@ sources:
   #api: https://api.mirror.example
   #downloads: https://downloads.mirror.example
 
-# Pages that are photographed before and after, and whether more are found by following the menu.
+# Pages that are photographed before and after, and whether more are found by following the menu: paths, and whole addresses
+# under another name (https://en.shop.example/).
 pages: [/]
 discover: true
 

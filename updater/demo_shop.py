@@ -78,6 +78,10 @@ class Kind:
     """Build arguments"""
     online: bool = False
     """Whether the CMS's own updater is asked what is new"""
+    hosts: tuple[str, ...] = HOSTS
+    user: str = ""
+    """Who its web server lets in, by `password`; '' for everybody"""
+    password: str = ""
     vendor: str = ""
     """A command on the server that makes the CMS's own update source offer what is named; '' where packages lie in a folder"""
 
@@ -88,6 +92,8 @@ class Kind:
         demo = described.pop("demo", None)
         if demo is not None:
             described["demo"] = Demo(**{**demo, "offered": tuple(demo["offered"])})
+        if "hosts" in described:
+            described["hosts"] = tuple(described["hosts"])
         return cls(name=name, **described)
 
 
@@ -201,14 +207,15 @@ class DemoShop:
             hint="repeat the command; when it fails again, `docker image rm` the image updater/demo and let it be built anew",
         )
 
-    def get(self, path: str) -> httpx.Response:
-        """One page of the shop, by its address and under its name, with its certificate verified."""
+    def get(self, path: str, host: str = HOSTS[0]) -> httpx.Response:
+        """One page of the shop, by its address and under that name, with its certificate verified."""
         trust = ssl.create_default_context(cafile=str(self.ca))
-        with httpx.Client(verify=trust, timeout=30) as http:
+        auth = (self.kind.user, self.kind.password) if self.kind.user else None
+        with httpx.Client(verify=trust, timeout=30, auth=auth) as http:
             return http.get(
                 f"https://{self.address}{path}",
-                headers={"Host": HOSTS[0]},
-                extensions={"sni_hostname": HOSTS[0]},
+                headers={"Host": host},
+                extensions={"sni_hostname": host},
             )
 
     def exec(self, argv: Sequence[str], user: str = "root", stdin: bytes | None = None) -> tuple[int, bytes]:
@@ -297,10 +304,10 @@ class DemoShop:
         return f"""\
 site: demo-shop
 url: {URL}
-hosts: [{", ".join(HOSTS[1:])}]
+hosts: [{", ".join(self.kind.hosts[1:])}]
 address: {self.address}
 tls_ca: {quoted["ca"]}
-server:
+{self._basic_auth()}server:
   host: {self.address}
   user: {self.user}
   port: 22
@@ -316,6 +323,14 @@ policy:
 promote:
   bake: 4s
 {Template(self.kind.site).substitute(address=self.address)}"""
+
+    def _basic_auth(self) -> str:
+        if not self.kind.user:
+            return ""
+        file = self.workdir / "password"
+        file.touch(mode=0o600)
+        file.write_text(self.kind.password, encoding="utf-8")
+        return f"basic_auth: {{user: {self.kind.user}, password: {{file: {json.dumps(str(file))}}}}}\n"
 
     def how_to_look(self) -> str:
         """What to type to see this shop in a browser on this machine."""

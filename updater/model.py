@@ -6,6 +6,7 @@ Site ─clone→ Snapshot ─stage→ Stack ─inventory→ Plan ─update→ Tr
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,19 @@ class Server:
     known_hosts: Path | None = None
     work: str = ".updater"
     """Work folder on the server, outside the docroot; relative to the user's home."""
+
+
+@dataclass(frozen=True, slots=True)
+class BasicAuth:
+    """What the live shop's web server asks before it shows anything (HTTP basic auth)."""
+
+    user: str
+    password: str = field(repr=False)
+
+    @property
+    def header(self) -> str:
+        """The value of `Authorization`: as secret as the password."""
+        return "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -394,10 +408,13 @@ class Site:
     """Reach the site's names at this address instead of asking DNS (like `curl --resolve`)."""
     tls_ca: Path | None = None
     """A CA to trust for production's certificate, beside the system's."""
+    basic_auth: BasicAuth | None = None
+    """Asked by the live shop alone: staging shows itself to whoever reaches it, which is this machine"""
     php: str | None = None
     """PHP's command line binary on the server; None: found by trying."""
     sources: Sources = field(default_factory=Sources)
     pages: tuple[str, ...] = ()
+    """Paths of the name in `url`, and whole addresses of the other names"""
     discover: bool = True
     flows: tuple[Flow, ...] = (Flow(),)
     orders: OrderTable | None = None
@@ -540,6 +557,22 @@ class Inventory:
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectCache:
+    """A Redis in which the shop keeps what it read from its database, as the shop's own settings name it: `host` and `port`, or `socket`."""
+
+    host: str = "127.0.0.1"
+    port: int = 6379
+    socket: str | None = None
+    user: str = ""
+    password: str = field(default="", repr=False)
+    database: int = 0
+
+    @property
+    def place(self) -> str:
+        return self.socket or f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """What lies where below the docroot. All paths are relative to it, without a leading slash.
 
@@ -556,6 +589,11 @@ class Layout:
     """Folder below smoke_tests/ with this CMS's default flows."""
     settings_files: tuple[str, ...]
     """Files that hold credentials: cloned, never shown in a diff or report."""
+    front: str = ""
+    """What nginx answers an address with that is no file, as its configuration says it: `/index.php?$args`. '': not known of this CMS"""
+    object_cache: ObjectCache | None = None
+    unknown_cache: str = ""
+    """An object cache that nothing here can empty, in words; '' when there is none"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -572,6 +610,8 @@ class Platform:
     sql_mode: str
     charset: str
     collation: str
+    web_server: str = ""
+    """What hands requests to PHP, as it names itself: `nginx/1.22.1`, `Apache/2.4.62 (Debian)`; '' where it was not asked"""
 
 
 # ---------------------------------------------------------------------------------------------------- the story

@@ -1490,7 +1490,9 @@ def _results(plan: Plan) -> tuple[UpdateResult, ...]:
 
 def _production(site: Site, cookie: tuple[str, str] | None = None) -> Target:
     hosts = {name: site.address or name for name in site.names}
-    return Target(site.url, hosts, trust_any_certificate=site.tls_ca is not None, cookie=cookie, read_only=True)
+    log_in = (site.basic_auth.user, site.basic_auth.password) if site.basic_auth else None
+    any_certificate = site.tls_ca is not None
+    return Target(site.url, hosts, trust_any_certificate=any_certificate, cookie=cookie, read_only=True, log_in=log_in)
 
 
 def _staging(site: Site, staged: Stack) -> Target:

@@ -1,10 +1,11 @@
 #!/bin/sh
-# Makes this container production's twin, then becomes Apache. Safe to run again: a restored checkpoint restarts it.
+# Makes this container production's twin, then becomes its web server. Safe to run again: a restored checkpoint restarts it.
 #
 # Environment: SITE_NAME, SITE_DOCROOT, WEB_UID, WEB_GID, PHP_EXTENSIONS (names in lower case; empty: all),
 # DATABASE_SOCKET (where production's code looks for it), SITE_ELSEWHERE (lines of a folder outside the docroot, a tab, and its
-# name below the docroot here). Files put here before: /opt/web/{site.pem,site.key,ca.pem,
-# web.ini,cli.ini}.
+# name below the docroot here), NGINX_FRONT (what nginx answers an address with that is no file;
+# empty: Apache answers, by .htaccess). Files put here before: /opt/web/{site.pem,site.key,ca.pem,web.ini,cli.ini}, and redis.conf
+# where production has a Redis.
 set -eu
 
 getent group web >/dev/null || groupadd --non-unique --gid "$WEB_GID" web
@@ -17,7 +18,7 @@ for root in /etc/php/*; do
         for ini in "$root"/mods-available/*.ini; do
             name=$(basename "$ini" .ini)
             priority=$(sed -n 's/^; *priority=\([0-9]*\).*/\1/p' "$ini")
-            for sapi in apache2 cli; do
+            for sapi in apache2 fpm cli; do
                 rm -f "$root/$sapi/conf.d/"[0-9][0-9]-"$name".ini
                 case " $PHP_EXTENSIONS " in
                     *" $name "*) ln -s "$ini" "$root/$sapi/conf.d/${priority:-20}-$name.ini" ;;
@@ -26,6 +27,7 @@ for root in /etc/php/*; do
         done
     fi
     cp /opt/web/web.ini "$root/apache2/conf.d/99-production.ini"
+    cp /opt/web/web.ini "$root/fpm/conf.d/99-production.ini"
     cp /opt/web/cli.ini "$root/cli/conf.d/99-production.ini"
 done
 
@@ -50,6 +52,42 @@ printf '%s' "${SITE_ELSEWHERE:-}" | while IFS=$tab read -r folder name; do
     mkdir -p "$(dirname "$folder")"
     ln -sfn "$SITE_DOCROOT/$name" "$folder"
 done
+
+# As empty as after a restart, which each restored checkpoint is: nothing in it is older than the database.
+if [ -e /opt/web/redis.conf ]; then
+    socket=$(sed -n 's/^unixsocket "\(.*\)"/\1/p' /opt/web/redis.conf)
+    mkdir -p /run/redis "$(dirname "${socket:-/run/redis/x}")"
+    chown redis: /run/redis "$(dirname "${socket:-/run/redis/x}")"
+    setpriv --reuid redis --regid redis --clear-groups redis-server - </opt/web/redis.conf
+    port=$(sed -n 's/^port //p' /opt/web/redis.conf)
+    # Any answer will do: it may ask for the password.
+    until [ -n "$(redis-cli ${socket:+-s "$socket"} -p "$port" ping 2>/dev/null)" ]; do sleep 0.05; done
+fi
+
+if [ -n "${NGINX_FRONT:-}" ]; then
+    # shellcheck disable=SC2016  # nginx's variable
+    printf 'server_name "%s";\nroot "%s";\nlocation / { try_files $uri $uri/ %s; }\n' "$SITE_NAME" "$SITE_DOCROOT" "$NGINX_FRONT" >/run/nginx-site.conf
+    mkdir -p /run/php && rm -f /run/php/web.sock /run/nginx.pid
+    for pool in /etc/php/*/fpm/pool.d; do
+        cat >"$pool/www.conf" <<'POOL'
+[web]
+user = web
+group = web
+listen = /run/php/web.sock
+listen.owner = web
+listen.group = web
+pm = dynamic
+pm.max_children = 24
+pm.start_servers = 3
+pm.min_spare_servers = 2
+pm.max_spare_servers = 6
+pm.max_requests = 500
+POOL
+    done
+    # It goes to the background once it listens.
+    for fpm in /usr/sbin/php-fpm[0-9]*; do "$fpm"; done
+    exec nginx -c /opt/web/nginx.conf
+fi
 
 export SITE_NAME SITE_DOCROOT
 export APACHE_RUN_USER=web APACHE_RUN_GROUP=web APACHE_RUN_DIR=/run/apache2 APACHE_LOCK_DIR=/run/lock/apache2 \

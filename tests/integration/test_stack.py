@@ -27,6 +27,7 @@ from updater.model import (
     EgressSettings,
     Installation,
     Layout,
+    ObjectCache,
     Platform,
     Recording,
     Server,
@@ -637,6 +638,38 @@ def test_a_dump_without_one_of_production_s_tables_is_refused(tmp_path: Path) ->
         )
     assert "sh_lost" in failed.value.cause
     assert left_of(run) == []
+
+
+SOFTWARE = """<?php
+$redis = new Redis();
+$redis->connect('cache.internal.example', 6380);
+$told = array($_SERVER['SERVER_SOFTWARE'], PHP_SAPI, $redis->auth(array('shop', %s)), $redis->get('seen'));
+$redis->set('seen', 'kept');
+echo json_encode($told);
+"""
+
+
+def test_production_s_nginx_and_redis_have_their_twins(tmp_path: Path) -> None:
+    run = make_snapshot(tmp_path, run_name("nginx"))
+    (run.files / "software.php").write_text(SOFTWARE % ("'" + PASSWORD.replace("\\", "\\\\").replace("'", "\\'") + "'"))
+    extensions = (*run.platform.php_extensions, "igbinary", "redis")
+    run = replace(run, platform=replace(run.platform, web_server="nginx/1.22.1", php_extensions=extensions))
+    cache = ObjectCache("cache.internal.example", 6380, user="shop", password=PASSWORD, database=20)
+    layout = replace(make_layout(), front="/index.php?$args", object_cache=cache)
+    with stage(make_site(tmp_path), run, layout, Silent()) as shop:
+        assert get(shop, "/pretty/address/")[1] == "home of 3", "by index.php, as .htaccess is not read"
+        assert get(shop, "/code/old/deep.txt")[1] == "deep"
+        assert get(shop, "/.htaccess")[0] == 403
+        headers = get(shop, "/", host="www.shop.example", tls=True)[2]
+        assert (headers["x-host"], headers["x-https"]) == ("www.shop.example", "on")
+        for kept in (False, "kept"):
+            software, *told = json.loads(get(shop, "/software.php")[1])
+            assert software.startswith("nginx/")
+            assert told == ["fpm-fcgi", True, kept]
+        memory, upload, *_ = json.loads(get(shop, "/ini.php")[1])
+        assert (memory, upload) == ("77M", "3M")
+        shop.checkpoint("one")
+        assert json.loads(get(shop, "/software.php")[1])[3] is False, "nothing in it is older than the checkpoint"
 
 
 def test_a_mirror_that_no_overlay_takes_is_copied(tmp_path: Path) -> None:

@@ -376,6 +376,7 @@ class Shop:
 
     def passes(self, cookie: tuple[str, str]) -> tuple[Check, ...]:
         assert self.box.get()[0] == 503
+        assert self.box.root("cat /home/deploy/purged").endswith("xx"), "caches of the open shop are not looked at"
         code, body = self.box.get(cookie="=".join(cookie))
         good = code == 200 and body.startswith("shop 2.0")
         return (Check("home", "production", Status.PASSED if good else Status.FAILED, body),)
@@ -496,7 +497,8 @@ def test_a_release_with_a_migration_is_promoted_whole(shop: Shop) -> None:
     shop.assert_new()
     assert "extra" in shop.tables()
     assert "shop_old" not in shop.tables()
-    assert shop.box.root("cat /home/deploy/purged") == "xx", "tried in the open shop, and after the promotion"
+    purged = "tried in the open shop, before the closed one is looked at, and after the promotion"
+    assert shop.box.root("cat /home/deploy/purged") == "xxx", purged
 
 
 LOADED = """SET FOREIGN_KEY_CHECKS = 0;

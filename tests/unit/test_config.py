@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from updater import config, model
 from updater.errors import ConfigError, ExitCode
+from updater.secrets import redact
 
 HOST_KEY = "ssh-ed25519 " + base64.b64encode(b"\0\0\0\x0bssh-ed25519\0\0\0\x20" + bytes(range(32))).decode()
 
@@ -202,6 +203,41 @@ def test_international_names_become_punycode_as_browsers_do_it(folder: Path) -> 
     site = accept(folder, "url: http://ПРИМЕР.испытание")
     assert site.url == "http://xn--e1afmkfd.xn--80akhbyknj4f"
     assert accept(folder, "url: https://straße.example").url == "https://xn--strae-oqa.example"
+
+
+def test_a_page_may_stand_under_another_of_the_site_s_names(folder: Path) -> None:
+    site = load(
+        folder,
+        "url: https://shop.example\nhosts: [en.shop.example, магазин.example]\n"
+        + "\n".join(line for line in MINIMAL.splitlines() if not line.startswith("url:"))
+        + "\npages: [/a/, 'https://EN.shop.example', 'https://shop.example/b?c=1', 'https://магазин.example/x/']\n",
+    )
+    assert site.pages == ("/a/", "https://en.shop.example/", "/b?c=1", "https://xn--80aairftm.example/x/")
+
+
+@pytest.mark.parametrize(
+    ("page", "why"),
+    [
+        ("https://other.example/", "other.example is none of the site's names: add it to hosts"),
+        ("http://shop.example/", "must begin with https://"),
+        ("https://shop.example:8443/", "have the port of `url`"),
+        ("shop/", "must be a path on the site"),
+    ],
+)
+def test_a_page_of_nobody_we_know_is_a_mistake(folder: Path, page: str, why: str) -> None:
+    kept = "\n".join(line for line in MINIMAL.splitlines() if not line.startswith("url:"))
+    with pytest.raises(ConfigError, match=re.escape(why)):
+        load(folder, f"url: https://shop.example\n{kept}\npages: ['{page}']\n")
+
+
+def test_what_the_web_server_asks_for_is_a_secret(folder: Path) -> None:
+    site = accept(folder, "basic_auth: {user: guest, password: '${GUEST}'}", GUEST="let-me-in-77")
+    assert site.basic_auth == model.BasicAuth("guest", "let-me-in-77")
+    assert site.basic_auth.header == "Basic Z3Vlc3Q6bGV0LW1lLWluLTc3"
+    assert "let-me-in-77" not in repr(site)
+    assert redact("let-me-in-77") == "[redacted]"
+    with pytest.raises(ConfigError, match=r"must not stand in site\.yml"):
+        accept(folder, "basic_auth: {user: guest, password: let-me-in-77}")
 
 
 def test_a_key_without_a_value_takes_the_default(folder: Path) -> None:

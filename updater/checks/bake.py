@@ -9,7 +9,7 @@ from datetime import datetime
 from urllib.parse import urlsplit
 
 from updater.checks.logs import same
-from updater.checks.observation import LogLine, Observation
+from updater.checks.observation import LogLine, Observation, is_address
 from updater.model import Check, Finding, Status
 
 PHASE = "open"
@@ -62,7 +62,7 @@ class Watched:
 
 def pages(tested: Observation) -> dict[str, int]:
     """Address → status that the tested shop answered with. The steps of a flow need the cart before them, and are left out."""
-    return {view.url: view.status for view in tested.views if view.page.startswith("/")}
+    return {view.url: view.status for view in tested.views if is_address(view.page)}
 
 
 def rate(total: int, at: datetime, earlier: int, since: datetime) -> Rate | None:

@@ -445,12 +445,14 @@ class Browser:
         recorded: Mapping[str, str] | None = None,
         trust_any_certificate: bool = False,
         cookie: tuple[str, str] | None = None,
+        log_in: tuple[str, str] | None = None,
         chromium: Path | None = None,
         fault: str = "",
     ) -> None:
         self.hosts = frozenset(ascii_host(host) for host in hosts)
         self._trust = trust_any_certificate
         self._cookie = cookie
+        self._log_in = log_in
         self._fault = fault
         path = chromium or find_chromium()
         self._playwright = sync_playwright().start()
@@ -507,6 +509,7 @@ class Browser:
             locale="en-US",
             timezone_id="UTC",
             service_workers="block",
+            http_credentials={"username": self._log_in[0], "password": self._log_in[1]} if self._log_in else None,
         )
         context.add_init_script(_HOLD_STILL)
         if self._fault:

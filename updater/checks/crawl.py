@@ -130,15 +130,20 @@ class _Visitor:
 
     def get(self, path: str) -> httpx.Response | None:
         """None when no whole answer came in TIMEOUT seconds."""
-        address = self._hosts.get(self._host, self._host)
+        if not path.startswith("/"):  # an address under another of the site's names
+            parts = urlsplit(path)
+            host, path = parts.hostname or "", _path(path)
+        else:
+            host = self._host
+        address = self._hosts.get(host, host)
         place = f"[{address}]" if ":" in address else address
         until, content = time.monotonic() + TIMEOUT, b""
         try:
             with self._http.stream(
                 "GET",
                 f"{self._scheme}://{place}{self._port}{path}",
-                headers={"Host": f"{self._host}{self._port}", "User-Agent": "cms-updater"},
-                extensions={"sni_hostname": self._host},
+                headers={"Host": f"{host}{self._port}", "User-Agent": "cms-updater"},
+                extensions={"sni_hostname": host},
             ) as answer:
                 for part in answer.iter_bytes():
                     content += part

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from updater.checks.facts import split_fact
-from updater.checks.observation import Observation, Target
+from updater.checks.observation import Observation, Target, is_address
 from updater.checks.smoke import observe
 from updater.log import Progress, Silent
 from updater.model import Check, Finding, Site, Status
@@ -53,7 +53,7 @@ def check_live(
         raise ValueError("check_live looks at production: the target must be read_only")
     viewport = site.viewports[0]
     here = {key: value for key, value in expected.items() if split_fact(key)[2] == viewport.name}
-    paths = tuple(dict.fromkeys(scope for _, scope, _ in map(split_fact, here) if scope.startswith("/")))
+    paths = tuple(dict.fromkeys(scope for _, scope, _ in map(split_fact, here) if is_address(scope)))
     narrowed = replace(site, viewports=(viewport,), pages=paths or site.pages, discover=False, smoke_tests=None)
     seen = observe(target, narrowed, suite, out, progress or Silent(), pictures=False, time_limit=time_limit)
     return (_ran(seen), _as_expected(here, expectations(seen)))

@@ -23,6 +23,13 @@ class Target:
     """Production: cart and checkout are rendered, nothing is placed, sent or logged in to."""
     recorded: Mapping[str, str] = field(default_factory=dict)
     """Host whose recordings answer pages too → `address:port` of the sink"""
+    log_in: tuple[str, str] | None = field(default=None, repr=False)
+    """User and password that production's web server asks for"""
+
+
+def is_address(page: str) -> bool:
+    """Whether a page's label is where it was opened, and not the step of a flow: a path, or an address under another of the site's names."""
+    return page.startswith(("/", "https://", "http://"))
 
 
 @dataclass(frozen=True, slots=True)

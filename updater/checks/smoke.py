@@ -24,7 +24,17 @@ import cattrs
 from updater.checks import fields, paying
 from updater.checks.browser import find_chromium
 from updater.checks.facts import fact_key, split_fact
-from updater.checks.observation import Crawl, Departure, LogLine, Observation, PageView, Shot, Target, Test
+from updater.checks.observation import (
+    Crawl,
+    Departure,
+    LogLine,
+    Observation,
+    PageView,
+    Shot,
+    Target,
+    Test,
+    is_address,
+)
 from updater.cms.base import Jobs, ShopState
 from updater.log import Progress
 from updater.model import Site
@@ -148,13 +158,14 @@ _CONVERTER.register_structure_hook(Path, lambda value, _: Path(value))
 def _job(target: Target, site: Site, out: Path, like: Observation | None, pictures: bool) -> dict[str, Any]:
     hosts = {urlsplit(target.url).hostname or "": "", **target.hosts}
     flows = [replace(flow, product=flow.product or _product(like, flow.name)) for flow in site.flows]
-    seen_pages = tuple(dict.fromkeys(view.page for view in like.views if view.page.startswith("/"))) if like else ()
+    seen_pages = tuple(dict.fromkeys(view.page for view in like.views if is_address(view.page))) if like else ()
     return {
         "url": target.url,
         "hosts": {host: address for host, address in hosts.items() if address},
         "recorded": dict(target.recorded),
         "trust_any_certificate": target.trust_any_certificate,
         "cookie": target.cookie,
+        "log_in": target.log_in,
         "read_only": target.read_only,
         "pictures": pictures,
         "flows": [{**asdict(flow), "fill": dict(flow.fill), "selectors": dict(flow.selectors)} for flow in flows],

@@ -35,7 +35,17 @@ from updater.cms.base import (
     gate_file,
 )
 from updater.errors import CommandFailed, UnsupportedSite, UpdateFailed, UpdaterError
-from updater.model import Component, Database, Installation, Inventory, Layout, MigrationStep, OrderTable, Update
+from updater.model import (
+    Component,
+    Database,
+    Installation,
+    Inventory,
+    Layout,
+    MigrationStep,
+    ObjectCache,
+    OrderTable,
+    Update,
+)
 from updater.resources import package_text
 from updater.secrets import register
 from updater.shell import Completed, Shell, compose, parse_answer, run_php
@@ -365,6 +375,21 @@ def layout(shell: Shell, installation: Installation) -> Layout:
         personal=_PERSONAL,
         smoke_tests=NAME,
         settings_files=("wp-config.php", ".env", ".htpasswd", "wp-content/db-config.php"),
+        front="/index.php?$args",
+        object_cache=_object_cache(config["object_cache"]),
+        unknown_cache=_UNKNOWN_CACHE if (config["object_cache"] or {}).get("kind") == "unknown" else "",
+    )
+
+
+_UNKNOWN_CACHE = "wp-content/object-cache.php, which is neither for Redis nor for memcached"
+
+
+def _object_cache(seen: Mapping[str, Any] | None) -> ObjectCache | None:
+    if seen is None or seen["kind"] != "redis":
+        return None
+    password = register(str(seen["password"])) if seen["password"] else ""
+    return ObjectCache(
+        str(seen["host"]), int(seen["port"]), seen["socket"], str(seen["user"]), password, int(seen["database"])
     )
 
 
@@ -811,7 +836,12 @@ def migration(installation: Installation, updates: Sequence[Update]) -> Sequence
         payload = {"action": action, "docroot": installation.docroot, **_site(installation), **request}
         return base.step(name, _source(), payload)
 
+    # Objects and pages that the old code kept would be shown in place of what the new one makes, and hide what it broke.
+    def emptied(name: str) -> MigrationStep:
+        return step(name, "purge", folders=list(_PURGED), tolerant=True)
+
     return (
+        emptied("page and object caches"),
         step("core database", "migrate-core"),
         step("front page as a visitor", "visit-front"),
         step("dashboard as an administrator", "visit-admin", page="index.php"),
@@ -824,6 +854,7 @@ def migration(installation: Installation, updates: Sequence[Update]) -> Sequence
         step("cron again", "run-cron"),
         step("action queue again", "run-queue"),
         step("front page again", "visit-front"),
+        emptied("page and object caches again"),
         step("verify", "verify", versions=versions),
     )
 

@@ -11,12 +11,13 @@ from typing import Literal
 
 from updater import cms
 from updater.errors import CommandFailed, UnsupportedSite, UpdaterError
-from updater.model import Installation, Platform, Site
+from updater.model import Installation, Layout, Platform, Site
 from updater.production.clone import dump_client
 from updater.production.database import DatabaseFacts, other_prefixes, own_tables, read_database
 from updater.production.host import Host
 from updater.production.web import (
     WebPhp,
+    cache_in_front,
     client,
     get,
     one_time_file,
@@ -121,6 +122,7 @@ def read_platform(host: Host, site: Site, installation: Installation) -> Platfor
         sql_mode=database.sql_mode,
         charset=database.charset,
         collation=database.collation,
+        web_server=web.software,
     )
 
 
@@ -180,6 +182,9 @@ class _Tried:
         if isinstance(self._database, UpdaterError):
             raise self._database
         return self._database
+
+    def layout(self) -> Layout:
+        return cms.driver(self.installation.cms).layout(self.host, self.installation)
 
     def sh(self, script: str, *arguments: str, timeout: float = 120.0) -> tuple[int, str]:
         """Exit code and output of a shell script; arguments are `$1`…"""
@@ -344,7 +349,7 @@ def _space(tried: _Tried) -> tuple[Status, str]:
 
 
 def _not_code(tried: _Tried) -> tuple[str, ...]:
-    layout = cms.driver(tried.installation.cms).layout(tried.host, tried.installation)
+    layout = tried.layout()
     return (*layout.media, *layout.caches)
 
 
@@ -444,6 +449,31 @@ def _reset_proven(tried: _Tried) -> bool:
             return all(get(http, url).text == "two" for _ in range(3))
 
 
+_ANSWERS = '$s = @stream_socket_client($argv[1], $number, $why, 3); echo $s ? "yes" : $why;'
+
+
+def _caches(tried: _Tried) -> tuple[Status, str]:
+    """What a promotion empties, before and after. Nothing is emptied here: the shop is open."""
+    layout = tried.layout()
+    commands = tried.site.promote.purge
+    if not commands and (front := cache_in_front(tried.site)):
+        return (
+            "refused",
+            f"clone only: pages come from a cache in front ({front}): name what empties it in promote.purge",
+        )
+    if layout.unknown_cache:
+        return "refused", f"clone only: nothing here can empty {layout.unknown_cache}"
+    said = "promote.purge empties what is in front" if commands else "none in front"
+    if layout.object_cache is None:
+        return "proven", f"{said}, no object cache; page caches on disk are emptied"
+    place = layout.object_cache.place
+    address = f"unix://{place}" if layout.object_cache.socket else f"tcp://{place}"
+    _, answer = tried.sh('"$1" -n -r "$2" "$3"', tried.installation.php, _ANSWERS, address)
+    if answer != "yes":
+        return "refused", f"clone only: the shop's Redis at {place} does not answer: {answer[-200:]}"
+    return "proven", f"{said}; Redis at {place} answers: it and page caches on disk are emptied, a rollback too"
+
+
 def _cron(tried: _Tried) -> tuple[Status, str]:
     code, text = tried.sh("crontab -l")
     if code == 0 or "no crontab" in text.lower():
@@ -521,6 +551,7 @@ ROWS: Mapping[str, Row] = {
     "owners": _owners,
     "symlinks": _symlinks,
     "opcache": _opcache,
+    "caches": _caches,
     "cron": _cron,
     "lock": _lock,
     "background": _detached,

@@ -926,14 +926,15 @@ function addresses() {
 }
 
 function get($name, $address, $token, &$why) {
-    global $plan;
+    global $plan, $RUN;
     $url = parse_url($plan['url']);
     $host = $url['host'];
     $port = isset($url['port']) ? ":{$url['port']}" : '';
     $path = isset($url['path']) ? rtrim($url['path'], '/') : '';
     $bracketed = strpos($address, ':') !== false ? "[$address]" : $address;
+    $password = is_file("$RUN/plan/authorization") ? 'Authorization: ' . file_get_contents("$RUN/plan/authorization") . "\r\n" : '';
     $context = stream_context_create(array(
-        'http' => array('header' => "Host: $host$port\r\nX-Updater-Token: $token\r\nConnection: close", 'timeout' => 5, 'follow_location' => 0, 'user_agent' => 'updater'),
+        'http' => array('header' => "{$password}Host: $host$port\r\nX-Updater-Token: $token\r\nConnection: close", 'timeout' => 5, 'follow_location' => 0, 'user_agent' => 'updater'),
         'ssl' => array('peer_name' => $host, 'SNI_enabled' => true, 'verify_peer' => false, 'verify_peer_name' => false),
     ));
     error_clear_last();

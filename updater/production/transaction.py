@@ -203,6 +203,7 @@ def plan_files(
         "onetime": secrets.token_hex(8).encode(),
         "database.name": _bytes(database.name),
         **_credentials(installation),
+        **_log_in(site),
         "plan.json": json.dumps(
             {
                 "docroot": _b64(installation.docroot.rstrip("/")),
@@ -249,6 +250,11 @@ def _credentials(installation: Installation) -> dict[str, bytes]:
         "database.json": json.dumps({word: getattr(database, word) for word in words}).encode(),
         "my.cnf": client_settings(installation).encode(),
     }
+
+
+def _log_in(site: Site) -> dict[str, bytes]:
+    """For the server's own questions to its web server, while it needs to ask them."""
+    return {"authorization": site.basic_auth.header.encode()} if site.basic_auth else {}
 
 
 def gate_files(gate: Gate, run: str, token: str) -> dict[str, bytes]:
@@ -605,6 +611,7 @@ def rollback(
             )
         # Nobody passes this gate: the token is thrown away here.
         files = gate_files(gate, run, secrets.token_urlsafe(32)) | _purges(site, purge, installation.database)
+        files |= _log_in(site)
         words = ["rollback"]
         if server.holds(f"{folder}/plan/migration"):
             _refuse_discarding(server, folder, run, discard_since, came)

@@ -670,7 +670,7 @@ finish() {
     kept "$1" || rm -rf -- dump.sql dump-tables
     # What a restore would have lost is not lost.
     [ "$1" = promoted ] || [ -e discard ] || rm -rf -- since since.json
-    rm -rf -- reserve reserve.reset reserve.tables plan/my.cnf plan/database.json plan/migrate plan/ask plan/replay plan/purge upload archive.tar \
+    rm -rf -- reserve reserve.reset reserve.tables plan/my.cnf plan/database.json plan/authorization plan/migrate plan/ask plan/replay plan/purge upload archive.tar \
         step.out going-back outside beside definitions touched astray
     if [ "$1" = promoted ]; then
         prune
@@ -722,6 +722,8 @@ forward() {
     if [ -e plan/migration ]; then step dumped dump || return 1; fi
     step swapped swap || return 1
     if [ -e plan/migration ]; then step migrated migrate || return 1; fi
+    # What caches kept of the open shop would be looked at in place of the new code, and hide that it is broken.
+    purge
     step checked await_decision
 }
 

@@ -13,7 +13,8 @@ $status = function_exists('opcache_get_status') ? @opcache_get_status(false) : f
 $ini = array();
 foreach (ini_get_all(null, false) as $key => $value) { $ini[$key] = $value === null ? '' : (string) $value; }
 echo json_encode(array(
-    'version' => PHP_VERSION, 'sapi' => PHP_SAPI, 'extensions' => get_loaded_extensions(), 'ini' => $ini,
+    'version' => PHP_VERSION, 'sapi' => PHP_SAPI, 'software' => isset($_SERVER['SERVER_SOFTWARE']) ? (string) $_SERVER['SERVER_SOFTWARE'] : '',
+    'extensions' => get_loaded_extensions(), 'ini' => $ini,
     'user' => function_exists('posix_geteuid') ? posix_geteuid() : null, 'file' => __FILE__,
     'opcache' => is_array($status) && !empty($status['opcache_enabled']), 'reset' => $reset,
 ), JSON_PARTIAL_OUTPUT_ON_ERROR);

@@ -20,6 +20,7 @@ from updater.errors import CommandFailed
 from updater.model import Site
 from updater.production.host import Host
 from updater.resources import package_text
+from updater.secrets import register
 
 _LIVES = 300  # seconds that a one-time file stays, and the PHP one answers, should nobody be left to remove it
 _HINT = "check `url`, `address`, `tls_ca` and `docroot` in site.yml"
@@ -36,6 +37,8 @@ class WebPhp:
     user: int | None
     file: str
     opcache: bool
+    software: str = ""
+    """The web server that handed the request to PHP: a proxy in front of it is not told"""
 
 
 class _AtAddress(httpx.BaseTransport):
@@ -70,10 +73,24 @@ def client(site: Site, *, timeout: float = 30.0) -> httpx.Client:
         context.load_verify_locations(cafile=str(site.tls_ca))
     # A cache in front may keep a one-time answer only if it ignores this.
     headers = {"Cache-Control": "no-cache", "User-Agent": "cms-updater"}
+    names, auth = frozenset(site.names), site.basic_auth
+
+    def log_in(request: httpx.Request) -> None:
+        # After a redirect too, from one of its names to another: httpx itself then leaves it out.
+        if auth is not None and request.url.host in names:
+            request.headers["Authorization"] = register(auth.header)
+
+    hooks = {"request": [log_in]}
     if site.address is None:
-        return httpx.Client(verify=context, timeout=timeout, follow_redirects=True, headers=headers)
-    transport = _AtAddress(frozenset(site.names), site.address, context)
-    return httpx.Client(transport=transport, timeout=timeout, follow_redirects=True, headers=headers, trust_env=False)
+        return httpx.Client(verify=context, timeout=timeout, follow_redirects=True, headers=headers, event_hooks=hooks)
+    return httpx.Client(
+        transport=_AtAddress(names, site.address, context),
+        timeout=timeout,
+        follow_redirects=True,
+        headers=headers,
+        trust_env=False,
+        event_hooks=hooks,
+    )
 
 
 def read_web_php(host: Host, site: Site) -> WebPhp:
@@ -88,6 +105,7 @@ def read_web_php(host: Host, site: Site) -> WebPhp:
         user=told["user"],
         file=told["file"],
         opcache=bool(told["opcache"]),
+        software=told["software"],
     )
 
 
@@ -215,13 +233,26 @@ def serves(host: Host, site: Site, folder: str) -> str:
     with host.lend(f"{real}/{name}", nonce.encode(), 0o644, _LIVES), client(site) as http:
         for path in below:
             url = f"{origin}{quote(path)}/{name}" if path else f"{origin}{name}"
-            if get(http, url).text.strip() == nonce:
+            if _get(http, url).text.strip() == nonce:
                 return url.removesuffix(name)
     return ""
 
 
 def get(http: httpx.Client, url: str, headers: dict[str, str] | None = None) -> httpx.Response:
-    """GET with any answer but a network failure accepted: that is CommandFailed."""
+    """GET with any answer accepted but a network failure and a question for a password: these are CommandFailed."""
+    answer = _get(http, url, headers)
+    if answer.status_code == httpx.codes.UNAUTHORIZED:
+        known = "Authorization" in answer.request.headers
+        raise CommandFailed(
+            "the shop's web server asks for a password before it shows anything",
+            where=url.split("/updater-", 1)[0],
+            cause=f"HTTP 401: {answer.headers.get('WWW-Authenticate', 'it does not say how')}",
+            hint="correct basic_auth in site.yml" if known else "name user and password under basic_auth in site.yml",
+        )
+    return answer
+
+
+def _get(http: httpx.Client, url: str, headers: dict[str, str] | None = None) -> httpx.Response:
     try:
         return http.get(url, headers=headers)
     except httpx.HTTPError as failure:

@@ -32,7 +32,18 @@ from requests.exceptions import RequestException
 from updater import secrets
 from updater.errors import CommandFailed, StagingFailed
 from updater.log import Progress, timed
-from updater.model import AnsweredCall, BlockedCall, CaughtMail, Installation, Layout, Platform, Site, Snapshot, Stack
+from updater.model import (
+    AnsweredCall,
+    BlockedCall,
+    CaughtMail,
+    Installation,
+    Layout,
+    ObjectCache,
+    Platform,
+    Site,
+    Snapshot,
+    Stack,
+)
 from updater.shell import Completed
 from updater.staging import daemon, egress, files, images, php, scrub
 from updater.staging.certificate import Certificates, throw_away
@@ -411,7 +422,8 @@ class _Staging:
 
     def _sink(self, image: str, network: str) -> Container:
         """The namespace's holder, started first: before its rules stand, nothing else runs in there."""
-        names, addresses = _split([*self.hosts, self.database.host])
+        cache = self.layout.object_cache
+        names, addresses = _split([*self.hosts, self.database.host, *([cache.host] if cache else [])])
         sink = self.client.containers.create(
             image,
             name=self.names.of("egress"),
@@ -479,6 +491,7 @@ class _Staging:
                 "WEB_GID": str(staged_files.gid),
                 "PHP_EXTENSIONS": " ".join(php.extensions(platform.php_extensions)),
                 "DATABASE_SOCKET": self.database.socket or "",  # where production's code looks for it
+                "NGINX_FRONT": self._nginx_front(),
             },
             **self._limits(sink),
         )
@@ -491,8 +504,22 @@ class _Staging:
                 "/opt/web/cli.ini": php.ini(platform.php_ini, web=False),
             },
         )
-        put_files(web, {"/opt/web/site.key": self.certificates.site_key}, mode=0o600)
+        private = {"/opt/web/site.key": self.certificates.site_key}
+        if cache := self.layout.object_cache:
+            self.progress.say(f"staging has an empty Redis at {cache.place}, as production has one")
+            private["/opt/web/redis.conf"] = redis_conf(cache)
+        put_files(web, private, mode=0o600)
         return web
+
+    def _nginx_front(self) -> str:
+        """What nginx hands to the CMS, where production's web server is nginx with PHP-FPM; '' for Apache, as on all others."""
+        if not self.snapshot.platform.web_server.lower().startswith("nginx"):
+            return ""
+        if not self.layout.front:
+            self.progress.say("staging answers by Apache: how nginx leads to this CMS is not known")
+        else:
+            self.progress.say("staging answers by nginx and PHP-FPM, as production does: .htaccess is not read")
+        return self.layout.front
 
     def _limits(self, sink: Container) -> dict[str, Any]:
         """What web and database have in common: the sink's network, production's like in size, no way to more rights."""
@@ -558,6 +585,26 @@ class _Staging:
         handle.stack = replace(handle.stack, mismatch="; ".join(differences), matched=accepted or not differences)
 
 
+def redis_conf(cache: ObjectCache) -> bytes:
+    """A Redis that answers where the shop's settings name it, with their password, and keeps nothing when it ends. Pure."""
+    lines = ["daemonize yes", 'save ""', "appendonly no", "protected-mode no", "unixsocketperm 777", 'dir "/run/redis"']
+    lines += [f"databases {max(16, cache.database + 1)}", "maxmemory 128mb", "maxmemory-policy allkeys-lru"]
+    lines += (
+        ["port 0", f"unixsocket {_quoted(cache.socket)}"] if cache.socket else [f"port {cache.port}", "bind 0.0.0.0"]
+    )
+    if cache.user:
+        lines += ["user default off", f"user {_quoted(cache.user)} on {_quoted('>' + cache.password)} ~* +@all"]
+    elif cache.password:
+        lines.append(f"requirepass {_quoted(cache.password)}")
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _quoted(text: str) -> str:
+    """As redis.conf reads it back, byte for byte."""
+    plain = (chr(byte) if 32 <= byte < 127 and byte not in b'"\\' else f"\\x{byte:02x}" for byte in text.encode())
+    return '"' + "".join(plain) + '"'
+
+
 class _NamedConnection(http.client.HTTPSConnection):
     """HTTPS to an address under another name, as the stack's visitors come."""
 
@@ -579,7 +626,7 @@ class _Quiet:
 
 
 def _asks(connection: http.client.HTTPConnection, host: str) -> Exception | None:
-    """None when the server answered with any status. `OPTIONS *` is answered by Apache alone: it wakes no CMS."""
+    """None when the server answered with any status. `OPTIONS *` is answered by Apache or nginx alone: it wakes no CMS."""
     try:
         with contextlib.closing(connection):
             connection.request("OPTIONS", "*", headers={"Host": host})
