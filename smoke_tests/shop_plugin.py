@@ -309,6 +309,7 @@ class Shop:
             failed=failed,
             seconds=round(seconds, 3),
             asked=self.tab.asked(),
+            pictures=self.tab.pictures() if self.read_only else (),
         )
 
     def _refuse_to_hide(self, masks: Sequence[str], keep: Mapping[str, Locator]) -> None:

@@ -25,7 +25,19 @@ from updater.errors import BackupFailed, ExitCode, UpdaterError
 from updater.journal import converter, dump, new_run_id, now, site_lock, write_atomically
 from updater.language import speak
 from updater.log import Logged, Progress
-from updater.model import BackupEvent, BackupSettings, Check, Finding, Layout, Platform, Site, Snapshot, Status, Verdict
+from updater.model import (
+    BackupEvent,
+    BackupSettings,
+    Check,
+    Finding,
+    Layout,
+    Media,
+    Platform,
+    Site,
+    Snapshot,
+    Status,
+    Verdict,
+)
 from updater.production import clone, host, probe
 from updater.secrets import register
 from updater.staging import stack
@@ -134,7 +146,7 @@ def _forget(site: Site, saved: Saved) -> Saved:
 
 
 def copy_production(site: Site, backup: str, progress: Progress) -> Content:
-    """The whole of production below `.updater/`: unlike the clone of a run with the rows of every table."""
+    """The whole of production below `.updater/`: unlike the clone of a run with the rows of every table and all media."""
     progress.step("copy production")
     with host.connect(site.server) as server:
         php = probe.find_php(server, site)
@@ -142,8 +154,9 @@ def copy_production(site: Site, backup: str, progress: Progress) -> Content:
         layout = cms.driver(installation.cms).layout(server, installation)
         platform = probe.read_platform(server, site, installation)
         whole = replace(layout, volatile_tables=())
+        everything = replace(site, clone=replace(site.clone, media=Media.ALL))
         mirror, into = site.state / FILES, site.state / _MAKING
-        snapshot = clone.clone(server, site, installation, whole, platform, backup, mirror, into, progress)
+        snapshot = clone.clone(server, everything, installation, whole, platform, backup, mirror, into, progress)
     # Plain, so that restic finds the rows that it has already; it packs by itself.
     sha256 = _unpack(snapshot.dump, site.state / _DUMP)
     snapshot.dump.unlink()

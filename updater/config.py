@@ -132,6 +132,7 @@ def describe(site: model.Site) -> list[tuple[str, str]]:
         ("staging reaches", ", ".join(site.egress.allow)),
         ("bandwidth", f"{site.clone.bandwidth} KiB/s" if site.clone.bandwidth else "unlimited"),
         ("not cloned", ", ".join(site.clone.exclude)),
+        ("media", "" if site.clone.media is model.Media.ALL else f"{site.clone.media}: pictures, films and documents"),
         ("scrubbed too", ", ".join(site.clone.scrub)),
         ("stack", f"{site.stack.image or 'matched'}, {site.stack.memory} memory, {site.stack.cpus:g} CPUs"),
         *_describe_policy(site.policy),
@@ -1088,6 +1089,7 @@ class _Clone(_Section):
     nice: bool = _LEFT_OUT
     exclude: list[_Text] = _LEFT_OUT
     scrub: list[Annotated[_Text, _matching(r"[A-Za-z0-9_$]+\.[A-Za-z0-9_$]+", "table.column")]] = _LEFT_OUT
+    media: model.Media = _LEFT_OUT
 
 
 class _Egress(_Section):
@@ -1553,6 +1555,8 @@ thresholds: {{changed: 0.001, masked: 0.25}}
 #  nice: true
 #  # Not copied, as rsync patterns below the docroot.
 #  exclude: [backups/, "*.log"]
+#  # Pictures, films and documents of the media folder: all, referenced (those that the checked pages show), or none.
+#  media: referenced
 #  # Personal data beside what the CMS driver knows (table without prefix, column): replaced in staging.
 #  scrub: [customers.phone]
 

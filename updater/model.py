@@ -47,6 +47,15 @@ class BasicAuth:
         return "Basic " + base64.b64encode(f"{self.user}:{self.password}".encode()).decode()
 
 
+class Media(StrEnum):
+    """Which pictures, films and documents of the media folders a clone takes. Styles, scripts and fonts there always come."""
+
+    ALL = "all"
+    REFERENCED = "referenced"
+    """Those that the checked pages show, in all their sizes"""
+    NONE = "none"
+
+
 @dataclass(frozen=True, slots=True)
 class CloneSettings:
     """`bandwidth` in KiB/s (None: unlimited), `exclude` rsync patterns below the docroot, `scrub` extra table.column pairs."""
@@ -55,6 +64,7 @@ class CloneSettings:
     nice: bool = True
     exclude: tuple[str, ...] = ()
     scrub: tuple[str, ...] = ()
+    media: Media = Media.ALL
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,7 @@ from updater.model import (
     Inventory,
     Judgement,
     Layout,
+    Media,
     Observing,
     Outcome,
     Plan,
@@ -87,7 +88,7 @@ from updater.model import (
     Update,
     Verdict,
 )
-from updater.production import clone, host, probe, traffic, transaction, web
+from updater.production import clone, host, media, probe, traffic, transaction, web
 from updater.report import month, month_page, observed
 from updater.report.record import RunRecord, UpdateResult, shortened
 from updater.staging import rehearse, stack
@@ -184,6 +185,7 @@ def run(site: Site, journal: Journal, progress: Progress, *, retry: bool = False
         snapshot, layout = _clone(this)
         driver = cms.driver(snapshot.installation.cms)
         production = _look_at_production(this, driver, layout)
+        _fetch_media(this, layout, snapshot, production)
         with _staged(this, driver, layout, snapshot) as shop:
             plan = _plan(this, driver, shop, snapshot, retry)
             if plan.updates:
@@ -243,6 +245,7 @@ def proving_ground(site: Site, journal: Journal, progress: Progress) -> Iterator
         snapshot, layout = _clone(this)
         driver = cms.driver(snapshot.installation.cms)
         production = _look_at_production(this, driver, layout)
+        _fetch_media(this, layout, snapshot, production)
         with _staged(this, driver, layout, snapshot) as shop:
             ground = _know_the_ground(this, driver, layout, snapshot, shop, production)
 
@@ -285,6 +288,24 @@ def _look_at_production(this: Run, driver: Driver, layout: Layout) -> Observatio
     with this.step("look at production"):
         folder = this.folder / "production"
         return smoke.observe(_production(this.site), this.site, _suite(layout), folder, this.progress)
+
+
+def _fetch_media(this: Run, layout: Layout, snapshot: Snapshot, production: Observation) -> None:
+    """What `clone.media` leaves out, said; and the pictures that production's pages were seen to show, where it asks for these."""
+    wanted = this.site.clone.media
+    if wanted is Media.REFERENCED:
+        with this.step("fetch media"), host.connect(this.site.server) as server:
+            addresses = {url for view in production.views for url in view.pictures}
+            docroot = snapshot.installation.docroot
+            count = media.fetch(server, this.site, docroot, layout, snapshot.files, addresses, this.progress)
+        this.note(
+            f"of pictures, films and documents, {count} that the checked pages show were cloned (clone.media: referenced)"
+        )
+    elif wanted is Media.NONE:
+        this.note(
+            "pages were compared without their pictures, films and documents (clone.media: none): whether an update still shows them "
+            "was not tested"
+        )
 
 
 @contextmanager
@@ -425,7 +446,7 @@ def _look(
         crawl.pass_by(target, evidence.ROUND.index(phase) if phase in evidence.ROUND else 0)
         paths = (shop.php_errors, *driver.error_logs(shop, shop.installation))
         offsets = logs.mark(shop, paths)
-        return smoke.observe(
+        seen = smoke.observe(
             target,
             this.site,
             _suite(layout),
@@ -439,6 +460,10 @@ def _look(
             hurried=hurried,
             pays=True,
         )
+    if this.site.clone.media is Media.NONE:
+        views = (replace(view, failed=media.without_missing(view.failed, layout)) for view in seen.views)
+        seen = replace(seen, views=tuple(views))
+    return seen
 
 
 def _check(this: Run, ground: Ground, trial: Trial) -> Evidence:

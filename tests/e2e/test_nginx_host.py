@@ -5,6 +5,7 @@ the shop under one of its names only. Each test goes on from where the one befor
 
 from __future__ import annotations
 
+import json
 import re
 import zipfile
 from collections.abc import Iterator
@@ -94,6 +95,20 @@ def test_a_good_update_passes_on_a_twin_with_nginx_and_redis(prompt: Prompt, ser
     assert "staging has an empty Redis at 127.0.0.1:6379" in log
     assert f"https://{ENGLISH}/" in (prompt.run_folder / "after" / "seen.jsonl").read_text()
     assert code_of(server) == before
+
+
+def test_only_the_pictures_that_its_pages_show_were_cloned(prompt: Prompt, server: DemoShop) -> None:
+    def pictures(listing: str) -> set[str]:
+        return set(re.findall(r"wp-content/uploads/\S+\.(?:jpg|png)", listing))
+
+    there = pictures(server.exec(["find", server.docroot, "-name", "*.*g"])[1].decode())
+    here = pictures(" ".join(map(str, (prompt.state / "mirror").rglob("*.*g"))))
+    assert here < there
+    named = {Path(it).name for it in here}
+    for line in (prompt.run_folder / "after" / "seen.jsonl").read_text().splitlines():
+        assert "uploads" not in " ".join(json.loads(line).get("failed", [])), "no picture is missing in staging"
+    assert any("samovar" in name for name in named)
+    assert f"{len(here)} that the checked pages show were cloned" in " ".join(prompt.newest()["notes"])
 
 
 def test_it_is_deployed_and_no_cache_shows_the_shop_of_before(prompt: Prompt, server: DemoShop) -> None:

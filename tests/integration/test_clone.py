@@ -7,7 +7,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,8 @@ import pytest
 from live_server import LiveServer
 
 from updater.errors import CloneFailed, CommandFailed, ConnectionFailed
-from updater.model import CloneSettings, Snapshot
+from updater.model import CloneSettings, Media, Snapshot
+from updater.production import media
 from updater.production.clone import clone, fingerprint, load, local_manifest
 from updater.production.host import Host, connect
 from updater.shell import code_manifest
@@ -189,6 +190,35 @@ def test_a_folder_outside_the_docroot_comes_along_by_rsync_and_by_tar(
         assert f"{name}/a.php" in snapshot.code
     assert snapshots[0].code == snapshots[1].code == snapshots[2].code
     assert snapshots[1].moved_bytes < snapshots[0].moved_bytes / 2, "what a run brought, the next one has"
+
+
+@pytest.mark.parametrize("tool", ["rsync", "tar"])
+def test_of_media_only_what_pages_show_crosses_where_site_yml_says_so(
+    live: LiveServer, host: Host, tmp_path: Path, tool: str
+) -> None:
+    folder = f"{live.docroot}/media/2024"
+    script = 'mkdir -p "$1"; cd "$1"; for f in b.jpg b-80x80.jpg c.JPG d.css "чай 1.png"; do head -c 300000 /dev/urandom > "$f"; done'
+    host.run(["sh", "-c", script, "sh", folder])
+    site = replace(live.site, clone=CloneSettings(media=Media.REFERENCED))
+    without = _instead_of(live, "rsync", "exit 127") if tool == "tar" else nullcontext()
+    try:
+        with without:
+            snapshot = _clone(live, host, tmp_path, site=site)
+            there = set(local_manifest(snapshot.files / "media", []))
+            assert there == {"2024/d.css"}
+            assert snapshot.moved_bytes < 900_000, "what is left out did not cross"
+            url = live.site.url.rstrip("/")
+            seen = [
+                f"{url}/media/2024/b-80x80.jpg?ver=1",
+                f"{url}/media/2024/%D1%87%D0%B0%D0%B9%201.png",
+                f"{url}/media/gone.jpg",
+            ]
+            assert media.fetch(host, site, live.docroot, live.layout, snapshot.files, seen, Said()) == 3
+    finally:
+        host.run(["rm", "-rf", folder])
+    brought = set(local_manifest(snapshot.files / "media", [])) - there
+    assert brought == {"2024/b.jpg", "2024/b-80x80.jpg", "2024/чай 1.png"}
+    assert (snapshot.files / "media/2024/b.jpg").stat().st_size == 300_000
 
 
 def test_a_file_altered_while_it_was_copied_comes_anew(

@@ -201,6 +201,14 @@ def flags(hosts: Mapping[str, str], recorded: Mapping[str, str] | None = None) -
     ]
 
 
+_PICTURES = r"""() => [...document.querySelectorAll('img, source, video, audio, input[type=image], [style*="url("]')].flatMap(it => {
+  const sizes = [it.srcset, it.dataset.srcset].flatMap(all => (all || '').split(',').map(one => one.trim().split(/\s+/)[0]));
+  const style = [...(it.getAttribute('style') || '').matchAll(/url\(["']?([^"')]+)/g)].map(found => found[1]);
+  return [it.getAttribute('src'), it.getAttribute('poster'), it.dataset.src, it.dataset.lazySrc, ...sizes, ...style];
+}).filter(Boolean).flatMap(it => { try { return [new URL(it, document.baseURI).href]; } catch (e) { return []; } })"""
+"""The addresses of what a page shows, also in sizes and at places that this window does not ask for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Capture:
     """One full-page PNG. `settled` is False when the page still changed after MAX_CAPTURES captures."""
@@ -230,6 +238,7 @@ class Tab:
         self._console: list[str] = []
         self._failed: list[str] = []
         self._asked: set[str] = set()
+        self._shown: set[str] = set()
         self._in_flight: set[Request] = set()
         self._cdp: CDPSession = page.context.new_cdp_session(page)
         # Chromium prefers a larger file of a `srcset` that it still has in memory, and its garbage collector decides whether it has.
@@ -281,6 +290,14 @@ class Tab:
         hosts = tuple(sorted(self._asked))
         self._asked.clear()
         return hosts
+
+    def pictures(self) -> tuple[str, ...]:
+        """Addresses of the site's own pictures and films: those that were asked for since the last call, and those that the page names
+        for windows of other sizes."""
+        named = self.page.evaluate(_PICTURES)
+        found = sorted({url for url in (*self._shown, *named) if self._own(url)})
+        self._shown.clear()
+        return tuple(found)
 
     def errors(self) -> tuple[str, ...]:
         """Console errors and uncaught exceptions so far, without forgetting them."""
@@ -388,6 +405,8 @@ class Tab:
             self._in_flight.clear()
         if self.own(request.url):
             self._in_flight.add(request)
+            if request.resource_type in ("image", "media"):
+                self._shown.add(request.url)
         elif request.url.startswith(("http://", "https://")):
             self._asked.add(urlsplit(request.url).hostname or "")
 

@@ -61,6 +61,8 @@ class PageView:
     seconds: float = 0.0
     asked: tuple[str, ...] = ()
     """other hosts that it asked for something, or told something"""
+    pictures: tuple[str, ...] = ()
+    """of production alone: addresses of the site's own pictures and films, in every size that the page names"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from typing import BinaryIO, cast
 from updater.errors import CloneFailed, CommandFailed
 from updater.log import Progress
 from updater.model import Installation, Layout, Platform, Site, Snapshot
+from updater.production import media
 from updater.production.database import DatabaseFacts, defaults_file, own_tables, read_database, read_schema
 from updater.production.host import Host
 from updater.production.patterns import excluded, literal
@@ -128,7 +129,7 @@ def local_manifest(root: Path, exclude: Sequence[str]) -> dict[str, str]:
 
 
 def _patterns(site: Site, layout: Layout) -> list[str]:
-    return [*(literal(path) for path in layout.caches), *site.clone.exclude]
+    return [*map(literal, layout.caches), *media.left_out(site, layout.media), *site.clone.exclude]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,10 @@ def _roots(site: Site, installation: Installation, layout: Layout) -> list[_Root
         inside = [path.removeprefix(f"{name}/") for path in layout.caches if path.startswith(f"{name}/")]
         # A pattern of site.yml that begins with / means the docroot.
         anywhere = [pattern for pattern in site.clone.exclude if not pattern.startswith("/")]
-        roots.append(_Root(folder, name, [*map(literal, inside), *anywhere]))
+        large = media.left_out(
+            site, [path.removeprefix(f"{name}/") for path in layout.media if path.startswith(f"{name}/")]
+        )
+        roots.append(_Root(folder, name, [*map(literal, inside), *large, *anywhere]))
     return roots
 
 
@@ -268,6 +272,8 @@ def _one_by_tar(host: Host, site: Site, root: _Root, target: Path) -> int:
     """Bytes received."""
     patterns = root.patterns
     plain = [f"--exclude=./{p.strip('/')}" for p in patterns if p.startswith("/") and not re.search(r"[*?\[\\]", p)]
+    # To every tar, a star stands for folders too.
+    plain += [f"--exclude=./{p.strip('/').replace('**', '*')}" for p in patterns if p.startswith("/") and "/**." in p]
     command = [*_gently(host, site), "tar", "-C", root.folder, "-cf", "-", *plain, "."]
     target.mkdir(mode=0o700, parents=True)
     count = _Count()
