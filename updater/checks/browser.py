@@ -295,7 +295,7 @@ class Tab:
         """Addresses of the site's own pictures and films: those that were asked for since the last call, and those that the page names
         for windows of other sizes."""
         named = self.page.evaluate(_PICTURES)
-        found = sorted({url for url in (*self._shown, *named) if self._own(url)})
+        found = sorted({url for url in (*self._shown, *named) if self.own(url)})
         self._shown.clear()
         return tuple(found)
 
