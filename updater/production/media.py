@@ -82,7 +82,7 @@ def _inside(mirror: Path, path: str) -> bool:
 
 
 def without_missing(failed: Sequence[str], layout: Layout) -> tuple[str, ...]:
-    """Failed requests of a page without those for media that were not cloned: `GET /wp-content/uploads/tea.jpg: HTTP 404`."""
+    """Failed requests of a page without those for media that were not cloned: `GET /uploads/tea.jpg: HTTP 404`."""
     folders = tuple(f"/{folder.strip('/')}/" for folder in layout.media)
 
     def missing(line: str) -> bool:
