@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,11 +13,12 @@ from life_cycle import Place, drive, forget_opcache, run_steps
 from server_place import place_of
 
 from updater import config, pipeline
+from updater.cms import opencart
 from updater.demo_shop import DOCROOT, DemoShop
 from updater.errors import CommandFailed, PromotionRefused
 from updater.journal import new_run_id
 from updater.log import Silent
-from updater.model import Installation
+from updater.model import Installation, Site, Snapshot
 from updater.production import clone, probe
 from updater.production.host import Host
 from updater.staging import rehearse, stack
@@ -44,6 +47,12 @@ def four(shop_image: str, tmp_path: Path) -> Iterator[DemoShop]:
         yield started
 
 
+@pytest.fixture
+def two(shop_image: str, tmp_path: Path) -> Iterator[DemoShop]:
+    with DemoShop.start(tmp_path / "shop", Silent(), kind="opencart-2") as started:
+        yield started
+
+
 OUTSIDE = "/var/www/shop.example/store"
 
 
@@ -58,6 +67,20 @@ def with_bases(place: Place, shop: DemoShop, folder: Path, **bases: str) -> Plac
     """The same, with the zips of the installed versions known: slug → package."""
     known = {slug.replace("_", "-"): shop.packages(folder, [name])[0] for slug, name in bases.items()}
     return replace(place, updates=tuple(replace(it, base=known.get(it.slug)) for it in place.updates))
+
+
+@contextmanager
+def staged(place: Place, site: Site, folder: Path) -> Iterator[tuple[stack.StackHandle, Snapshot]]:
+    """The shop cloned and staged, at its checkpoint `clean`."""
+    server, driver, installation = place.shell, place.driver, found(place)
+    assert isinstance(server, Host)
+    layout, platform = driver.layout(server, installation), probe.read_platform(server, site, installation)
+    mirror, into = folder / "mirror", folder / "run"
+    snapshot = clone.clone(server, site, installation, layout, platform, new_run_id(), mirror, into, Silent())
+    with stack.stage(site, snapshot, layout, Silent()) as shop:
+        driver.guard(shop, shop.installation, ())
+        shop.checkpoint("clean")
+        yield shop, snapshot
 
 
 def found(place: Place) -> Installation:
@@ -173,24 +196,17 @@ def test_storage_outside_the_docroot_is_cloned_and_staged_where_it_lies_and_noth
     move_out(four)
     with place_of(four, tmp_path, ("opencart-4.1.0.4",), ()) as place:
         place = with_bases(place, four, tmp_path / "old", opencart="opencart-4.1.0.3")
-        site, server = config.load(tmp_path / "site" / "site.yml"), place.shell
-        assert isinstance(server, Host)
-        installation, driver = found(place), place.driver
-        layout = driver.layout(server, installation)
-        platform = probe.read_platform(server, site, installation)
-        into, run = tmp_path / "run", new_run_id()
-        snapshot = clone.clone(server, site, installation, layout, platform, run, tmp_path / "mirror", into, Silent())
+        site, server, driver = config.load(tmp_path / "site" / "site.yml"), place.shell, place.driver
         vendor = ".updater-elsewhere/storage/vendor/autoload.php"
-        assert vendor in snapshot.code
-        with stack.stage(site, snapshot, layout, Silent()) as shop:
-            driver.guard(shop, shop.installation, ())
-            shop.checkpoint("clean")
+        with staged(place, site, tmp_path) as (shop, snapshot):
+            assert vendor in snapshot.code
+            installation, layout = snapshot.installation, driver.layout(server, snapshot.installation)
             noise = rehearse.measure_noise(shop, driver, layout, Silent())
             trial = rehearse.rehearse(shop, driver, layout, noise, place.updates, Silent())
             assert trial.failure == ""
             assert b"4.1.0.4" in shop.read(f"{OUTSIDE}/vendor/autoload.php")
             inventory = driver.inventory(shop, shop.installation)
-            release = rehearse.build_release(shop, driver, snapshot, inventory, trial, site.name, into)
+            release = rehearse.build_release(shop, driver, snapshot, inventory, trial, site.name, tmp_path)
         assert vendor in release.changed
         with pytest.raises(PromotionRefused, match="production is not touched") as caught:
             pipeline.refuse_advice_only(site, installation, restore=False, release=release)
@@ -254,3 +270,72 @@ def test_without_a_log_nobody_knows_what_modifications_found_before(three: DemoS
             apply_and_migrate(place)
     assert "does not say whether it did before" in caught.value.what
     assert "press Refresh" in caught.value.hint
+
+
+# ------------------------------------------------------------------------------- OpenCart 2.3, as ocStore, with vQmod
+
+LOG = f"{DOCROOT}/system/storage/logs/ocmod.log"
+VQCACHE = f"{DOCROOT}/vqmod/vqcache"
+PRODUCT = "/index.php?route=product/product&product_id=2"
+
+
+def test_ocstore_2_with_vqmod_lives_through_an_update_of_its_extensions(two: DemoShop, tmp_path: Path) -> None:
+    assert "<h1>Чёрный чай</h1>" in two.get(PRODUCT).text
+    with place_of(two, tmp_path, ("ribbon-1.1", "banner-1.1"), DOORS) as place:
+        installation = found(place)
+        assert (installation.version, installation.places["storage"]) == ("2.3.0.2.3", "system/storage")
+        core = place.driver.inventory(place.shell, installation).components[0]
+        assert (core.slug, core.name, core.version) == ("ocstore", "ocStore", "2.3.0.2.3")
+        assert json.loads(installation.places[opencart.VQMOD]) == {"banner.xml": 1, "notice.xml": 1}
+        assert json.loads(installation.places[opencart.APPLIED]) == {"Ribbon": 1, "Old banner": 0}
+        drive(with_bases(place, two, tmp_path / "old", ribbon="ribbon-1.0", banner="banner-1.0"))
+
+
+def test_what_vqmod_compiled_is_emptied_and_no_payment_is_taken_in_staging(two: DemoShop, tmp_path: Path) -> None:
+    with place_of(two, tmp_path, ("ribbon-1.1", "banner-1.1"), ()) as place:
+        two.get(PRODUCT)
+        place.shell.write(f"{VQCACHE}/vq2-catalog_gone.php", b"<?php", 0o644)
+        apply_and_migrate(place)
+        forget_opcache(place)
+        assert place.shell.run(["ls", VQCACHE]).text.split() == ["vq2-system_storage_modification_catalog_shop.php"], (
+            "compiled by the visit, the rest is gone"
+        )
+        text = two.get(PRODUCT).text
+        for said in ("With a ribbon", "Banner 1.1", "Dispatched tomorrow", "Чёрный чай"):
+            assert said in text
+        run_steps(place, found(place), place.driver.purge(found(place)))
+        assert place.shell.run(["ls", VQCACHE]).text == ""
+        assert two.exec(["test", "-e", f"{DOCROOT}/vqmod/mods.cache"])[0] == 1
+    setting = "SELECT value FROM ocx_setting WHERE `key` = '{}'"
+    assert [two.sql(setting.format(key)) for key in ("card_status", "cod_status")] == ["0", "1"]
+    assert two.sql(setting.format("config_mail_protocol")) == "mail"
+
+
+def test_fewer_operations_of_vqmod_or_of_a_modification_stop_the_update(two: DemoShop, tmp_path: Path) -> None:
+    with place_of(two, tmp_path, ("banner-1.2",), ()) as place:
+        with pytest.raises(CommandFailed, match="vQmod changes less than before") as caught:
+            apply_and_migrate(place)
+        assert caught.value.cause == "notice.xml: 0 of 1 operations"
+        # A file that a modification changed is gone: its refresh does not even name it.
+        said = place.shell.read(LOG).replace(
+            b"MOD: Ribbon\n", b"MOD: Ribbon\nFILE: catalog/gone.php\nCODE: x\nLINE: 3\n"
+        )
+        place.shell.write(LOG, said, 0o644)
+        with pytest.raises(CommandFailed, match="a modification changes less than before") as caught:
+            apply_and_migrate(place)
+        assert caught.value.cause == "Ribbon: 1 of 2 operations"
+
+
+def test_old_character_sets_and_libraries_beside_the_docroot_are_staged(two: DemoShop, tmp_path: Path) -> None:
+    with place_of(two, tmp_path, ("ribbon-1.1",), ()) as place:
+        site = config.load(tmp_path / "site" / "site.yml")
+        with staged(place, site, tmp_path) as (shop, snapshot):
+            assert ".updater-elsewhere/vendor/autoload.php" in snapshot.code
+            (visit,) = [
+                it for it in place.driver.migration(shop.installation, ()) if it.name == "front page as a visitor"
+            ]
+            run_steps(replace(place, shell=shop), shop.installation, [visit])
+            assert shop.sql("SELECT name FROM ocx_product_description WHERE product_id = 2") == [("Чёрный чай",)]
+            definition = shop.sql("SHOW CREATE TABLE ocx_product_description")[0][1]
+    assert "CHARSET=cp1251" in definition
+    assert "ENGINE=MyISAM" in definition

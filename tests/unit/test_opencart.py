@@ -8,13 +8,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from updater.cms import opencart
 from updater.cms.base import Offer, PackageInfo
-from updater.errors import CommandFailed, PackageRefused
+from updater.errors import CommandFailed, PackageRefused, UpdateFailed
 from updater.model import Component, Database, Installation, Inventory, Update
+from updater.shell import Shell
 
 PLACES = {"admin": "manage", "storage": "store-7f3a"}
 FOUR = Installation(
@@ -63,6 +65,17 @@ def release(path: Path, version: str = "4.1.0.4", prefix: str = "upload/", **mor
 def update(package: Path, kind: str = "core", slug: str = "opencart", to: str = "4.1.0.4") -> Update:
     return Update(kind, slug, slug, "1.0", to, package, "sha", "folder")
 
+
+class Deaf:
+    """A place where nothing may be run."""
+
+    where = "nowhere"
+
+    def __getattr__(self, name: str) -> object:
+        raise AssertionError(f"{name} was called")
+
+
+NOWHERE = cast(Shell, Deaf())
 
 # ---------------------------------------------------------------------------------------------------------- packages
 
@@ -131,6 +144,38 @@ def test_a_source_archive_without_patches_or_libraries_is_no_release(tmp_path: P
         opencart.read_package(torn)
 
 
+@pytest.mark.parametrize(
+    ("index", "slug", "name"),
+    [
+        ("define('VERSION', '3.0.3.7');\ndefine('VERSION_CORE', 'ocStore');", "ocstore", "ocStore"),
+        ("define('VERSION', '2.3.0.2.3');", "ocstore", "ocStore"),
+        ("define('VERSION', '2.3.0.2');", "opencart", "OpenCart"),
+        ("define('VERSION', '3.0.3.7');", "opencart", "OpenCart"),
+    ],
+)
+def test_ocstore_is_a_core_of_its_own(tmp_path: Path, index: str, slug: str, name: str) -> None:
+    """Else OpenCart's releases, with which GitHub answers, would be laid over it."""
+    info = opencart.read_package(release(tmp_path / "x.zip", **{"index.php": f"<?php\n{index}\n"}))
+    assert (info.kind, info.slug, info.name) == ("core", slug, name)
+
+
+def test_vqmod_is_counted_and_nothing_takes_it_away(tmp_path: Path) -> None:
+    xml = {"upload/vqmod/xml/ribbon.xml": "<modification/>"}
+    ribbon = update(package(tmp_path / "r.ocmod.zip", {"install.xml": INSTALL_XML, **xml}), "plugin", "ribbon", "1.1")
+    core = update(release(tmp_path / "x.zip", "3.0.5.1"))
+    with_vqmod = replace(THREE, places={**PLACES, opencart.VQMOD: '{"ribbon.xml": 2, "other.xml": 1}'})
+    steps = opencart.migration(with_vqmod, [ribbon])
+    assert "count what vQmod applies" in [step.name for step in steps]
+    assert "vqmod/vqcache" in opencart.layout(NOWHERE, with_vqmod).caches
+    for installation, what, reason in (
+        (with_vqmod, core, "in which vQmod is installed"),
+        (THREE, ribbon, "which this shop does not have"),
+    ):
+        with pytest.raises(UpdateFailed, match="is not installed") as caught:
+            opencart.apply(NOWHERE, installation, what, "/tmp/package.zip")
+        assert reason in caught.value.cause
+
+
 def test_a_release_lands_in_the_sites_own_folders_and_leaves_what_is_the_sites(tmp_path: Path) -> None:
     found = opencart.members(release(tmp_path / "x.zip"), CORE, PLACES)
     assert found == {
@@ -149,6 +194,8 @@ def test_a_release_lands_in_the_sites_own_folders_and_leaves_what_is_the_sites(t
         ("4.0.2.3", "4.1.0.4", False, True),
         ("3.0.4.1", "3.0.5.1", False, False),
         ("3.0.5.1", "4.1.0.4", True, True),
+        ("2.3.0.2.3", "3.0.5.1", True, True),
+        ("2.3.0.2.3", "2.3.0.2.4", True, False),
     ],
 )
 def test_a_major_jump_is_told_from_a_point_release(old: str, new: str, refused: bool, leaps: bool) -> None:

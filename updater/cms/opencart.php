@@ -79,6 +79,12 @@ function version_of($docroot) {
     return preg_match('/^\s*define\(\s*[\'"]VERSION[\'"]\s*,\s*[\'"]([^\'"]+)[\'"]/m', $text, $match) ? $match[1] : null;
 }
 
+// Who made it, where index.php says so: ocStore does.
+function core_of($docroot) {
+    $text = (string) @file_get_contents("$docroot/index.php", false, null, 0, 20000);
+    return preg_match('/^\s*define\(\s*[\'"]VERSION_CORE[\'"]\s*,\s*[\'"]([^\'"]+)[\'"]/m', $text, $match) ? $match[1] : '';
+}
+
 // ---------------------------------------------------------------------------------------------------------- database
 
 function connect() {
@@ -128,6 +134,107 @@ function not_found($log) {
         if (strpos($line, 'NOT FOUND') === 0) { $found[] = "$mod: $file: $code"; }
     }
     return array_values(array_unique($found));
+}
+
+// How many operations of each modification found their place in the last refresh of an ocmod.log. A file that is gone is not even named.
+function applied($log) {
+    $runs = preg_split('/^\d{4}-\d\d-\d\d \d+:\d\d:\d\d - (?=MOD: )/m', $log);
+    $found = array();
+    $mod = '';
+    $asked = false;
+    foreach (explode("\n", (string) end($runs)) as $line) {
+        if (preg_match('/^MOD: (.*)/', $line, $match)) { $mod = trim($match[1]); $found[$mod] = isset($found[$mod]) ? $found[$mod] : 0; }
+        if (preg_match('/^(CODE|REGEX): /', $line)) { $asked = true; }
+        if ($asked && strpos($line, 'LINE: ') === 0) { $found[$mod]++; $asked = false; }
+    }
+    return $found;
+}
+
+// How many operations of each vqmod/xml/*.xml find their place. vQmod says what it misses, and only in a log that may be off; so it is
+// looked for as vQmod 2 does: line by line, in the copy that OCMOD compiled where there is one, after what the files before have changed.
+function vqmod_applied() {
+    global $docroot, $REQUEST;
+    if (!class_exists('DOMDocument')) { stop('PHP has no dom extension, without which vQmod compiles nothing', '', 'set `php` in site.yml to the PHP that serves the site'); }
+    $replaces = array();
+    if (is_file("$docroot/vqmod/pathReplaces.php")) { include "$docroot/vqmod/pathReplaces.php"; }
+    $texts = $applied = array();
+    foreach ((array) glob("$docroot/vqmod/xml/*.xml") as $xml) {
+        $name = basename($xml);
+        $applied[$name] = 0;
+        $dom = new DOMDocument();
+        if (!@$dom->load($xml)) { continue; }
+        foreach ($dom->getElementsByTagName('file') as $file) {
+            foreach (explode(',', $file->getAttribute('name')) as $each) {
+                $path = $file->getAttribute('path') . $each;
+                foreach ($replaces as $pair) { if (count($pair) === 2) { $path = preg_replace($pair[0], $pair[1], $path); } }
+                foreach ((array) glob("$docroot/$path") as $target) {
+                    $inside = substr($target, strlen($docroot) + 1);
+                    $key = strpos($inside, "{$REQUEST['admin']}/") === 0 ? 'admin' . substr($inside, strlen($REQUEST['admin'])) : $inside;
+                    $copy = at("{$REQUEST['storage']}/modification/$key");
+                    $text = isset($texts[$inside]) ? $texts[$inside] : (string) @file_get_contents(is_file($copy) ? $copy : $target);
+                    $count = vqmod_operations($file->getElementsByTagName('operation'), $text);
+                    if ($count === null) { continue 4; }  // it gives up the whole of this XML file from here on
+                    $applied[$name] += $count;
+                    $texts[$inside] = $text;
+                }
+            }
+        }
+    }
+    return $applied;
+}
+
+// Applied to the text of one file; their number, or null where one that must find its place does not.
+function vqmod_operations($operations, &$text) {
+    $new = $text;
+    $count = 0;
+    foreach ($operations as $operation) {
+        $search = $operation->getElementsByTagName('search')->item(0);
+        $add = $operation->getElementsByTagName('add')->item(0);
+        if (!$search || !$add) { continue; }
+        $unless = $operation->getElementsByTagName('ignoreif')->item(0);
+        if ($unless && vqmod_hit($unless, $new)) { $count++; continue; }
+        $put = $add->getAttribute('trim') === 'true' ? trim($add->nodeValue) : $add->nodeValue;
+        $position = $add->getAttribute('position') ?: $search->getAttribute('position');
+        if ($position === 'top' || $position === 'bottom') { $new = $position === 'top' ? $put . $new : $new . $put; $count++; continue; }
+        $hit = false;
+        $lines = explode("\n", $new);
+        foreach ($lines as $number => $line) {
+            if (!vqmod_hit($search, $line)) { continue; }
+            $hit = true;
+            $sought = vqmod_text($search);
+            $regex = $search->getAttribute('regex') === 'true';
+            switch ($position) {
+                case 'before': $lines[$number] = "$put\n$line"; break;
+                case 'after': $lines[$number] = "$line\n$put"; break;
+                case 'ibefore': $lines[$number] = str_replace($sought, $put . $sought, $line); break;
+                case 'iafter': $lines[$number] = str_replace($sought, $sought . $put, $line); break;
+                default: $lines[$number] = $regex ? preg_replace($sought, $put, $line) : str_replace($sought, $put, $line);
+            }
+        }
+        $new = implode("\n", $lines);
+        if ($hit) { $count++; continue; }
+        if (!in_array($operation->getAttribute('error'), array('skip', 'log'), true)) { return null; }
+    }
+    $text = $new;
+    return $count;
+}
+
+function vqmod_text($node) { return $node->getAttribute('trim') === 'false' ? $node->nodeValue : trim($node->nodeValue); }
+
+function vqmod_hit($node, $text) {
+    $sought = vqmod_text($node);
+    if ($sought === '') { return false; }
+    return $node->getAttribute('regex') === 'true' ? @preg_match($sought, $text) === 1 : strpos($text, $sought) !== false;
+}
+
+// What is less than it was, told as `name: 2 of 3 operations`.
+function fewer($before, $now) {
+    $found = array();
+    foreach ((array) $before as $name => $count) {
+        $is = isset($now[$name]) ? $now[$name] : 0;
+        if ($is < $count) { $found[] = "$name: $is of $count operations"; }
+    }
+    return $found;
 }
 
 function quoted($name) { return '`' . str_replace('`', '``', $name) . '`'; }
@@ -191,20 +298,40 @@ case 'recognise':
     done(array(
         'core' => version_of($docroot) !== null && is_file("$docroot/system/startup.php") && is_dir("$docroot/catalog"), 'version' => version_of($docroot),
         'config' => is_file($config) && filesize($config) > 0, 'admins' => $admins, 'trees' => $trees, 'installer' => is_dir("$docroot/install"),
-        'vqmod' => is_dir("$docroot/vqmod"),
+        'vqmod' => is_file("$docroot/vqmod/vqmod.php"),
     ));
 
 case 'config':
     $folder = $docroot . ($REQUEST['folder'] === '' ? '' : "/{$REQUEST['folder']}");
     $GLOBALS['UPDATER']['then'] = function ($text) use ($folder) { stop("$folder/config.php ends PHP", $text, 'run it with the php of the web server: `php` in site.yml'); };
     $constants = read_config($folder);
-    $real = isset($constants['DIR_STORAGE']) ? realpath($constants['DIR_STORAGE']) : false;
-    done(array('constants' => (object) $constants, 'storage' => $real === false ? '' : $real, 'root' => realpath($docroot), 'error_log' => (string) ini_get('error_log')));
+    $two = !isset($constants['DIR_STORAGE']) && isset($constants['DIR_CACHE']);
+    $real = $two ? realpath(dirname($constants['DIR_CACHE'])) : (isset($constants['DIR_STORAGE']) ? realpath($constants['DIR_STORAGE']) : false);
+    $scattered = array();
+    foreach ($two ? array('CACHE', 'DOWNLOAD', 'LOGS', 'MODIFICATION', 'UPLOAD') : array() as $name) {
+        $is = isset($constants["DIR_$name"]) ? realpath($constants["DIR_$name"]) : false;
+        if ($is === false || $is !== "$real/" . strtolower($name)) { $scattered[] = "DIR_$name"; }
+    }
+    // 2.3 looks for libraries beside the docroot, and goes without them where there are none.
+    $vendor = $two && is_file("$docroot/system/../../vendor/autoload.php") ? realpath("$docroot/../vendor") : '';
+    done(array('constants' => (object) $constants, 'storage' => $real === false ? '' : $real, 'root' => realpath($docroot), 'error_log' => (string) ini_get('error_log'),
+        'scattered' => $scattered, 'vendor' => $vendor));
 
 case 'not-found':
     // Production's own log: what a modification has not found for years is no fault of the update.
     $log = $REQUEST['log'];
-    done(array('known' => is_file($log) && filesize($log) ? array_map('sha1', not_found((string) file_get_contents($log))) : null));
+    $text = is_file($log) ? (string) file_get_contents($log) : '';
+    done(array('known' => $text === '' ? null : array_map('sha1', not_found($text)), 'applied' => (object) applied($text)));
+
+case 'vqmod':
+    $now = vqmod_applied();
+    $known = array_diff_key(isset($REQUEST['known']) ? $REQUEST['known'] : array(), array_flip(isset($REQUEST['brought']) ? $REQUEST['brought'] : array()));
+    $lost = fewer($known, $now);
+    foreach (isset($REQUEST['brought']) ? $REQUEST['brought'] : array() as $name) {
+        if (empty($now[$name])) { $lost[] = "$name: finds no place at all"; }
+    }
+    if ($lost) { stop('vQmod changes less than before', implode('; ', array_slice($lost, 0, 5)), 'ask the maker of that XML file for a version that fits'); }
+    done(array('ok' => true, 'applied' => (object) $now));
 
 case 'inventory':
     $link = connect();
@@ -226,7 +353,7 @@ case 'inventory':
             $found[] = array('slug' => $row['code'], 'name' => $row['name'], 'version' => $row['version'], 'active' => (bool) $row['status'], 'path' => '');
         }
     }
-    done(array('version' => version_of($docroot), 'php' => PHP_VERSION, 'extensions' => $found));
+    done(array('version' => version_of($docroot), 'core' => core_of($docroot), 'php' => PHP_VERSION, 'extensions' => $found));
 
 case 'error-logs':
     // An administrator may name the file.
@@ -239,6 +366,10 @@ case 'guard':
     $link = connect();
     $offline = array('payment_cod', 'cod', 'payment_free_checkout', 'free_checkout');
     foreach (query($link, "SELECT DISTINCT `code` FROM `#setting` WHERE `key` LIKE '%\\_status' AND (`code` LIKE 'payment\\_%')") as $row) {
+        if (!in_array($row['code'], $offline, true)) { query($link, "UPDATE `#setting` SET `value` = '0' WHERE `code` = :code AND `key` = :key", array('code' => $row['code'], 'key' => "{$row['code']}_status")); }
+    }
+    // 2.3 keeps them under their bare code.
+    foreach (has_table($link, 'extension') ? query($link, "SELECT DISTINCT code FROM `#extension` WHERE type = 'payment'") : array() as $row) {
         if (!in_array($row['code'], $offline, true)) { query($link, "UPDATE `#setting` SET `value` = '0' WHERE `code` = :code AND `key` = :key", array('code' => $row['code'], 'key' => "{$row['code']}_status")); }
     }
     // PHP's own way out, where the stack's trap stands; 3.x logs an error for an engine of ''.
@@ -399,6 +530,8 @@ case 'refresh':
                 'press Refresh on the Modifications page of the admin once, then run again');
         }
         if ($lost) { stop('a modification finds nothing to change any more', implode('; ', array_slice($lost, 0, 5)), 'ask its maker for a version that fits this OpenCart'); }
+        $less = $REQUEST['known'] === array('*') ? array() : fewer(array_intersect_key($REQUEST['applied'], applied($log)), applied($log)); // not of one that was switched off
+        if ($less) { stop('a modification changes less than before', implode('; ', array_slice($less, 0, 5)), 'ask its maker for a version that fits this OpenCart: a file that it changes may be gone'); }
         $enabled = query($link, 'SELECT COUNT(*) AS n FROM `#modification` WHERE status = 1');
         $made = is_dir(DIR_MODIFICATION) ? count(array_diff(entries(DIR_MODIFICATION), array('index.html'))) : 0;
         if ($enabled[0]['n'] > 0 && !$made && !not_found($log)) { stop('modifications were not compiled', trim(substr(strip_tags($text), -500)) ?: "nothing lies in " . DIR_MODIFICATION); }
@@ -423,12 +556,15 @@ case 'refresh':
     $registry->set('language', new Language('en-gb'));
     $registry->set('document', new Document());
     $session = new stdClass();
-    $session->data = array('user_token' => 'updater');
+    $session->data = array('user_token' => 'updater', 'token' => 'updater');
     $registry->set('session', $session);
     $registry->set('user', new UpdaterUser());
     $registry->set('model_setting_setting', new UpdaterSettings());
-    require DIR_APPLICATION . 'controller/marketplace/modification.php';
-    $controller = new ControllerMarketplaceModification($registry);
+    // 2.3 has it in another place.
+    $three = is_file(DIR_APPLICATION . 'controller/marketplace/modification.php');
+    require DIR_APPLICATION . 'controller/' . ($three ? 'marketplace' : 'extension') . '/modification.php';
+    $class = $three ? 'ControllerMarketplaceModification' : 'ControllerExtensionModification';
+    $controller = new $class($registry);
     $controller->refresh();
     exit(0);
 
@@ -494,6 +630,7 @@ case 'purge':
         if (!is_dir($root) || is_link($root)) { continue; }
         foreach (entries($root) as $name) { if (!in_array($name, array('.htaccess', 'index.html'), true)) { remove_tree("$root/$name"); } }
     }
+    foreach ($REQUEST['files'] as $path) { if (is_file(at($path))) { @unlink(at($path)); } }
     done(array('ok' => true));
 
 default:

@@ -1,4 +1,4 @@
-"""OpenCart 3 and 4 (and ocStore): detect, inventory, overlay a release, run its patches by command line, close and open.
+"""OpenCart 2.3, 3 and 4 (and ocStore): detect, inventory, overlay a release, run its patches by command line, close and open.
 
 The PHP half is opencart.php. Facts are marked in docs/opencart.md, with what was run.
 
@@ -55,8 +55,8 @@ from updater.secrets import register
 from updater.shell import Shell, compose, run_php
 
 NAME = "opencart"
-SUPPORTED = "3.0 – 4.1"
-_OLDEST, _NEWEST = (3, 0), (4, 1)
+SUPPORTED = "2.3 – 4.1"
+_OLDEST, _NEWEST = (2, 3), (4, 1)
 
 API = "https://api.github.com"
 DOWNLOADS = "https://github.com"
@@ -65,8 +65,13 @@ KEPT = "config.updater-kept.php"
 _NOTE = "updater-note.json"
 """What the patches do not keep, among the caches from before the first until after the last"""
 NOT_FOUND = "not found"
-"""Among the places of 3.x: hashes of what its modifications found no place for already, by production's ocmod.log. Absent without
-a log; `*` for whatever they find no place for."""
+"""Among the places of 2.3 and 3.x: hashes of what its modifications found no place for already, by production's ocmod.log. Absent
+without a log; `*` for whatever they find no place for."""
+APPLIED = "applied"
+"""Beside it, as JSON: how many operations of each modification found their place, by that log"""
+VQMOD = "vqmod"
+"""Among the places of a shop with vQmod, as JSON: how many operations of each of its XML files find their place"""
+_VQMOD_CACHES = ("vqmod/mods.cache", "vqmod/checked.cache")
 
 _STORAGE_CACHES = ("cache", "logs", "session", "backup")
 _STORAGE_MEDIA = ("download", "upload")
@@ -141,8 +146,15 @@ def _source() -> str:
     return package_text("updater.cms", "opencart.php")
 
 
-def _three(version: str) -> bool:
-    return version.startswith("3.")
+def _before_4(version: str) -> bool:
+    """2.3 and 3.x: extensions are modifications (OCMOD), compiled by the admin's refresh."""
+    return version.startswith(("2.", "3."))
+
+
+def _edition(version: str, core: str) -> tuple[str, str]:
+    """Slug and name of the core. ocStore says so in VERSION_CORE from its 3 on; its 2.3 counts a fifth number (2.3.0.2.3)."""
+    store = core == "ocStore" or (version.startswith("2.") and version.count(".") == 4)
+    return ("ocstore", "ocStore") if store else (NAME, "OpenCart")
 
 
 # ------------------------------------------------------------------------------------------------------------- what is there
@@ -161,6 +173,8 @@ def detect(shell: Shell, docroot: str, php: str) -> Installation | None:
     constants: Mapping[str, Any] = catalog["constants"]
     _ask(shell, php, "config", docroot, folder=admin)
     storage, elsewhere = _storage(where, catalog)
+    if catalog["vendor"]:
+        elsewhere[_VENDOR] = str(catalog["vendor"])
     url = str(constants.get("HTTPS_SERVER") or constants.get("HTTP_SERVER") or "").rstrip("/")
     if not re.match(r"https?://", url):
         raise UnsupportedSite(
@@ -171,11 +185,15 @@ def detect(shell: Shell, docroot: str, php: str) -> Installation | None:
         )
     database = _database(where, constants)
     places = {"admin": admin, "storage": storage}
-    if _three(version):
+    if _before_4(version):
         inside = elsewhere.get(storage, f"{docroot}/{storage}")
         log = f"{constants.get('DIR_LOGS') or f'{inside}/logs/'}ocmod.log"
-        known = _ask(shell, php, "not-found", docroot, log=log)["known"]
-        places |= {} if known is None else {NOT_FOUND: " ".join(known)}
+        said = _ask(shell, php, "not-found", docroot, log=log)
+        if said["known"] is not None:
+            places |= {NOT_FOUND: " ".join(said["known"]), APPLIED: json.dumps(said["applied"])}
+    if seen["vqmod"]:
+        found = _ask(shell, php, "vqmod", docroot, admin=admin, storage=storage, elsewhere=elsewhere)
+        places[VQMOD] = json.dumps(found["applied"])
     return Installation(NAME, version, docroot.rstrip("/") or "/", php, url, database, places, elsewhere)
 
 
@@ -202,15 +220,17 @@ def _refuse(where: str, seen: Mapping[str, Any], version: str) -> None:
     if seen["installer"]:
         cause = "install/ is still there: anybody who opens it can overwrite the shop"
         raise UnsupportedSite("OpenCart's installer is public", where=where, cause=cause, hint="remove install/ now")
-    if seen["vqmod"]:
+    if seen["vqmod"] and not _before_4(version):
         raise UnsupportedSite(
-            "OpenCart with vQmod is not supported",
+            "OpenCart 4 with vQmod is not supported",
             where=where,
-            cause="vqmod/ compiles other files than those that are tested",
+            cause="vQmod was written for OpenCart 1 to 3, and nobody has seen here what it compiles of 4",
             hint="leave this site out",
         )
 
 
+_VENDOR = ".updater-elsewhere/vendor"
+"""By what name the libraries go that 2.3 looks for beside the docroot"""
 _OUTSIDE = ".updater-elsewhere/storage"
 """By what name storage goes that lies outside the docroot, as OpenCart's own installers recommend it"""
 
@@ -218,6 +238,13 @@ _OUTSIDE = ".updater-elsewhere/storage"
 def _storage(where: str, config: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
     """DIR_STORAGE relative to the docroot, and where that name really lies when it is outside."""
     root, storage = str(config["root"]), str(config["storage"])
+    if config["scattered"]:
+        raise UnsupportedSite(
+            "OpenCart 2 with its folders in different places is not supported",
+            where=where,
+            cause=f"not beside DIR_CACHE, or under another name: {', '.join(config['scattered'])}",
+            hint="put cache, download, logs, modification and upload into one folder, and name them in both config.php",
+        )
     if not storage:
         cause, hint = f"DIR_STORAGE is {config['constants'].get('DIR_STORAGE')}", "correct it in config.php"
         raise UnsupportedSite("OpenCart's storage folder does not exist", where=where, cause=cause, hint=hint)
@@ -231,7 +258,7 @@ def _storage(where: str, config: Mapping[str, Any]) -> tuple[str, dict[str, str]
             hint="give storage a folder of its own, beside the docroot, and name it in both config.php",
         )
     # As config.php says it, so that its code finds it in staging too; a way through `..` is made straight.
-    given = str(config["constants"]["DIR_STORAGE"]).rstrip("/")
+    given = str(config["constants"].get("DIR_STORAGE") or storage).rstrip("/")
     straight = given.startswith("/") and not {"", ".", ".."} & set(given.split("/")[1:])
     return _OUTSIDE, {_OUTSIDE: given if straight else storage}
 
@@ -270,7 +297,13 @@ def layout(shell: Shell, installation: Installation) -> Layout:
     admin, storage = installation.places["admin"], installation.places["storage"]
     return Layout(
         media=("image/catalog", "image/data", *(f"{storage}/{folder}" for folder in _STORAGE_MEDIA)),
-        caches=("image/cache", "error_log", f"{admin}/error_log", *(f"{storage}/{each}" for each in _STORAGE_CACHES)),
+        caches=(
+            "image/cache",
+            "error_log",
+            f"{admin}/error_log",
+            *(f"{storage}/{each}" for each in _STORAGE_CACHES),
+            *(("vqmod/vqcache", "vqmod/logs", *_VQMOD_CACHES) if VQMOD in installation.places else ()),
+        ),
         volatile_tables=_VOLATILE,
         personal=_PERSONAL,
         smoke_tests=NAME,
@@ -292,7 +325,7 @@ def inventory(shell: Shell, installation: Installation) -> Inventory:
         Component("plugin", row["slug"], row["name"], row["version"], row["active"], row["path"])
         for row in seen["extensions"]
     )
-    core = Component("core", NAME, "OpenCart", version, True, "")
+    core = Component("core", *_edition(version, str(seen["core"])), version, True, "")
     return Inventory(NAME, version, str(seen["php"]), (core, *extensions), installation.places)
 
 
@@ -332,13 +365,17 @@ def _core_package(path: Path, package: zipfile.ZipFile, prefix: str) -> PackageI
     names = set(package.namelist())
     if not any(name.startswith(f"{prefix}install/") for name in names):
         raise archive.refused(path, "not a whole OpenCart", "no install/: the patches of the database are there")
-    if not any(name.startswith(f"{prefix}system/storage/vendor/") for name in names):
+    if not version[1].startswith("2.") and not any(
+        name.startswith(f"{prefix}system/storage/vendor/") for name in names
+    ):
         raise archive.refused(
             path, "not a whole OpenCart", "no system/storage/vendor/: take the release, not a bare source"
         )
     startup = package.read(f"{prefix}system/startup.php").decode("utf-8", "replace")
     php = re.search(r"version_compare\(phpversion\(\),\s*'([\d.]+)',\s*'<'\)", startup)
-    return PackageInfo("core", NAME, "OpenCart", version[1], php[1] if php else None)
+    core = re.search(r"define\(\s*['\"]VERSION_CORE['\"]\s*,\s*['\"]([^'\"]+)['\"]", text)
+    slug, name = _edition(version[1], core[1] if core else "")
+    return PackageInfo("core", slug, name, version[1], php[1] if php else None)
 
 
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.]*(-[A-Za-z_]+)*")
@@ -383,10 +420,11 @@ _INSTALLED_BY_3 = tuple(
         "catalog/view/theme",
         "system/config",
         "system/library",
+        "vqmod/xml",
     )
 )
 """Where the installer of 3.x lets an extension write (marketplace/install.php of 3.0.4.1), without its pictures in image/catalog: those
-are the shop's own and are never deployed. An entry point or a configuration is never among them."""
+are the shop's own and are never deployed. An entry point or a configuration is never among them. vQmod's XML files people copy by hand."""
 
 
 def _extension_of_3(path: Path, package: zipfile.ZipFile) -> PackageInfo:
@@ -487,10 +525,16 @@ def verify_download(package: Path, offer: Offer, fetch: Fetch) -> None:
 
 
 def refuses(component: Component, version: str) -> str:
-    """Between 2, 3 and 4 lies a new shop: no extension, no theme and not every table goes along."""
+    """Between 2, 3 and 4 lies a new shop: no extension, no theme and not every table goes along. 2.3 has come to its end."""
     old, new = component.version.split(".")[0], version.split(".")[0]
-    if component.kind != "core" or old == new:
+    if component.kind != "core":
         return ""
+    if old == new:
+        return (
+            ""
+            if old != "2"
+            else f"{component.name} 2 has no further releases that this program knows how to install; by hand, on a copy"
+        )
     return f"OpenCart {old} becomes OpenCart {new} by a migration to a new shop, not by an update"
 
 
@@ -559,6 +603,8 @@ def apply(shell: Shell, installation: Installation, update: Update, package: str
     """
     where = f"{shell.where}: {update.id} {update.from_version} → {update.to_version}"
     hint = f"look at the package {update.package.name}, or hold it: `policy.hold` in site.yml"
+    if reason := _unfit(update, installation):
+        raise UpdateFailed(f"{update.name} is not installed", where=where, cause=reason, hint=hint)
     component = _component(update, installation)
     new = _below(component, members(update.package, component, installation.places))
     old = _below(component, members(update.base, component, installation.places)) if update.base else {}
@@ -586,13 +632,29 @@ def apply(shell: Shell, installation: Installation, update: Update, package: str
     return version
 
 
+def _unfit(update: Update, installation: Installation) -> str:
+    """Why vQmod forbids this update; '' when it does not."""
+    has = VQMOD in installation.places
+    if update.kind == "core":
+        return "the release would replace index.php and the admin's, in which vQmod is installed" if has else ""
+    return "it brings an XML file for vQmod, which this shop does not have" if _xml_files(update) and not has else ""
+
+
+def _xml_files(update: Update) -> list[str]:
+    """Those for vQmod that an extension brings, by their name."""
+    with zipfile.ZipFile(update.package) as package:
+        return [
+            PurePosixPath(name).name for name in package.namelist() if re.fullmatch(r"upload/vqmod/xml/[^/]+", name)
+        ]
+
+
 def _version_of(package: Path) -> str:
     """What an extension's package says of itself; its files were compared with it byte by byte."""
     return read_package(package, "any.ocmod.zip").version
 
 
 def _component(update: Update, installation: Installation) -> Component:
-    inside = f"extension/{update.slug}" if update.kind != "core" and not _three(installation.version) else ""
+    inside = f"extension/{update.slug}" if update.kind != "core" and not _before_4(installation.version) else ""
     return Component(update.kind, update.slug, update.name, update.from_version, True, inside)
 
 
@@ -603,7 +665,7 @@ def _below(component: Component, found: Mapping[str, str]) -> dict[str, str]:
 
 def _marketplace(update: Update, installation: Installation) -> str:
     """Where OpenCart 4 keeps the zip of an extension: its own uninstaller reads it."""
-    if update.kind == "core" or _three(installation.version):
+    if update.kind == "core" or _before_4(installation.version):
         return ""
     return f"{installation.places['storage']}/marketplace/{update.slug}.ocmod.zip"
 
@@ -614,7 +676,6 @@ def migration(installation: Installation, updates: Sequence[Update]) -> Sequence
     Patch 1006 of 3.x switches every modification off, 1005 overrides a setting, 5 of 4.x doubles an event: what is the shop's is noted
     first and put back after the last patch.
     """
-    three = _three(installation.version)
     core = next((update for update in updates if update.kind == "core"), None)
     versions = [(update.kind, update.slug, update.to_version) for update in updates]
     caches = f"{installation.places['storage']}/cache"
@@ -629,21 +690,35 @@ def migration(installation: Installation, updates: Sequence[Update]) -> Sequence
         for update in updates
         if update.kind != "core"
     ]
-    if three and updates:
-        steps.append(refresh_step(installation))
+    if updates and _before_4(installation.version):
+        steps.append(refresh_step(installation, updates))
+    if updates and VQMOD in installation.places:
+        brought = [name for update in updates for name in _xml_files(update)]
+        known = json.loads(installation.places[VQMOD])
+        steps.append(_step(installation, "count what vQmod applies", "vqmod", known=known, brought=brought))
     # Answers of the old code, kept for an hour, would be shown by the new one.
     steps += [
-        _step(installation, "caches", "purge", folders=[caches]),
+        _step(installation, "caches", "purge", folders=[caches, *_vqcache(installation)], files=_VQMOD_CACHES),
         _step(installation, "front page again", "visit"),
         _step(installation, "verify", "verify", versions=versions),
     ]
     return tuple(steps)
 
 
-def refresh_step(installation: Installation) -> MigrationStep:
-    """3.x compiles its modifications, as its admin's Refresh button does."""
+def _vqcache(installation: Installation) -> list[str]:
+    return ["vqmod/vqcache"] if VQMOD in installation.places else []
+
+
+def refresh_step(installation: Installation, updates: Sequence[Update] = ()) -> MigrationStep:
+    """2.3 and 3.x compile their modifications, as the admin's Refresh button does."""
     known = installation.places.get(NOT_FOUND)
-    return _step(installation, "refresh modifications", "refresh", known=None if known is None else known.split())
+    applied = json.loads(installation.places.get(APPLIED, "{}"))
+    request = {
+        "known": None if known is None else known.split(),
+        # A new version may ask for less than the old one did.
+        "applied": {name: count for name, count in applied.items() if name not in {it.name for it in updates}},
+    }
+    return _step(installation, "refresh modifications", "refresh", **request)
 
 
 def _step(installation: Installation, name: str, action: str, **request: Any) -> MigrationStep:
@@ -653,8 +728,9 @@ def _step(installation: Installation, name: str, action: str, **request: Any) ->
         "kept": KEPT,
         "url": installation.url,
         "admin": installation.places["admin"],
+        "storage": installation.places["storage"],
         "database": _credentials(installation.database),
-        "three": _three(installation.version),
+        "three": _before_4(installation.version),
         "elsewhere": dict(installation.elsewhere),
         **request,
     }
@@ -670,7 +746,7 @@ def _patches(update: Update, installation: Installation) -> Iterable[tuple[str, 
         installer = {name: base64.b64encode(package.read(f"{prefix}{name}")).decode() for name in kept}
     constants = _constants(installation)
     request: dict[str, Any] = {"installer": installer, "constants": constants, "query": {}}
-    if _three(installation.version):
+    if _before_4(installation.version):
         files = sorted(name for name in names if re.fullmatch(r"install/model/upgrade/\d+\.php", name))
         for number, name in enumerate(files, start=1):
             patch = PurePosixPath(name).stem
@@ -778,9 +854,15 @@ def _unit(path: str, places: Mapping[str, str]) -> str:
 
 def purge(installation: Installation) -> Sequence[MigrationStep]:
     """Compiled templates and cached queries. Never boots OpenCart: it also runs after a rollback."""
-    storage = installation.places["storage"]
-    request = {"action": "purge", "docroot": installation.docroot, "kept": KEPT, "folders": [f"{storage}/cache"]}
-    return (MigrationStep("caches", compose(_source(), {**request, "elsewhere": dict(installation.elsewhere)})),)
+    request = {
+        "action": "purge",
+        "docroot": installation.docroot,
+        "kept": KEPT,
+        "elsewhere": dict(installation.elsewhere),
+        "folders": [f"{installation.places['storage']}/cache", *_vqcache(installation)],
+        "files": _VQMOD_CACHES,
+    }
+    return (MigrationStep("caches", compose(_source(), request)),)
 
 
 # ---------------------------------------------------------------------------------------------------------- the shop's records
