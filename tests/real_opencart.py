@@ -16,7 +16,9 @@ import pytest
 from updater.demo_shop import DOCROOT, DemoShop
 
 OLD, NEW = "UPDATER_OPENCART_OLD", "UPDATER_OPENCART_NEW"
-STORAGE = "store-7f3a"
+OUTSIDE = "UPDATER_OPENCART_OUTSIDE"
+"""Set: storage lies outside the docroot, as the installers of 3 and 4 recommend it. Such a shop is tested, and not deployed."""
+STORAGE = "../store-7f3a" if os.environ.get(OUTSIDE) else "store-7f3a"
 CANON = "/index.php?route=product/product&product_id=30"
 """A product of OpenCart's own sample data, with an option that must be chosen"""
 
@@ -82,10 +84,12 @@ def settle(shop: DemoShop, release: Path, new: Path) -> None:
     typed(shop, f"cd {DOCROOT} && for f in . admin; do cp $f/config-dist.php $f/config.php; done")
     said = typed(shop, f"cd {DOCROOT}/install && php cli_install.php install {words}")
     assert "SUCCESS" in said, said
+    store = os.path.normpath(f"{DOCROOT}/{STORAGE}")
+    shop.exec(["install", "-d", "-o", shop.user, "-g", shop.user, store])
     typed(
         shop,
-        f"cd {DOCROOT} && rm -r install && mv admin manage && mv system/storage {STORAGE} && "
-        f"sed -i \"s#/admin/#/manage/#; s#'admin/'#'manage/'#; s#DIR_SYSTEM . 'storage/'#'{DOCROOT}/{STORAGE}/'#\" "
+        f"cd {DOCROOT} && rm -r install && mv admin manage && cp -a system/storage/. {store} && rm -r system/storage && "
+        f"sed -i \"s#/admin/#/manage/#; s#'admin/'#'manage/'#; s#DIR_SYSTEM . 'storage/'#'{store}/'#\" "
         f"config.php manage/config.php && chmod 640 config.php manage/config.php && "
         f"printf 'Require all denied\\n' > {STORAGE}/.htaccess && cat config.php manage/config.php",
     )
