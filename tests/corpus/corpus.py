@@ -335,6 +335,7 @@ def table(results: Sequence[Result], of: Sequence[Case], culprits: Sequence[Name
         if cases:
             page.append(f"\n## {kind.title}\n\n")
             page += _section([it for it in seen if it.case in cases], cases)
+    page.append(BLIND)
     page += _searched([it for it in culprits if it.case in there and it.sha256 == sha256(there[it.case])])
     return "".join(page)
 
@@ -410,6 +411,24 @@ WordPress is the demo's own shop. OpenCart and 1C-Bitrix are twins written by ha
 the same detectors work there, not how good they are on a real one.
 
 {repeated} Of a case that was judged several times a wrong verdict counts.
+"""
+BLIND = """
+## What nothing here looks at
+
+An update that breaks only one of these passes, unless a test of the client's own or a line in site.yml looks there:
+
+- **Forms other than the checkout's** (contact, comments, newsletter): looked at and not sent. A test in the client's repository may send them.
+- **What only somebody signed in sees**: an account's pages and what becomes of a cart at login are walked through on WooCommerce alone; of the
+  administration a page or two is opened, and nothing is clicked.
+- **Other products than the ones ordered**: pages of the sitemap are drawn and must answer as before, their prices are compared where a picture or a
+  fact shows them. What is sold with a rare option, in another language or currency, or to another group of customers is not tried.
+- **Online payment and delivery services** without a recording in site.yml (docs/recordings.md): that they are offered is compared, what they are
+  told is not.
+- **Redirects of old addresses** that no sitemap lists: name them in `pages`.
+- **Exchange with others**: feeds, exports to a warehouse or to 1C, webhooks. Calls to new hosts are found, a changed content is not.
+- **Mail other than the order's**, and what is sent later, by a queue or a newsletter.
+- **Many visitors at once**: speed is measured one request at a time.
+- **Background jobs of OpenCart and 1C-Bitrix**, and those of WordPress for which half a minute is not enough.
 """
 RATES = "| | of the cases | at most, with 95 % confidence |\n|---|---|---|\n"
 BY_KIND = "| kind | right | wrong | inconclusive | median seconds |\n|---|---|---|---|---|\n"

@@ -168,10 +168,16 @@ def _to_the_vendor(shop: DemoShop, unit: str, tree: Tree) -> None:
     assert code == 0, said
 
 
+def _visited(shop: DemoShop) -> None:
+    """Whatever keeps pages has kept some before the shop is cloned, as on every shop that has visitors."""
+    for path in ("/", "/shop/", "/product/samovar-tula/"):
+        shop.get(path)
+
+
 KINDS = {
     "wordpress": Kind(
         "WordPress", "demo-shop", _plugin, _plugin_version, _plugin_package,
-        releases=("demo-shop-1.0", "demo-gallery-1.0"), states="wp-content/mu-plugins",
+        releases=("demo-shop-1.0", "demo-gallery-1.0"), prepare=_visited, states="wp-content/mu-plugins",
     ),
     "opencart": Kind(
         "OpenCart 4, on the twin", "gift", _part, _part_version, _part_package,
