@@ -217,6 +217,7 @@ def run(site: Site, journal: Journal, progress: Progress, *, retry: bool = False
                 policy.approves(site.policy, plan.updates, _for_a_person(site, driver, plan, snapshot.files))
                 and _may_deploy_now(this, now())
                 and _short_enough(this, proven.release)
+                and _goes_back_by_itself(this, proven.release)
             ):
                 save(this)
                 _promote_by_policy(this, proven.release, proven.judgement, proven.evidence)
@@ -683,6 +684,16 @@ def _short_enough(this: Run, release: Release) -> bool:
     if limit > allowed:
         this.note(f"not deployed by policy: the shop may be closed for {limit} s, promote.max_closed is {allowed} s")
     return limit <= allowed
+
+
+def _goes_back_by_itself(this: Run, release: Release) -> bool:
+    """What may stop half way and wait for a person is not begun without one."""
+    stops = release.replay is not None and release.replay.returns not in this.site.switches
+    if stops:
+        this.note(
+            "not deployed by policy: should it fail half way, the shop waits for a person, since its database may not go back"
+        )
+    return not stops
 
 
 def _promote_by_policy(this: Run, release: Release, judgement: Judgement, seen: Evidence) -> None:

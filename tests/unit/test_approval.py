@@ -14,7 +14,7 @@ from updater import pipeline
 from updater.errors import ApprovalRefused, ConnectionFailed
 from updater.journal import Journal
 from updater.log import Silent
-from updater.model import QuietHour, Release, Server, Site
+from updater.model import MigrationStep, QuietHour, Release, Replay, Server, Site
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"
 LONG = 200.0
@@ -81,3 +81,19 @@ def test_policy_never_accepts_a_longer_closed_shop_than_site_yml_allows(
     this = pipeline.Run(site, journal, Silent(), record.run, journal.folder(record.run), record)
     assert pipeline._short_enough(this, journal.output(record.run, "release", Release)) is deploys
     assert ["closed for 460 s" in note for note in this.record.notes] == ([] if deploys else [True])
+
+
+@pytest.mark.parametrize(
+    ("replay", "switches", "deploys"), [(False, "", True), (True, "", False), (True, "x.returns", True)]
+)
+def test_policy_never_begins_what_may_wait_for_a_person(
+    site: Site, journal: Journal, replay: bool, switches: str, deploys: bool
+) -> None:
+    record = leave(journal, "shop")
+    release = journal.output(record.run, "release", Release)
+    step = MigrationStep("", "")
+    release = replace(release, replay=Replay(step, (step,), "x.returns", "a risk") if replay else None)
+    site = replace(site, switches=frozenset({switches}))
+    this = pipeline.Run(site, journal, Silent(), record.run, journal.folder(record.run), record)
+    assert pipeline._goes_back_by_itself(this, release) is deploys
+    assert ["waits for a person" in note for note in this.record.notes] == ([] if deploys else [True])

@@ -114,10 +114,11 @@ function set_option($link, $module, $name, $value) {
 
 // ------------------------------------------------------------------------------------------------------- the console
 
-// As bitrix.py calls it in staging, by the same rules; here for production, where nothing may wait for another machine.
+// As bitrix.py calls it in staging, by the same rules; here for production, where nothing may wait for another machine. Files of its own
+// lie where PHP was started: in the run's private folder.
 function console($docroot, $answer, $arguments) {
     if (!function_exists('proc_open')) { stop('PHP may not start the console', 'proc_open is disabled in its php.ini', 'allow it for the command line'); }
-    $errors = tempnam(sys_get_temp_dir(), 'updater-');
+    $errors = tempnam(getcwd(), 'updater-');
     // yes(1) gives the answer: a closed stdin installs.
     $line = 'cd ' . escapeshellarg("$docroot/bitrix") . ' && yes ' . escapeshellarg($answer) . ' 2>/dev/null | '
         . escapeshellarg(PHP_BINARY ?: 'php') . ' -d display_errors=stderr bitrix.php ' . implode(' ', array_map('escapeshellarg', $arguments));
@@ -151,7 +152,7 @@ function told($versions) {
 
 // A file for -i, gone when PHP ends.
 function pins_file($pins) {
-    $file = tempnam(sys_get_temp_dir(), 'updater-');
+    $file = tempnam(getcwd(), 'updater-');
     register_shutdown_function(function () use ($file) { @unlink($file); });
     if (file_put_contents($file, json_encode($pins)) === false) { stop('the versions cannot be written down', $file); }
     return $file;

@@ -552,11 +552,18 @@ def recover(
         progress.say(f"recovering {run}")
         folder = server.folder(run)
         done = server.shell(folder, "recover", timeout=600)
+        if done.text.startswith("stopped: "):
+            raise StateUnknown(
+                f"the run {run} waits for a person: it can go neither on nor back by itself",
+                where=server.where,
+                cause=redact(done.text.splitlines()[0].removeprefix("stopped: ")),
+                hint=by_a_person(site.server, folder, site.promote.stopped),
+            )
         if done.exit_code != 0:
             raise StateUnknown(
                 f"the run {run} could not be brought to an end",
                 where=server.where,
-                cause=redact((done.text + done.stderr).strip()[-1500:]),
+                cause=redact((done.text + done.stderr).strip()[-500:]),
                 hint=server.help(folder),
             )
         lines.append(f"{run}: {done.text.strip().replace('_', ' ')}")
