@@ -36,8 +36,8 @@ TWINS = {"opencart": "OpenCart 4, on the twin"}
 """CMS whose twin is hurt too → title of its part of the page"""
 NOT_HURT = """## 1C-Bitrix
 
-`make faults CMS=bitrix` hurts a replay ([bitrix.md](bitrix.md)) on the twin: everything of ours on the server is killed at both sides of every line of
-its journal and inside its own acts, there and back, with a database that may go back and one that may not
+`make faults CMS=bitrix` hurts a replay ([bitrix.md](bitrix.md)) on the twin: everything of ours on the server is killed at both sides of every line
+of its journal and inside its own acts, there and back, with a database that may go back and one that may not
 (`tests/faults/test_replay_faults.py`). For each place it is known which of three it has to end as: the shop of before, the one that was
 tested, or stopped, with the gate closed, nothing of ours running, and all of it back after `transaction.sh back`. No customers order meanwhile,
 and nothing but this kill is inflicted; the other faults are those above. A restore into production goes through the transaction that is hurt above.
