@@ -62,7 +62,7 @@ def play(folder: Path, progress: Progress, *, kind: str = DEFAULT, keep: bool, s
             shop.stop()
     held = [update.slug for update in batch.held_here]
     as_told = good and held == [script.broken] and alone.state == pipeline.REJECTED and untouched
-    done = "advised on" if script.by_hand else "deployed"
+    done = "advised on" if refused else "deployed"
     say(f"\nGood updates {done}, broken ones held back." if as_told else "\nThe demo did not end as it should.")
     return ExitCode.DONE if as_told else ExitCode.REJECTED
 
