@@ -204,19 +204,19 @@ class Shop:
         except PlaywrightError as error:
             self.fail(f"“{called}” cannot be clicked", error)
         request = left.value
-        parts = urlsplit(request.url)
+        parts, salt = urlsplit(request.url), self._session.job.salt
         sent = fields.of_request(
             parts.query,
             request.headers.get("content-type", ""),
             request.post_data_buffer or b"",
-            self._session.job.salt,
+            salt,
         )
         self._session.record(
             "departure",
             scope=self.scope,
             viewport=self.tab.viewport.name,
             method=request.method,
-            address=f"{parts.netloc.rpartition('@')[2]}{parts.path}",
+            address=f"{parts.netloc.rpartition('@')[2]}{fields.shown_path(parts.path, salt)}",
             fields=sent,
         )
 

@@ -1076,6 +1076,14 @@ class _Payment(_Section):
     callback: Annotated[model.Callback, PlainValidator(_callback)] = _LEFT_OUT
 
 
+def _of_others(recordings: list[_Recording], info: ValidationInfo) -> list[_Recording]:
+    own = {urlsplit(info.data.get("url") or "").hostname, *(info.data.get("hosts") or ())}
+    for recording in recordings:
+        if recording.host in own:
+            raise _wrong(f"{recording.host} is the shop itself, which answers on staging; record what is elsewhere")
+    return recordings
+
+
 def _each_once(payments: list[_Payment]) -> list[_Payment]:
     names = [payment.method for payment in payments]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -1264,7 +1272,7 @@ class _Common(_Section):
     masks: list[_Mask] = _LEFT_OUT
     thresholds: _Thresholds = _LEFT_OUT
     calls: list[_Host] = _LEFT_OUT
-    recordings: list[_Recording] = _LEFT_OUT
+    recordings: Annotated[list[_Recording], AfterValidator(_of_others)] = _LEFT_OUT
     payments: Annotated[list[_Payment], AfterValidator(_each_once)] = _LEFT_OUT
     clone: _Clone = _LEFT_OUT
     egress: _Egress = _LEFT_OUT

@@ -261,14 +261,17 @@ async def serve(line: Plain | Secure, protocol: str, host: str, port: int) -> bo
         host = headers.get("host", host).rsplit(":", 1)[0].lower()
     found = recording_of(host, method, target) if host in recorded_hosts else None
     if found is None:
-        log(protocol, host, port, path=f"{method} {target}")
+        # What a service is asked may hold keys: of a host that is read here although it speaks TLS, no query is told.
+        log(protocol, host, port, path=f"{method} {target.partition('?')[0] if host in recorded_hosts else target}")
         await line.write(REFUSED)
         return True
     if headers.get("expect", "").lower() == "100-continue":
         await line.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     body = await whole_body(line, headers, body)
     path, _, query = target.partition("?")
-    log(protocol, host, port, path=f"{method} {path}", answered=True)
+    log(
+        protocol, host, port, path=f"{method} {found['path']}", answered=True
+    )  # as site.yml has it: a path may hold a key
     if method != "OPTIONS":
         write(
             "answered.jsonl", host=host, method=method, path=path, query=query, recording=found["path"],

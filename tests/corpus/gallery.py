@@ -59,6 +59,7 @@ GALLERY = (
     Shown("crawl", "page-404", "Do all pages of the sitemap still answer, and are they still in it?"),
     Shown("speed", "slow-catalogue", "Are pages as fast as before, with as many database queries?"),
     Shown("calls", "sends-orders-abroad", "Does the shop call anybody whom it did not call before?"),
+    Shown("recorded calls", "pay-receipt-loses-vat", "Is the payment service asked for the same amount, with the same receipt?"),
 )  # fmt: skip
 
 
@@ -119,7 +120,7 @@ def main() -> int:
     cases = {case.name: case for case in corpus.cases(cms=DEFAULT) if case.side == BAD}
     with (
         tempfile.TemporaryDirectory(prefix="updater-findings-") as workdir,
-        proving(DEFAULT, "plain", Path(workdir)) as ground,
+        proving(DEFAULT, "paying", Path(workdir)) as ground,
     ):
         (folder,) = (ground.site.state / "runs").iterdir()
         for shown in GALLERY:

@@ -767,6 +767,8 @@ def test_a_recording_that_cannot_be_used_is_told_without_what_stands_in_it(
 
 
 def test_a_recording_lies_beside_site_yml_and_a_callback_goes_to_the_shop_itself(folder: Path) -> None:
+    itself = "recordings: [{host: shop.example, path: /x, answer: recordings/payment.yml}]"
+    assert "shop.example is the shop itself" in mistake(folder, itself)
     outside = "recordings: [{host: a.example, path: /x, answer: /etc/hostname}]"
     assert "must lie in" in mistake(folder, outside)
     (folder / "recordings" / "bad.yml").write_text("path: https://elsewhere.example/")

@@ -177,6 +177,29 @@ def test_fields_are_found_in_forms_in_json_within_them_and_in_base64() -> None:
     }  # fmt: skip
 
 
+def test_a_form_with_files_is_read_whatever_its_boundary_is() -> None:
+    def form(boundary: str) -> dict[str, str]:
+        part = '--{0}\r\nContent-Disposition: form-data; name="{1}"{2}\r\n\r\n{3}\r\n'
+        body = part.format(boundary, "sum", "", "5.00") + part.format(boundary, "scan", '; filename="a.png"', "x" * 9)
+        return fields.of_request("", f"multipart/form-data; boundary={boundary}", f"{body}--{boundary}--\r\n".encode())
+
+    assert form("aaa") == form("bbb") == {"sum": "5.00", "scan": "a.png, 9 bytes"}
+
+
+def test_what_nobody_wrote_is_hidden_wherever_it_stands_and_what_people_wrote_is_not() -> None:
+    token = "bot123456:AAEhBOweik6ad9r_QXMENQjcrGbqCr4K"
+    assert "AAEh" not in fields.shown_path(f"/{token}/sendMessage")
+    assert fields.shown_path("/v3/payments/1031") == "/v3/payments/1031"
+    written = {
+        "note": "https://shop.example/a-very-long-name-of-a-product/",
+        "sent": "2026-11-28T15:41:35.123456+00:00",
+    }
+    opens = {"x": "sk4f7Hq2ZpLw9XcVbN3mKj8R/tY", "y": f"https://a.example/{token}"}
+    found = fields.of_request("", "", json.dumps({**written, **opens}).encode())
+    assert {place: found[place] for place in written} == written
+    assert all(fields.MARK.fullmatch(found[place]) for place in opens)
+
+
 def test_a_body_of_no_known_form_and_an_endless_one_are_no_error() -> None:
     assert fields.of_request("", "text/xml", b"<pay>5</pay>") == {"body": "<pay>5</pay>"}
     assert len(fields.of_request("", "application/json", json.dumps(list(range(9999))).encode())) == fields.MOST_FIELDS

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import email
+import email.policy
 import hashlib
 import hmac
 import json
@@ -25,8 +27,8 @@ _SECRET = re.compile(
     rf"{SIGNED.pattern}|pass|pwd|secret|token|auth|log-?in|user-?name|merchant|account|shop_?id|(^|[_.-])(key|pan|cvc|cvv|card)|api_?key",
     re.I,
 )
-_LONG = re.compile(r"[A-Za-z0-9+/_=-]{40,}|[0-9a-fA-F]{32,}")
-"""A value that no person wrote: whatever its field is called, it may open something."""
+_LONG = re.compile(r"(?=[A-Za-z+_=-]*[0-9])(?=[0-9+_=-]*[A-Za-z])[A-Za-z0-9+_=-]{24,}|[0-9a-fA-F]{32,}")
+"""Letters and digits that no person wrote: whatever their field is called, they may open something."""
 
 
 def of_request(query: str, content_type: str, body: bytes, salt: str = SALT) -> dict[str, str]:
@@ -36,6 +38,11 @@ def of_request(query: str, content_type: str, body: bytes, salt: str = SALT) -> 
         if len(found) < MOST_FIELDS:
             found[place] = hidden(value, salt) if _is_secret(place, value) else value
     return found
+
+
+def shown_path(path: str, salt: str = SALT) -> str:
+    """A path whose parts may be keys, as some services have it (`/bot123:AAF…/sendMessage`)."""
+    return "/".join(hidden(part, salt) if _LONG.search(part) or ":" in part else part for part in path.split("/"))
 
 
 def hidden(value: str, salt: str = SALT) -> str:
@@ -54,6 +61,8 @@ def _of_body(content_type: str, body: bytes) -> Iterator[tuple[str, str]]:
         yield from _flat("", packed, 0)
     elif "form-urlencoded" in content_type:
         yield from _of_form("", text)
+    elif content_type.startswith("multipart/form-data"):
+        yield from _of_parts(content_type, body)
     elif text:
         yield "body", text
 
@@ -63,6 +72,22 @@ def _of_form(place: str, text: str) -> Iterator[tuple[str, str]]:
     for number, (name, value) in enumerate(pairs):
         twice = sum(1 for earlier, _ in pairs[:number] if earlier == name)
         yield from _flat(_below(place, f"{name}[{twice}]" if twice else name), value, 0)
+
+
+def _of_parts(content_type: str, body: bytes) -> Iterator[tuple[str, str]]:
+    """Of a form that may hold files; of those the name and the length."""
+    head = b"Content-Type: " + content_type.encode() + b"\r\n\r\n"
+    for part in email.message_from_bytes(head + body, policy=email.policy.HTTP).walk():
+        if part.is_multipart():
+            continue
+        name, content = str(part.get_param("name", "", "content-disposition")), part.get_payload(decode=True)
+        assert isinstance(content, bytes)
+        told = (
+            f"{part.get_filename()}, {len(content)} bytes"
+            if part.get_filename()
+            else content.decode("utf-8", "replace")
+        )
+        yield from _flat(name, told, 0)
 
 
 def _flat(place: str, value: Any, depth: int) -> Iterator[tuple[str, str]]:

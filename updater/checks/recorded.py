@@ -98,7 +98,7 @@ def _calls(answered: Iterable[AnsweredCall], seen: Pass, versions: Iterable[str]
 def _of(call: AnsweredCall) -> Mapping[str, str]:
     scheme, _, secret = call.authorization.partition(" ")
     return {
-        ADDRESS: f"{call.target}{call.path}",
+        ADDRESS: f"{call.target}{fields.shown_path(call.path)}",
         CONTENT_TYPE: call.content_type.partition(";")[0].strip().lower(),
         AUTHORIZATION: f"{scheme} {fields.hidden(secret)}".strip(),
         **fields.of_request(call.query, call.content_type, call.body),
