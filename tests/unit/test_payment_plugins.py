@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from updater import cms
-from updater.model import Component
+from updater import cms, pipeline, policy
+from updater.model import Approve, Component, Inventory, Plan, Policy, Server, Site, Update
 
 CLASSIC = "<?php class Pay extends \\WC_Payment_Gateway { }"
 LISTED = '<?php add_filter("woocommerce_payment_gateways", fn($all) => [...$all, "Pay"]);'
@@ -43,3 +43,19 @@ def test_a_payment_plugin_is_told_from_others(
     assert cms.driver(driver).takes_payments(component, tmp_path) is pays
     core = Component("core", driver, driver, "1.0", True, "")
     assert cms.driver(driver).takes_payments(core, tmp_path) is False
+
+
+def test_policy_alone_approves_a_plugin_of_the_site_and_never_one_that_takes_payments(tmp_path: Path) -> None:
+    site = Site("shop", Server("h", "u"), "/", "https://shop.example", tmp_path, policy=Policy(Approve.PASSED))
+    parts = tuple(Component("plugin", slug, slug, "1.0", True, f"plugins/{slug}") for slug in ("tea", "pay"))
+    inventory = Inventory("wordpress", "6.1", "8.2", parts)
+    for slug, code in (("tea", "<?php // tea"), ("pay", CLASSIC)):
+        (tmp_path / "plugins" / slug).mkdir(parents=True)
+        (tmp_path / "plugins" / slug / f"{slug}.php").write_text(code)
+
+    def asks(*slugs: str) -> bool:
+        updates = tuple(Update("plugin", it, it, "1.0", "1.0.1", Path(), "", "") for it in slugs)
+        reasons = pipeline._for_a_person(site, cms.driver("wordpress"), Plan(inventory, updates), tmp_path)
+        return not policy.approves(site.policy, updates, reasons)
+
+    assert [asks("tea"), asks("pay"), asks("tea", "pay")] == [False, True, True]

@@ -171,6 +171,18 @@ def test_mail_shows_no_person_and_calls_no_query(tmp_path: Path) -> None:
     assert masked_recipient("root") == "r…"
 
 
+def test_a_call_that_a_recording_answered_is_told_from_one_that_was_blocked(tmp_path: Path) -> None:
+    evidence = record().evidence
+    assert evidence is not None
+    answered = BlockedCall(START, "https", "api.pay.example", 443, "POST /v3/payments", "after", answered=True)
+    write(record(evidence=replace(evidence, blocked=(*evidence.blocked, answered, answered))), tmp_path)
+    rows = texts(tmp_path)["report.html"].split("<tr>")
+    (row,) = [row for row in rows if "POST /v3/payments" in row]
+    assert "answered from a recording" in row
+    assert ">2</td>" in row
+    assert sum("answered from a recording" in row for row in rows) == 1
+
+
 def test_junit_counts_what_failed_and_leaves_information_out(tmp_path: Path) -> None:
     write(record(), tmp_path)
     root = ET.fromstring(texts(tmp_path)["junit.xml"])
