@@ -367,7 +367,8 @@ def _prove(site: Site, restored: Restored, progress: Progress) -> Proof:
 
 def target(site: Site, shop: stack.StackHandle) -> Target:
     """The restored shop, under the site's own names."""
-    return Target(site.url, dict.fromkeys(shop.stack.hosts, shop.stack.address), trust_any_certificate=True)
+    hosts = dict.fromkeys(shop.stack.hosts, shop.stack.address)
+    return Target(site.url, hosts, trust_any_certificate=True, recorded=stack.recorded(site, shop.stack))
 
 
 def whole(restored: Restored) -> Check:

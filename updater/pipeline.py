@@ -1533,8 +1533,7 @@ def _production(site: Site, cookie: tuple[str, str] | None = None) -> Target:
 
 def _staging(site: Site, staged: Stack) -> Target:
     hosts = dict.fromkeys(staged.hosts, staged.address)
-    recorded = {it.host: f"{staged.address}:{stack.SINK}" for it in site.recordings}
-    return Target(site.url, hosts, trust_any_certificate=True, recorded=recorded)
+    return Target(site.url, hosts, trust_any_certificate=True, recorded=stack.recorded(site, staged))
 
 
 def _baselines(site: Site) -> Path:

@@ -346,7 +346,7 @@ def test_a_page_is_answered_from_a_recording_too_and_reaches_nothing_else(shop: 
     }"""
     shop.step("typing")
     hosts = dict.fromkeys(shop.stack.hosts, shop.stack.address)
-    recorded = {SUGGESTION.host: f"{shop.stack.address}:{stack.SINK}"}
+    recorded = stack.recorded(make_site(Path(), recordings=(SUGGESTION,)), shop.stack)
     with Browser(hosts, recorded=recorded, trust_any_certificate=True) as browser, browser.tab(DESKTOP) as tab:
         assert tab.open("http://shop.example/") == 200
         assert tab.page.evaluate(ask) == [

@@ -52,8 +52,8 @@ from updater.staging.database import StagedDatabase, missing_tables, server_comm
 from updater.staging.door import Door
 from updater.staging.names import Names, remove_all
 
-SINK = 15001
-"""Where the sink listens (stacks/egress/sink.py): its answers to a browser, which is outside the stack, come from there."""
+_SINK = 15001
+"""Where the sink listens (stacks/egress/sink.py)."""
 _WEB_USER = "web"
 _LOG = "/log"
 _READY_SECONDS = 120
@@ -86,6 +86,11 @@ def clean(progress: Progress, run: str | None = None) -> list[str]:
     """
     with contextlib.closing(daemon.connect()) as client:
         return remove_all(client, run, progress)
+
+
+def recorded(site: Site, staged: Stack) -> dict[str, str]:
+    """Host that recordings stand for → where a browser, which is outside the stack, gets them: `address:port` of the sink."""
+    return {recording.host: f"{staged.address}:{_SINK}" for recording in site.recordings}
 
 
 class StackHandle:
