@@ -95,7 +95,10 @@ def test_a_customer_pays_online_up_to_the_service_and_the_shop_is_told_of_the_mo
     before, after = pay(tmp_path, "before"), pay(tmp_path, "after", "other amount, deaf to money")
     assert failures(before) == failures(after) == ""
     (left,) = before.departures
-    assert (left.scope, left.method, left.address) == ("checkout, paying by pay_card", "GET", "pay.example/form")
+    assert (left.scope, left.method, left.address) == ("checkout, paying by pay_card", "POST", "pay.example/form")
+    assert {name: left.fields[name] for name in ("sum", "order", "receipt.items[0].tax")} == {
+        "sum": "1290.00", "order": "101", "receipt.items[0].tax": "vat20",
+    }  # fmt: skip
     where = "[checkout, paying by pay_card, desktop]"
     assert before.facts[f"payment.callback {where}"] == "HTTP 200, the order's status: pending → paid"
     assert before.facts[f"payment.status {where}"] == "paid"
@@ -115,7 +118,7 @@ def test_a_customer_pays_online_up_to_the_service_and_the_shop_is_told_of_the_mo
     passes = [recorded.Pass(step, it) for step, it in (("before", before), ("noise", before), ("after", after))]
     told = recorded.compare((), (), passes[:2], passes[2], (), ())
     assert [it.message for it in told.findings] == [
-        "GET by the customer's browser (checkout, paying by pay_card, desktop): query.sum 1290.00 → 1.00"
+        "POST by the customer's browser (checkout, paying by pay_card, desktop): sum 1290.00 → 1.00"
     ]
 
 
