@@ -222,6 +222,12 @@ class Secure:
     async def write(self, data: bytes) -> None:
         await self.until_done(lambda: self.tls.write(data))
 
+    async def end(self) -> None:
+        """Say that nothing follows: PHP's streams take a connection that merely ends for one that was cut."""
+        with contextlib.suppress(ssl.SSLError):
+            self.tls.unwrap()
+        await self.flush()
+
     async def until_done(self, act: Any) -> Any:
         while True:
             try:
@@ -269,9 +275,8 @@ async def serve(line: Plain | Secure, protocol: str, host: str, port: int) -> bo
         await line.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     body = await whole_body(line, headers, body)
     path, _, query = target.partition("?")
-    log(
-        protocol, host, port, path=f"{method} {found['path']}", answered=True
-    )  # as site.yml has it: a path may hold a key
+    told = f"{method} {found['path']}"  # as site.yml has it: a path may hold a key
+    log(protocol, host, port, path=told, answered=True)
     if method != "OPTIONS":
         write(
             "answered.jsonl", host=host, method=method, path=path, query=query, recording=found["path"],
@@ -346,7 +351,7 @@ def fields_of(query: str, kind: str, body: bytes) -> Any:
     text = body.decode("utf-8", "replace")
     try:
         sent = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         sent = dict(urllib.parse.parse_qsl(text, keep_blank_values=True)) if "form-urlencoded" in kind else {}
     return {**named, **sent} if isinstance(sent, dict) else sent
 
@@ -471,6 +476,7 @@ async def serve_securely(line: Plain, host: str, port: int, *, browser: bool) ->
         await secure.greet()
         if not await serve(secure, "https", host, port):
             log("https", host, port, path="no HTTP")
+        await secure.end()
     except ssl.SSLError as error:
         if not browser:
             log("https", host, port, path=f"staging's certificate was not trusted ({error.reason or 'it hung up'})")

@@ -312,9 +312,12 @@ def test_what_site_yml_has_a_recording_of_is_answered_over_tls_and_nothing_else(
         text, error, status = pay(f"{scheme}://api.pay.example/v3/payments?test=1", json.dumps(payment))
         assert (error, status) == ("", 201)
         assert json.loads(text) == {"id": "22e12f66", "paid": "129.50", "back": back, "no": ""}
+    streamed = json.loads(get(shop, "/fetch.php?url=https://suggest.example/address%3Fquery=Len")[1])
+    assert (streamed["status"], streamed["body"]) == ("HTTP/1.1 200 Recorded", '{"value": "Len, Lenina 1"}')
+    assert streamed["seconds"] < 1
     assert pay("https://api.pay.example/v4/payments?key=a", "{}")[2] == 503, "what was not recorded is refused"
     assert pay("https://api.other.example/v3/payments", "{}")[2] == 0, "and so is every other host"
-    first, second = [call for call in shop.answered() if call.step == "paying"]
+    first, second = [call for call in shop.answered() if call.step == "paying" and call.target == PAYMENT.host]
     assert (first.target, first.method, first.path, first.recording) == (
         PAYMENT.host,
         "POST",
