@@ -590,12 +590,14 @@ def _answer(value: Any, info: ValidationInfo) -> dict[str, Any]:
 
 def _callback(value: Any, info: ValidationInfo) -> model.Callback:
     path, data = _recorded(value, info, _CALLBACK_KEYS)
+    data["headers"] = {name: _expanded(said, info) for name, said in data["headers"].items()}
+    data["body"] = _expanded(data["body"], info)
     to, method = data.get("path", ""), data.get("method", "POST")
     if not isinstance(to, str) or not re.fullmatch(r"/(?!/)\S*", to):
         raise _wrong(f"{path}: path must be the shop's own, like /?wc-api=gateway")
     if method not in _METHODS:
         raise _wrong(f"{path}: method must be one of {', '.join(_METHODS)}")
-    return model.Callback(to, method, data["headers"], data["body"])
+    return model.Callback(_expanded(to, info), method, data["headers"], data["body"])
 
 
 def _recorded(value: Any, info: ValidationInfo, keys: set[str]) -> tuple[Path, dict[str, Any]]:

@@ -378,10 +378,10 @@ class Recording:
 
 @dataclass(frozen=True, slots=True)
 class Callback:
-    """What a payment service tells the shop once money came. In `path`, `headers` and `body` `{order.id}`, `{order.total}` and
-    `{order.email}` stand for the order's."""
+    """What a payment service tells the shop once money came. In `path`, `headers` and `body` `{order.id}`, `{order.total}`,
+    `{order.cents}` and `{order.email}` stand for the order's, `{md5:…}`, `{sha1:…}` and `{sha256:…}` for a digest of what they hold."""
 
-    path: str
+    path: str = field(repr=False)
     method: str
     headers: Mapping[str, str] = field(repr=False)
     body: str = field(repr=False)

@@ -766,6 +766,17 @@ def test_a_recording_that_cannot_be_used_is_told_without_what_stands_in_it(
     assert message in said
 
 
+def test_keys_of_a_callback_come_from_the_environment_and_are_secrets(folder: Path) -> None:
+    (folder / "recordings" / "signed.yml").write_text('path: /paid\nbody: "s={md5:{order.id}:${PAY_KEY}}"\n')
+    line = "payments: [{method: a, callback: recordings/signed.yml}]"
+    (payment,) = accept(folder, line, PAY_KEY="second-word-77").payments
+    assert payment.callback is not None
+    assert payment.callback.body == "s={md5:{order.id}:second-word-77}"
+    assert "second-word" not in repr(payment)
+    assert redact("second-word-77") == "[redacted]"
+    assert "PAY_KEY is not set" in mistake(folder, line)
+
+
 def test_a_recording_lies_beside_site_yml_and_a_callback_goes_to_the_shop_itself(folder: Path) -> None:
     itself = "recordings: [{host: shop.example, path: /x, answer: recordings/payment.yml}]"
     assert "shop.example is the shop itself" in mistake(folder, itself)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlencode
 
-from updater.checks import fields, recorded
+from updater.checks import fields, paying, recorded
 from updater.checks.observation import Departure, Observation
 from updater.checks.recorded import Pass
 from updater.cms.base import OrderRow, ShopState
@@ -175,6 +176,13 @@ def test_fields_are_found_in_forms_in_json_within_them_and_in_base64() -> None:
         "query.a": "1", "OutSum": "5.00", "Receipt.items[0].name": "Чай", "Receipt.items[0].tax": "vat20",
         "data.amount": "5", "data.order_id": "7", "item[]": "a", "item[][1]": "b",
     }  # fmt: skip
+
+
+def test_a_callback_is_filled_in_and_signed_as_robokassa_does_it() -> None:
+    order = OrderRow("1031", "1290.50", "a@b.example")
+    text = "OutSum={order.total}&InvId={order.id}&SignatureValue={md5:{order.total}:{order.id}:word}&c={order.cents}&x={other}"
+    signed = hashlib.md5(b"1290.50:1031:word", usedforsecurity=False).hexdigest()
+    assert paying.filled(text, order) == f"OutSum=1290.50&InvId=1031&SignatureValue={signed}&c=129050&x={{other}}"
 
 
 def test_a_form_with_files_is_read_whatever_its_boundary_is() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
@@ -17,7 +18,8 @@ NAME = "payment callbacks"
 STATUS, CALLBACK = "payment.status", "payment.callback"
 TIMEOUT = 30.0
 
-_PLACEHOLDER = re.compile(r"\{order\.(id|total|email)\}")
+_ORDER = re.compile(r"\{order\.(id|total|cents|email)\}")
+_DIGEST = re.compile(r"\{(md5|sha1|sha256):([^{}]*)\}")
 
 
 def method_of(scope: str) -> str:
@@ -47,21 +49,30 @@ def _tell(http: httpx.Client, target: Target, callback: Callback, order: OrderRo
     port = f":{parts.port}" if parts.port else ""
     place = f"[{address}]" if ":" in address else address
 
-    def filled(text: str) -> str:
-        return _PLACEHOLDER.sub(lambda match: str(getattr(order, match[1])), text)
-
-    headers = {name: filled(value) for name, value in callback.headers.items()}
+    headers = {name: filled(value, order) for name, value in callback.headers.items()}
     try:
         answer = http.request(
             callback.method,
-            f"{parts.scheme}://{place}{port}{filled(callback.path)}",
+            f"{parts.scheme}://{place}{port}{filled(callback.path, order)}",
             headers={"User-Agent": "cms-updater", **headers, "Host": f"{host}{port}"},
-            content=filled(callback.body).encode(),
+            content=filled(callback.body, order).encode(),
             extensions={"sni_hostname": host},
         )
     except httpx.HTTPError as error:
         return f"no answer ({type(error).__name__})"
     return f"HTTP {answer.status_code}"
+
+
+def filled(text: str, order: OrderRow) -> str:
+    """`{order.id}` and the like as they are, `{order.cents}` as a whole number, then `{md5:…}` of what stands in it, for services that sign."""
+    known = {
+        "id": order.id,
+        "total": order.total,
+        "email": order.email,
+        "cents": re.sub(r"\D", "", order.total).lstrip("0"),
+    }
+    said = _ORDER.sub(lambda match: known[match[1]], text)
+    return _DIGEST.sub(lambda match: hashlib.new(match[1], match[2].encode(), usedforsecurity=False).hexdigest(), said)
 
 
 def facts(
