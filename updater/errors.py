@@ -135,6 +135,10 @@ class StateUnknown(UpdaterError):
     exit_code = ExitCode.UNKNOWN_STATE
 
 
+class WaitsForAPerson(StateUnknown):
+    """A deploy can go neither on nor back by itself. Production stands still, in a way that is known; the hint says what ends that."""
+
+
 class Interrupted(UpdaterError):
     """Ctrl-C. Production is whole; the hint says how to go on."""
 

@@ -49,6 +49,7 @@ from updater.errors import (
     StateUnknown,
     UnsupportedSite,
     UpdaterError,
+    WaitsForAPerson,
 )
 from updater.journal import (
     Journal,
@@ -95,13 +96,14 @@ from updater.staging import rehearse, stack
 
 HELD = "held"
 """The outcome of an update that was held back; every other update's is that of its run."""
-AWAITING, PROMOTED, REJECTED, INCONCLUSIVE, ROLLED_BACK, NOTHING = (
+AWAITING, PROMOTED, REJECTED, INCONCLUSIVE, ROLLED_BACK, NOTHING, STOPPED = (
     "awaiting approval",
     "promoted",
     "rejected",
     "inconclusive",
     "rolled back",
     "nothing to do",
+    "stopped",
 )
 
 
@@ -1393,7 +1395,7 @@ def new_record(site: Site, journal: Journal, progress: Progress, run_id: str) ->
     except UpdaterError as error:
         log.failed(error)
         this.tell(error=str(error), hint=error.hint)
-        this.end(_STATES.get(error.exit_code, "failed"), error.exit_code)
+        this.end(_state(error), error.exit_code)
     except KeyboardInterrupt:
         this.tell(error="interrupted by Ctrl-C; production was left whole")
         this.end("interrupted", ExitCode.INTERRUPTED)
@@ -1433,7 +1435,7 @@ def _known_record(site: Site, journal: Journal, progress: Progress, run_id: str)
     except StateUnknown as error:
         log.failed(error)
         this.tell(error=str(error), hint=error.hint)
-        this.end("unknown", error.exit_code)
+        this.end(_state(error), error.exit_code)
         save(this)
         raise
     except (UpdaterError, KeyboardInterrupt) as error:
@@ -1456,6 +1458,10 @@ _STATES = {
     ExitCode.UNKNOWN_STATE: "unknown",
 }
 """How an expected failure names the state of a run; anything else is `failed`."""
+
+
+def _state(error: UpdaterError) -> str:
+    return STOPPED if isinstance(error, WaitsForAPerson) else _STATES.get(error.exit_code, "failed")
 
 
 def save(this: Run) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pytest
 from replay_twin import RETURNS, Twin, fails, passes, with_a_release
 
-from updater.errors import PromotionRefused, StateUnknown
+from updater.errors import PromotionRefused, WaitsForAPerson
 
 SHELL = ("env", "PATH=/fault/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "sh")
 # Once, before or after the command that holds the pattern: everything of ours is killed, each in its own group, by somebody outside.
@@ -117,7 +117,7 @@ def test_a_replay_that_is_killed_ends_as_one_of_three_shops(
         ended = twin.promote(*switches, check={"passes": passes, "fails": fails}[place.check], sh=SHELL).state
     except PromotionRefused:
         ended = OLD
-    except StateUnknown:
+    except WaitsForAPerson:
         ended = STOPPED
     assert twin.root("ls /fault/reached"), "the place was never reached"
     assert {"promoted": NEW, "rolled_back": OLD}.get(ended, ended) == expected

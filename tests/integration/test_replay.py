@@ -8,7 +8,7 @@ import pytest
 from replay_twin import GATE, RETURNS, SERVER, Twin, fails, with_a_release
 
 from updater.demo_shop import DOCROOT
-from updater.errors import PromotionRefused, StateUnknown
+from updater.errors import PromotionRefused, WaitsForAPerson
 from updater.log import Silent
 from updater.model import Stopped
 from updater.production.host import connect
@@ -56,8 +56,8 @@ def test_what_the_vendor_does_not_give_is_refused_before_the_shop_is_closed(twin
     twin.as_before()
 
 
-def stopped(twin: Twin, **how: object) -> StateUnknown:
-    with pytest.raises(StateUnknown, match="waits for a person") as caught:
+def stopped(twin: Twin, **how: object) -> WaitsForAPerson:
+    with pytest.raises(WaitsForAPerson, match="waits for a person") as caught:
         twin.promote(**how)
     assert f"sh {twin.folder}/transaction.sh keep" in caught.value.hint
     assert f"sh {twin.folder}/transaction.sh back" in caught.value.hint
@@ -90,7 +90,7 @@ def test_a_console_that_fails_half_way_stops_where_the_database_may_not_go_back(
     left, tables = twin.files(*GATE), twin.rows()
     assert left.keys() >= twin.old.keys() - {*GATE, "bitrix/modules/main/classes/general/old_agent.php"}
     assert left["bitrix/modules/main/lib/stepper.php"] != twin.old.get("bitrix/modules/main/lib/stepper.php")
-    with connect(twin.site.server) as server, pytest.raises(StateUnknown) as again:
+    with connect(twin.site.server) as server, pytest.raises(WaitsForAPerson) as again:
         recover(server, twin.site, None, Silent())
     assert "UUGZA01" in again.value.cause
     assert f"sh {twin.folder}/transaction.sh back" in again.value.hint

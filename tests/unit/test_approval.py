@@ -11,7 +11,7 @@ import pytest
 from waiting_run import leave
 
 from updater import pipeline
-from updater.errors import ApprovalRefused, ConnectionFailed
+from updater.errors import ApprovalRefused, ConnectionFailed, ExitCode, StateUnknown, WaitsForAPerson
 from updater.journal import Journal
 from updater.log import Silent
 from updater.model import MigrationStep, QuietHour, Release, Replay, Server, Site
@@ -97,3 +97,9 @@ def test_policy_never_begins_what_may_wait_for_a_person(
     this = pipeline.Run(site, journal, Silent(), record.run, journal.folder(record.run), record)
     assert pipeline._goes_back_by_itself(this, release) is deploys
     assert ["waits for a person" in note for note in this.record.notes] == ([] if deploys else [True])
+
+
+def test_a_deploy_that_waits_for_a_person_has_a_state_of_its_own() -> None:
+    assert pipeline._state(WaitsForAPerson("half way")) == "stopped"
+    assert pipeline._state(StateUnknown("not seen")) == "unknown"
+    assert WaitsForAPerson("half way").exit_code == ExitCode.UNKNOWN_STATE

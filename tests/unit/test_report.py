@@ -271,6 +271,7 @@ def test_only_pictures_of_the_runs_own_folder_are_embedded(tmp_path: Path) -> No
         ("inconclusive", ExitCode.INCONCLUSIVE, "work", "updater run"),
         ("rolled_back", ExitCode.ROLLED_BACK, "urgent", "updater run"),
         ("failed", ExitCode.UNKNOWN_STATE, "urgent", "updater status"),
+        ("stopped", ExitCode.UNKNOWN_STATE, "urgent", "Someone must decide now"),
         ("a state of tomorrow", ExitCode.BUG, "work", "updater status"),
     ],
 )

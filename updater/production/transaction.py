@@ -34,6 +34,7 @@ from updater.errors import (
     SiteLocked,
     StateUnknown,
     UpdaterError,
+    WaitsForAPerson,
 )
 from updater.log import Progress
 from updater.model import (
@@ -358,8 +359,8 @@ def promote(
     `loose`: as `plan_files` takes it.
 
     Returns an Outcome `promoted` or `rolled_back` (verified; reason and checks in it). Raises SiteLocked, Drifted and
-    PromotionRefused (nothing was touched), PackageRefused, Interrupted (rolled back), and StateUnknown when the end was
-    not seen, or a replay stopped half way where its database may not go back.
+    PromotionRefused (nothing was touched), PackageRefused, Interrupted (rolled back), StateUnknown when the end was not
+    seen, and WaitsForAPerson when a replay stopped half way where its database may not go back.
     """
     release = approved.release
     if release.sha256 != approved.approval.release_sha256:
@@ -441,7 +442,7 @@ def _follow(
     except KeyboardInterrupt:
         report = _interrupted(server, folder, progress, limit, patience)
     if report.stopped:
-        raise StateUnknown(
+        raise WaitsForAPerson(
             "the update failed half way, and the database may not go back by itself: production waits for a person",
             where=server.where,
             cause=redact(report.stopped),
@@ -553,7 +554,7 @@ def recover(
         folder = server.folder(run)
         done = server.shell(folder, "recover", timeout=600)
         if done.text.startswith("stopped: "):
-            raise StateUnknown(
+            raise WaitsForAPerson(
                 f"the run {run} waits for a person: it can go neither on nor back by itself",
                 where=server.where,
                 cause=redact(done.text.splitlines()[0].removeprefix("stopped: ")),

@@ -247,6 +247,14 @@ def tell(record: RunRecord) -> Told:
                 "Production is open with the new versions. Nothing was undone by itself: that is a person's decision."
             ),
         )
+    elif record.exit_code == ExitCode.UNKNOWN_STATE and record.kind_of_state == "stopped":
+        told = Told(
+            "bad",
+            _("An update failed half way on production. Someone must decide now."),
+            _(
+                "Nothing is put back by itself, since the database may not go back. The shop stays as it is, closed unless site.yml says otherwise."
+            ),
+        )
     elif record.exit_code == ExitCode.UNKNOWN_STATE:
         told = unknown
     elif of_restore:
@@ -263,7 +271,12 @@ def tell(record: RunRecord) -> Told:
             ((_("See what is known"), "updater status site.yml"),),
         )
     if record.exit_code == 5 and record.hint:
-        told = dataclasses.replace(told, next=(*told.next, (_("Then type this, in this order"), _lines(record.hint))))
+        word = (
+            _("Look at the shop, then type one of the last two lines")
+            if record.kind_of_state == "stopped"
+            else _("Then type this, in this order")
+        )
+        told = dataclasses.replace(told, next=(*told.next, (word, _lines(record.hint))))
     elif record.hint:
         told = dataclasses.replace(told, next=((record.hint, ""), *told.next))
     if record.exit_code == 4 and record.outcome is not None and record.outcome.recover:

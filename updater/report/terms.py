@@ -12,6 +12,7 @@ STATES = (
     mark("rolled back"),
     mark("nothing to do"),
     mark("unknown"),
+    mark("stopped"),
     mark("failed"),
     mark("interrupted"),
     mark("running"),
