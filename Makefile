@@ -27,7 +27,7 @@ unit: ## Run the tests that need no Docker and no network
 faults: ## Break promotions in every way we know, and count what is left of the shop (N=12 SEED=7: that many, drawn; ALL=1: every fault at every place; CMS=opencart, CMS=bitrix: a sample on its twin)
 	@scripts/bootstrap
 	@$(if $(filter bitrix,$(CMS)),$(PYTEST) -m '' tests/faults/test_replay_faults.py tests/integration/test_replay.py $(ARGS),PYTHONPATH=tests:tests/faults .venv/bin/python tests/faults/run.py $(if $(CMS),--cms $(CMS)) $(if $(N),-n $(N)) $(if $(SEED),--seed $(SEED)) $(if $(ALL),--every) $(ARGS))
-	@$(if $(N)$(CMS),,$(PYTEST) -n $(WORKERS) --dist loadfile -m '' tests/integration/test_transaction.py tests/e2e/test_interrupt.py tests/faults)
+	@$(if $(N)$(CMS),,$(PYTEST) -n $(WORKERS) --dist loadfile -m '' tests/integration/test_transaction.py tests/integration/test_replay.py tests/e2e/test_interrupt.py tests/faults)
 
 bench: ## Measure beside other tools, and write bench/README.md (ONLY=diff: that row)
 	@scripts/bootstrap

@@ -73,6 +73,7 @@ def test_a_vendor_who_fails_before_anything_was_written_costs_nothing(twin: Twin
     twin.as_before()
 
 
+@pytest.mark.faults
 def test_a_console_that_fails_half_way_goes_back_where_the_database_may(twin: Twin) -> None:
     twin.answers("half of sale")
     outcome = twin.promote(RETURNS)
@@ -80,7 +81,7 @@ def test_a_console_that_fails_half_way_goes_back_where_the_database_may(twin: Tw
     twin.as_before()
 
 
-@pytest.mark.parametrize("verb", ["keep", "back"])
+@pytest.mark.parametrize("verb", [pytest.param("keep", marks=pytest.mark.faults), "back"])
 def test_a_console_that_fails_half_way_stops_where_the_database_may_not_go_back(twin: Twin, verb: str) -> None:
     twin.answers("half of sale")
     error = stopped(twin)
@@ -117,6 +118,7 @@ def test_files_that_were_not_tested_are_taken_back(twin: Twin, mode: str) -> Non
     twin.as_before()
 
 
+@pytest.mark.faults
 def test_a_shop_that_fails_its_checks_stops_open_where_policy_says_so(twin: Twin) -> None:
     error = stopped(twin, check=fails, stopped=Stopped.OPEN)
     assert "the page is blank" in error.cause
@@ -132,7 +134,10 @@ def test_a_shop_that_fails_its_checks_stops_open_where_policy_says_so(twin: Twin
     assert "b_event.csv" in twin.root(f"ls {twin.folder}/since"), "what came while it was open is not lost"
 
 
-@pytest.mark.parametrize("switches", [(), (RETURNS,)], ids=["it may not go back", "it may"])
+@pytest.mark.parametrize(
+    "switches",
+    [pytest.param((), id="it may not go back"), pytest.param((RETURNS,), id="it may", marks=pytest.mark.faults)],
+)
 def test_a_replay_that_is_killed_is_ended_by_the_watchdog(twin: Twin, switches: tuple[str, ...]) -> None:
     """Main and catalog are written, and the console waits for sale: everything of ours but the watchdog is killed."""
     twin.answers("sale is slow")
