@@ -10,6 +10,7 @@ import pytest
 
 from updater.checks.evidence import (
     browser_check,
+    gather,
     is_of_look,
     of_this_trial,
     only_look_differs,
@@ -20,11 +21,26 @@ from updater.checks.evidence import (
 )
 from updater.checks.observation import Observation, PageView, Test
 from updater.checks.verdict import judge
-from updater.model import CaughtMail, Check, Evidence, Finding, Judgement, Picture, Status, Verdict
+from updater.model import (
+    AnsweredCall,
+    Callback,
+    CaughtMail,
+    Check,
+    Evidence,
+    Finding,
+    Judgement,
+    Payment,
+    Picture,
+    Recording,
+    Status,
+    Thresholds,
+    Verdict,
+)
 
 PASSED = Test("test_a_customer_can_order", "passed")
 FAILED = Test("test_a_customer_can_order", "failed", "Clicking “Place order” did nothing for 20 s\nmore words")
 HOME = PageView("home", "desktop", "https://shop.example/", 200, "Shop")
+START = datetime(2026, 1, 1, tzinfo=UTC)
 SEEN = Observation(Path("/runs/after"), 0, (PASSED,), (HOME,), (), {})
 
 
@@ -120,3 +136,29 @@ def test_mail_of_an_earlier_trial_tells_of_no_order_of_this_one() -> None:
         for at, step in ((earlier, "before"), (earlier, "after"), (later, "after"))
     )
     assert of_this_trial((before, other, own), begun) == (before, own)
+
+
+def test_what_recorded_services_are_asked_decides_and_a_callback_that_moved_nothing_leaves_it_open(
+    tmp_path: Path,
+) -> None:
+    recording = Recording("api.pay.example", "/pay", "POST", 200, {}, "{}")
+    payment = Payment("card", callback=Callback("/paid", "POST", {}, ""))
+
+    def gathered(*recordings: Recording, payments: tuple[Payment, ...] = (), amount: str = "5") -> dict[str, Status]:
+        asked = [
+            AnsweredCall(
+                START, recording.host, "POST", "/pay", "/pay", "", body=b'{"sum": %s}' % sum_.encode(), step=step
+            )
+            for step, sum_ in (("before", "5"), ("noise", "5"), ("after", amount))
+        ]
+        seen = gather(
+            SEEN, SEEN, SEEN, ground=(), blocked=(), mail=(), thresholds=Thresholds(), root=tmp_path, pictures=tmp_path / "p",
+            answered=asked, recordings=recordings, payments=payments,
+        )  # fmt: skip
+        return {f"{check.phase}: {check.name}": check.status for check in seen.checks if check.required}
+
+    names = {"compare: recorded calls", "before: payment callbacks"}
+    assert not names & set(gathered())
+    assert gathered(recording)["compare: recorded calls"] is Status.PASSED
+    assert gathered(recording, amount="6")["compare: recorded calls"] is Status.FAILED
+    assert gathered(recording, payments=(payment,))["before: payment callbacks"] is Status.INCONCLUSIVE
