@@ -148,6 +148,14 @@ def test_further_calls_are_compared_where_each_pass_made_as_many() -> None:
     assert [finding.message for finding in check.findings] == ["POST api.pay.example/v3/payments, call 2: amount 2 → 3"]
     unsteady = compare(*calls("before", "1", "2"), *calls("noise", "1"), *calls("after", "1", "3"))
     assert unsteady.status is Status.PASSED
+    cached = compare(*calls("before", "1", "1", "2"), *calls("noise", "1", "1", "2"), *calls("after", "1", "2"))
+    assert cached.status is Status.PASSED, "the second call is no longer the same one"
+
+
+def test_what_was_fetched_while_the_updates_were_installed_need_not_be_asked_again() -> None:
+    old = [call(step, {"rates": "today"}) for step in ("before", "noise")]
+    assert compare(*old).findings[0].message == "POST api.pay.example/v3/payments is no longer asked"
+    assert compare(*old, call("update", {"rates": "today"})).status is Status.PASSED
 
 
 def test_where_the_customer_is_led_is_compared_like_a_call() -> None:

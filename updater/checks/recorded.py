@@ -17,6 +17,8 @@ from updater.model import AnsweredCall, BlockedCall, Check, Finding, Recording, 
 NAME = "recorded calls"
 ADDRESS, CONTENT_TYPE, AUTHORIZATION = "address", "Content-Type", "Authorization"
 """Of a call, beside its fields."""
+UPDATING = "update"
+"""The step in which updates are installed and the shop is visited until it is quiet: what is fetched once an hour may be fetched there."""
 MOST_COMPARED = 20
 """Calls of one service in one pass"""
 
@@ -47,12 +49,13 @@ def compare(
     updates: Sequence[Update],
     recordings: Sequence[Recording],
 ) -> Check:
-    """The first calls of each service, old against new; as many of them as every pass over the un-updated shop made, else one.
+    """The first calls of each service, old against new: all of them where every pass made as many, else one.
 
     What differs among the passes over the un-updated shop is noise. `blocked`: what was asked of these hosts and has no recording.
     """
     before = [_calls(answered, it, [update.from_version for update in updates]) for it in old]
     after = _calls(answered, new, [update.to_version for update in updates])
+    fetched = {_service(call) for call in answered if call.step == UPDATING}
     shifted = any(it.orders != new.orders for it in old)
     findings: list[Finding] = []
     compared = 0
@@ -61,11 +64,13 @@ def compare(
         if not all(again):  # not every pass asked it: that says nothing
             continue
         if service not in after:
+            if service in fetched:
+                continue
             message = f"{service} is no longer asked"
             findings.append(Finding(NAME, service, message, f"asked {len(calls)} times", "not asked"))
             continue
-        alike = len({len(it) for it in again}) == 1
-        for number in range(min(len(calls), len(after[service]), MOST_COMPARED) if alike else 1):
+        alike = len({len(it) for it in (*again, after[service])}) == 1
+        for number in range(min(len(calls), MOST_COMPARED) if alike else 1):
             where = service if number == 0 else f"{service}, call {number + 1}"
             steady, differences = _differences(where, [it[number] for it in again], after[service][number], shifted)
             compared += steady
@@ -86,13 +91,16 @@ def _calls(answered: Iterable[AnsweredCall], seen: Pass, versions: Iterable[str]
     found: dict[str, list[Call]] = {}
     for call in answered:
         if call.step == seen.step:
-            service = f"{call.method} {call.target}{call.recording}"
-            found.setdefault(service, []).append(_plain(_of(call), seen.orders, versions))
+            found.setdefault(_service(call), []).append(_plain(_of(call), seen.orders, versions))
     for departure in seen.seen.departures:
         service = f"{departure.method} by the customer's browser ({departure.scope}, {departure.viewport})"
         said = {ADDRESS: departure.address, **departure.fields}
         found.setdefault(service, []).append(_plain(said, seen.orders, versions))
     return found
+
+
+def _service(call: AnsweredCall) -> str:
+    return f"{call.method} {call.target}{call.recording}"
 
 
 def _of(call: AnsweredCall) -> Mapping[str, str]:
