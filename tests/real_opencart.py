@@ -17,7 +17,7 @@ from updater.demo_shop import DOCROOT, DemoShop
 
 OLD, NEW = "UPDATER_OPENCART_OLD", "UPDATER_OPENCART_NEW"
 OUTSIDE = "UPDATER_OPENCART_OUTSIDE"
-"""Set: storage lies outside the docroot, as the installers of 3 and 4 recommend it. Such a shop is tested, and not deployed."""
+"""Set: storage lies outside the docroot, as the installers of 3 and 4 recommend it"""
 STORAGE = "../store-7f3a" if os.environ.get(OUTSIDE) else "store-7f3a"
 CANON = "/index.php?route=product/product&product_id=30"
 """A product of OpenCart's own sample data, with an option that must be chosen"""

@@ -210,7 +210,6 @@ def run(site: Site, journal: Journal, progress: Progress, *, retry: bool = False
             journal.mended(site.name, [update.id for update in plan.updates])
             _note_losses(this, plan, proven.release)
             forbidden = driver.forbids_promotion(site.switches, restore=False)
-            forbidden = forbidden or _lies_elsewhere(ground.snapshot.installation, proven.release)
             this.tell(advice=forbidden)
             this.end(AWAITING, ExitCode.AWAITING_APPROVAL)
             if forbidden:
@@ -835,7 +834,7 @@ def approve_and_promote(
         layout = driver.layout(server, installation)
         with this.step("compare with production"):
             refuse_reader(server, site)
-            refuse_advice_only(site, installation, restore=dump is not None, release=release)
+            refuse_advice_only(site, installation, restore=dump is not None)
             if dump is None:
                 _refuse_drift(server, site, installation, driver, layout, release)
             _refuse_cached_pages(site)
@@ -1045,29 +1044,14 @@ def refuse_reader(server: host.Host, site: Site) -> None:
         )
 
 
-def refuse_advice_only(
-    site: Site, installation: Installation, *, restore: bool, release: Release | None = None
-) -> None:
+def refuse_advice_only(site: Site, installation: Installation, *, restore: bool) -> None:
     """Some CMSs are tested and not deployed, or go back with their database at a price: site.yml has to say so first."""
     driver = cms.driver(installation.cms)
     forbidden = driver.forbids_promotion(site.switches, restore=restore, installation=installation)
-    forbidden = forbidden or (_lies_elsewhere(installation, release) if release else "")
     if forbidden:
         raise PromotionRefused(
             "production is not touched", where=str(site.config), cause=forbidden, hint="docs/ has a page on each CMS"
         )
-
-
-def _lies_elsewhere(installation: Installation, release: Release) -> str:
-    """Why nobody can have this deployed that changes files outside the docroot, where no transaction swaps; '' where none is."""
-    for name, folder in installation.elsewhere.items():
-        inside = sum(path.startswith(f"{name}/") for path in release.changed)
-        if inside:
-            return (
-                f"{inside} of the tested files belong into {folder}, outside the docroot, where this program changes nothing: bring the "
-                f"versions of the report to the live site by hand, with what they hold for that folder"
-            )
-    return ""
 
 
 def _refuse_cached_pages(site: Site) -> None:

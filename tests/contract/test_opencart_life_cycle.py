@@ -12,16 +12,16 @@ import pytest
 from life_cycle import Place, drive, forget_opcache, run_steps
 from server_place import place_of
 
-from updater import config, pipeline
+from updater import config
 from updater.cms import opencart
 from updater.demo_shop import DOCROOT, DemoShop
-from updater.errors import CommandFailed, PromotionRefused
+from updater.errors import CommandFailed
 from updater.journal import new_run_id
 from updater.log import Silent
 from updater.model import Installation, Site, Snapshot
 from updater.production import clone, probe
 from updater.production.host import Host
-from updater.staging import rehearse, stack
+from updater.staging import stack
 
 DOORS = (
     "/",
@@ -188,30 +188,6 @@ def test_staging_pays_cash_mails_nobody_and_runs_no_cron(four: DemoShop, tmp_pat
     assert four.sql(setting.format("config_mail_engine")) == "mail"
     assert four.sql(setting.format("config_mail_smtp_password")) == ""
     assert four.sql("SELECT COUNT(*) FROM ocx_cron WHERE status <> 0") == "0"
-
-
-def test_storage_outside_the_docroot_is_cloned_and_staged_where_it_lies_and_nothing_of_it_is_deployed(
-    four: DemoShop, tmp_path: Path
-) -> None:
-    move_out(four)
-    with place_of(four, tmp_path, ("opencart-4.1.0.4",), ()) as place:
-        place = with_bases(place, four, tmp_path / "old", opencart="opencart-4.1.0.3")
-        site, server, driver = config.load(tmp_path / "site" / "site.yml"), place.shell, place.driver
-        vendor = ".updater-elsewhere/storage/vendor/autoload.php"
-        with staged(place, site, tmp_path) as (shop, snapshot):
-            assert vendor in snapshot.code
-            installation, layout = snapshot.installation, driver.layout(server, snapshot.installation)
-            noise = rehearse.measure_noise(shop, driver, layout, Silent())
-            trial = rehearse.rehearse(shop, driver, layout, noise, place.updates, Silent())
-            assert trial.failure == ""
-            assert b"4.1.0.4" in shop.read(f"{OUTSIDE}/vendor/autoload.php")
-            inventory = driver.inventory(shop, shop.installation)
-            release = rehearse.build_release(shop, driver, snapshot, inventory, trial, site.name, tmp_path)
-        assert vendor in release.changed
-        with pytest.raises(PromotionRefused, match="production is not touched") as caught:
-            pipeline.refuse_advice_only(site, installation, restore=False, release=release)
-        assert f"files belong into {OUTSIDE}, outside the docroot" in caught.value.cause
-        assert b"4.1.0.3" in server.read(f"{OUTSIDE}/vendor/autoload.php")
 
 
 # ------------------------------------------------------------------------------------------------------- OpenCart 3

@@ -593,6 +593,56 @@ def test_a_release_without_a_migration_takes_no_dump_and_can_be_rolled_back_late
     shop.assert_old(tables)
 
 
+def test_a_folder_outside_the_docroot_is_swapped_with_the_rest_and_goes_back_with_it(shop: Shop) -> None:
+    name, folder = ".elsewhere/st ore", "/srv/out side"
+    before = {
+        "vendor/a.php": "one",
+        "vendor/old/gone.php": "old",
+        "vendor/own.txt": "of neither",
+        "logs/x.log": "grows",
+    }
+    after = {"vendor/a.php": "two", "vendor/new.php": "new", "vendor/own.txt": "of neither", "logs/x.log": "grows"}
+    shop.box.root(f"mkdir -p '{folder}' && tar -xf - -C '{folder}' && chown -R deploy: '{folder}'", tar_of(before))
+    shop = replace(shop, installation=replace(shop.installation, elsewhere={name: folder}))
+    tables, plain = shop.tables(), shop.release(steps=()).release
+
+    def approved() -> ApprovedRelease:
+        changed = {
+            f"{name}/{path}": (
+                digest(before[path]) if path in before else None,
+                digest(after[path]) if path in after else None,
+            )
+            for path in {*before, *after}
+            if before.get(path) != after.get(path)
+        }
+        own = {path: AFTER[path] for path in plain.changed if path in AFTER}
+        archive = shop.folder / "elsewhere.tar"
+        archive.write_bytes(tar_of(own | {f"{name}/vendor/a.php": "two", f"{name}/vendor/new.php": "new"}))
+        units, changed = (*UNITS, f"{name}/vendor"), dict(plain.changed) | changed
+        return shop.release(steps=(), changed=changed, units=units, archive=archive)
+
+    def there() -> dict[str, str]:
+        found = shop.box.root(f"cd '{folder}' && find . -type f").split("\n")
+        return {path[2:]: shop.box.root(f"cat '{folder}/{path}'") for path in found if path}
+
+    try:
+        failed = shop.promote(approved(), lambda _: (Check("home", "production", Status.FAILED, "no price"),))
+        assert (failed.state, there()) == ("rolled_back", before)
+        shop.assert_old(tables)
+        promoted = approved()
+        assert shop.promote(promoted).state == "promoted"
+        assert there() == after
+        shop.assert_new(rows=2)
+        back = rollback(shop.box, shop.site, shop.installation, promoted.release.run, Silent(), gate=GATE, sh=shop.sh)
+        assert (back.state, there()) == ("rolled_back", before)
+        shop.assert_old(tables)
+        shop.box.root(f"cd '{folder}' && mv vendor /srv/theirs && ln -s /srv/theirs vendor")
+        with pytest.raises(PromotionRefused, match="is a link to a folder"):
+            shop.promote(approved())
+    finally:
+        shop.box.root(f"rm -rf '{folder}' /srv/theirs")
+
+
 def test_a_migration_that_leaves_another_table_than_rehearsed_is_rolled_back(dash_shop: Shop) -> None:
     tables = dash_shop.tables()
     # A table that this migration does not touch is no business of its: production may differ from the rehearsal there.

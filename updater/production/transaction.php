@@ -86,14 +86,37 @@ function walk($root, $rest, &$found) {
 
 /** Paths whose fingerprint is not what it should be; a folder that is empty in the release may hold nothing more or less. */
 function differing($side) {
-    global $DOCROOT;
     $wrong = array();
     foreach (changed() as $path => $pair) {
-        $is = fingerprint("$DOCROOT/$path");
+        $is = fingerprint(live($path));
         // An absent path that is a folder now holds carried files.
         if ($is !== $pair[$side] && !($is === 'dir' && ($pair[$side] === null || $pair[$side] === 'dir'))) { $wrong[] = $path; }
     }
     return $wrong;
+}
+
+/** array(name below the docroot, folder outside it) each. A plan that an older program left has none. */
+function elsewhere() {
+    global $plan;
+    return array_map(function ($pair) { return array_map('base64_decode', $pair); }, isset($plan['elsewhere']) ? $plan['elsewhere'] : array());
+}
+
+/** Where a path of the release lies: a folder outside the docroot goes by a name below it. */
+function live($path) {
+    global $DOCROOT;
+    foreach (elsewhere() as $pair) {
+        if (below($path, $pair[0])) { return $pair[1] . substr($path, strlen($pair[0])); }
+    }
+    return "$DOCROOT/$path";
+}
+
+/** The folder that a unit must not leave. */
+function root_of($unit) {
+    global $DOCROOT;
+    foreach (elsewhere() as $pair) {
+        if (below($unit, $pair[0])) { return realpath($pair[1]); }
+    }
+    return realpath($DOCROOT);
 }
 
 function listed($paths) { return implode(', ', array_slice($paths, 0, 5)) . (count($paths) > 5 ? sprintf(' and %d more', count($paths) - 5) : ''); }
@@ -103,14 +126,16 @@ function preflight() {
     if (!is_dir($DOCROOT)) { fail("refused: no folder $DOCROOT"); }
     $root = realpath($DOCROOT);
     if (below(realpath($RUN), $root)) { fail('refused: the work folder lies inside the docroot and would be served; set server.work'); }
+    foreach (elsewhere() as $pair) { if (!is_dir($pair[1])) { fail("drift: no folder $pair[1]"); } }
     $device = stat($RUN)['dev'];
     $need = 0; $files = 0;
     foreach (units() as $unit) {
-        $path = "$DOCROOT/$unit";
+        $path = live($unit);
         $parent = dirname($path);
+        $within = root_of($unit);
         // A unit's own parent may be new as well only when another unit brings it.
         if (!is_dir($parent)) { fail("refused: the folder of $unit does not exist"); }
-        if (strncmp(realpath($parent) . '/', "$root/", strlen($root) + 1) !== 0) { fail("refused: $unit lies behind a link that leaves the docroot"); }
+        if (strncmp(realpath($parent) . '/', "$within/", strlen($within) + 1) !== 0) { fail("refused: $unit lies behind a link that leaves $within"); }
         if (stat($parent)['dev'] !== $device) { fail("refused: $unit and the work folder are on different file systems; set server.work"); }
         if (!is_writable($parent)) { fail("refused: the folder of $unit is not writable for this user"); }
         if (is_link($path) && is_dir($path)) { fail("refused: $unit is a link to a folder"); }
@@ -144,7 +169,7 @@ function preflight() {
         list($number) = unit_of($path, units());
         // What lies behind a link is not the shop's own, and would be written or deleted there.
         for ($above = dirname($path); below($above, units()[$number]); $above = dirname($above)) {
-            if (is_link("$DOCROOT/$above") && !isset($all[$above])) { fail("drift: $above is a link now"); }
+            if (is_link(live($above)) && !isset($all[$above])) { fail("drift: $above is a link now"); }
         }
     }
     foreach ($plan['locks'] as $holder => $query) { if (rows($query)) { fail("refused: $holder holds a lock: let it end, then approve again"); } }
@@ -242,7 +267,7 @@ function stage() {
         }
     }
     foreach ($units as $number => $unit) {
-        $live = there("$DOCROOT/$unit"); $new = there(inside($number, ''));
+        $live = there(live($unit)); $new = there(inside($number, ''));
         $whole = isset($all[$unit]) && $all[$unit][1] === null;
         if ($live && $new && !$whole && is_dir(inside($number, '')) && is_emptied($number, $unit, $all)) { rmdir(inside($number, '')); $new = false; }
         if (!$live && !$new) { fail("refused: $unit is neither on the server nor in the release"); }
@@ -269,13 +294,12 @@ function make_folder($path) {
 
 /** Files of neither version that changed since staging (logs, caches a plugin keeps in its own folder) follow into the copy. */
 function carry() {
-    global $DOCROOT;
     $drift = differing(0);
     if ($drift) { fail('drift: ' . listed($drift)); }
     $all = changed();
     foreach (units() as $number => $unit) {
         $live = array(); $new = array();
-        walk("$DOCROOT/$unit", '', $live);
+        walk(live($unit), '', $live);
         walk(inside($number, ''), '', $new);
         foreach ($live as $rest => $path) {
             if (isset($all[$rest === '' ? $unit : "$unit/$rest"])) { continue; }

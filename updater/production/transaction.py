@@ -221,12 +221,15 @@ def plan_files(
                 "archive_bytes": archive_bytes,
                 "loose": [_b64(path) for path in loose],
                 "keeps": {database.prefix + table: rows for table, rows in (replay.keeps if replay else {}).items()},
+                "elsewhere": [[_b64(name), _b64(folder)] for name, folder in installation.elsewhere.items()],
                 "locks": {who: query.replace("{prefix}", database.prefix) for who, query in gate.locks.items()},
             }
         ).encode(),
     }
     for number, unit in enumerate(release.units):
         files[f"units/{number:04}"] = _bytes(unit)
+    for number, (name, folder) in enumerate(installation.elsewhere.items()):
+        files |= {f"elsewhere/{number:02}/name": _bytes(name), f"elsewhere/{number:02}/path": _bytes(folder)}
     files |= gate_files(gate, release.run, token)
     files |= _purges(site, purge, database)
     stays = replay is not None and replay.returns not in site.switches

@@ -56,6 +56,20 @@ DOCROOT=$VALUE
 load "$RUN/plan/php" || exit 70
 PHP=$VALUE
 
+# LIVE: where a path of the release lies. A folder outside the docroot goes by a name below it.
+locate() {
+    located=$1 LIVE=$DOCROOT/$1
+    for elsewhere in plan/elsewhere/*; do
+        exists "$elsewhere/name" || continue
+        load "$elsewhere/name"
+        name=$VALUE
+        case $located in
+            "$name"/*) load "$elsewhere/path" && LIVE=$VALUE/${located#"$name"/} ;;
+        esac
+    done
+    VALUE=$located
+}
+
 now() { date +%s; }
 
 stamp() {
@@ -354,8 +368,9 @@ stage() {
     for entry in plan/units/*; do
         n=${entry##*/}
         load "$entry"
-        if exists "$DOCROOT/$VALUE"; then
-            job cp -a -- "$DOCROOT/$VALUE" "new/$n" 2>>log || { because "cannot copy $VALUE"; return 1; }
+        locate "$VALUE"
+        if exists "$LIVE"; then
+            job cp -a -- "$LIVE" "new/$n" 2>>log || { because "cannot copy $VALUE"; return 1; }
         fi
     done
     helper stage || return 1
@@ -443,7 +458,8 @@ swap() {
     for entry in plan/units/*; do
         n=${entry##*/}
         load "$entry"
-        live=$DOCROOT/$VALUE
+        locate "$VALUE"
+        live=$LIVE
         kind=$(cat "kind/$n") || return 1
         if [ "$kind" != create ] && ! exists "old/$n"; then
             mv -- "$live" "old/$n" 2>>log || { because "cannot move $VALUE aside"; return 1; }
@@ -467,7 +483,8 @@ swap_back() {
     for entry in $last; do
         n=${entry##*/}
         load "$entry" || return 1
-        live=$DOCROOT/$VALUE
+        locate "$VALUE"
+        live=$LIVE
         kind=$(cat "kind/$n") || return 1
         if [ "$kind" = create ]; then
             if ! exists "new/$n" && exists "$live"; then mv -- "$live" "new/$n" 2>>log || return 1; fi
