@@ -64,7 +64,7 @@ locate() {
         load "$elsewhere/name"
         name=$VALUE
         case $located in
-            "$name"/*) load "$elsewhere/path" && LIVE=$VALUE/${located#"$name"/} ;;
+            "$name" | "$name"/*) load "$elsewhere/path" && LIVE=$VALUE${located#"$name"} ;;
         esac
     done
     VALUE=$located
