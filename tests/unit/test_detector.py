@@ -53,6 +53,15 @@ def test_a_flow_that_gets_through_although_buttons_are_hidden_proves_nothing(
     assert "the flow got through" in check.detail
 
 
+def test_a_pass_that_broke_down_says_so_and_not_that_the_flow_got_through(tmp_path: Path, fault: Observation) -> None:
+    crashed = replace(
+        fault, tests=(Test("the pass itself", "error", "no test ran (pytest ended with 3)"),), exit_code=3
+    )
+    check = checked(tmp_path, crashed)
+    assert check.status is Status.INCONCLUSIVE
+    assert check.detail.endswith("broke down: no test ran (pytest ended with 3)")
+
+
 def test_a_browser_that_hears_of_no_error_proves_nothing(tmp_path: Path, fault: Observation) -> None:
     check = checked(tmp_path, replace(fault, views=(replace(fault.views[0], console=("another error",)),)))
     assert check.status is Status.INCONCLUSIVE

@@ -49,6 +49,12 @@ def check(
     before: Observation, noise: Observation, seen: Observation, thresholds: Thresholds, into: Path, root: Path
 ) -> Check:
     """INCONCLUSIVE when a detector did not see the fault. `into`, `root`: as visual.compare."""
+    broken = [test.message for test in seen.tests if test.outcome == "error"]
+    if broken and not any(
+        test.outcome == "failed" for test in seen.tests
+    ):  # it saw nothing, and that is no word on what can be seen
+        detail = f"the pass with a fault laid over the shop's pages broke down: {broken[0]}"
+        return Check(NAME, "before", Status.INCONCLUSIVE, detail, seconds=seen.seconds)
     missed = [message for message, saw in _detectors(before, noise, seen, thresholds, into, root) if not saw]
     if missed:
         findings = tuple(Finding(NAME, "the un-updated shop", message) for message in missed)
