@@ -221,7 +221,28 @@ def test_an_order_mail_that_says_something_else_names_both_values(changed, befor
     mail = (order_letter("before"), order_letter("noise"), order_letter("after", **changed))
     check = facts.mail_check(bought(), bought(), bought(), mail)
     assert check.status is Status.FAILED
-    assert [(finding.before, finding.after) for finding in check.findings] == [(before, after)]
+    assert (check.findings[0].before, check.findings[0].after) == (before, after)
+
+
+LINES = "Order 101 of 28.11.2026, +7 487 200-00-00\n2 × Tea 0.5 kg: 1 000,00 ₽\nPost: 290 руб.\nTotal: <b>1 290,00</b>"
+
+
+@pytest.mark.parametrize(
+    ("new", "told"),
+    [
+        (LINES.replace("1 000,00", "502,00"), "“1000,00” is gone, “502,00” is new"),
+        (LINES.replace("Post: 290 руб.\n", ""), "“290” is gone"),
+        (LINES.replace("Tea 0.5", "Tea 0.7").replace("28.11.2026", "29.11.26").replace("200-00", "200-01"), ""),
+        (LINES.replace("2 × Tea", "2 × Tea (500,00 ₽ each)"), ""),
+    ],
+    ids=["a line is wrong", "a line is gone", "no money", "says more"],
+)
+def test_what_an_order_mail_says_of_money_is_compared_and_may_become_more(new, told):
+    mail = (order_letter("before", body=LINES), order_letter("noise", body=LINES), order_letter("after", body=new))
+    check = facts.mail_check(bought(), bought(), bought(), mail)
+    assert [finding.message for finding in check.findings] == (
+        [f"mail.amounts [checkout, desktop]: {told}"] if told else []
+    )
 
 
 def test_what_order_mails_say_differently_by_themselves_is_no_finding():

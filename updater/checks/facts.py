@@ -31,7 +31,7 @@ VOLATILE = frozenset({"order.number", "page.unsettled"})
 """Facts that are reported and not compared: they change with each order, or say how the page was photographed."""
 
 
-MAY_GROW = frozenset({"rest.collections"})
+MAY_GROW = frozenset({"rest.collections", "mail.amounts"})
 """Lists to which an update may add: only what is gone from them was anybody's to use."""
 
 
@@ -327,7 +327,24 @@ def _letters(seen: Observation, mail: Sequence[CaughtMail], step: str) -> dict[s
         said[f"mail.recipients [{order.where}]"] = f"{to.count(True)} to the customer, {to.count(False)} to others"
         said[f"mail.subjects [{order.where}]"] = BETWEEN.join(subjects)
         said[f"mail.total [{order.where}]"] = f"the order's total stands in {totals} of {len(letters)}"
+        sums = [amount for it in letters for amount in _sums(_plain(it.body))]
+        said[f"mail.amounts [{order.where}]"] = BETWEEN.join(sums)
     return said
+
+
+_CURRENCY = r"[₽₴€$£₸]|руб|р\.|грн|тг|USD|EUR|RUB|UAH|KZT|GBP"
+_MONEY = re.compile(rf"(?:(?P<sign>{_CURRENCY})\s?)?(?P<sum>{_AMOUNT.pattern})(?:\s?(?P<word>{_CURRENCY}))?", re.I)
+
+
+def _sums(text: str) -> list[str]:
+    """Every amount of money in a letter, in order: what stands beside a currency, or has two decimals. No number, date or telephone."""
+    found = []
+    for match in _MONEY.finditer(text):
+        digits = re.sub(r"[\s'’]", "", match["sum"])
+        decimals = re.search(r"([.,])\d\d$", digits)
+        if match["sign"] or match["word"] or (decimals and digits.count(decimals[1]) == 1):
+            found.append(digits)
+    return found
 
 
 def _names_total(text: str, order: PlacedOrder) -> bool:
