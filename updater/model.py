@@ -622,6 +622,8 @@ class Platform:
     collation: str
     web_server: str = ""
     """What hands requests to PHP, as it names itself: `nginx/1.22.1`, `Apache/2.4.62 (Debian)`; '' where it was not asked"""
+    web_docroot: str = ""
+    """Where the web's PHP has the docroot: another place than an ssh user sees who is locked into a folder. '' where it was not asked"""
 
 
 # ---------------------------------------------------------------------------------------------------- the story

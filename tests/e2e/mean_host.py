@@ -1,4 +1,5 @@
-"""The demo shop on a mean shared host: hardly any programs, PHP under another name, and neighbours in the database."""
+"""The demo shop on a mean shared host: hardly any programs, an old PHP under the name that everybody types, links where folders
+are expected, somebody else's files, and neighbours in the database."""
 
 from __future__ import annotations
 
@@ -9,15 +10,20 @@ NEIGHBOUR = "old_"
 LEGACY = "Ёлка №5 «да»"
 """In a MyISAM table in windows-1251"""
 PICTURE = "wp-content/uploads/Самовар тульский.jpg"
+DOCUMENTS = "/home/deploy/www"
+"""The docroot as the hosting shows it to who logs in: a link. Uploads lie behind another one."""
 
+# PHP 7.4 of the command line is what its version says; whoever ran anything else with it would get nonsense.
 # The database's client stays where root finds it and the ssh user does not.
 _STRIP = f"""set -e
 mv /usr/bin/mariadb /usr/bin/mariadb-admin /usr/local/sbin/
 rm -f /usr/bin/rsync /usr/bin/mariadb-dump /usr/bin/mysqldump /usr/bin/mysql /usr/bin/gzip
 mkdir -p /opt/php82/bin && mv /usr/bin/php8.2 /opt/php82/bin/php && rm -f /usr/bin/php /etc/alternatives/php
-printf '#!/bin/sh\\necho "php: use the full path of the version that you want" >&2; exit 1\\n' > /usr/bin/php
+printf '#!/bin/sh\\ncat >/dev/null\\nprintf "cli 7.4.33"\\n' > /usr/bin/php
 chmod 755 /usr/bin/php
-cd {DOCROOT} && printf x > '{PICTURE}' && chown deploy: '{PICTURE}'
+cd {DOCROOT} && printf x > '{PICTURE}' && chown www-data: '{PICTURE}'
+ln -s {DOCROOT} {DOCUMENTS}; install -d -o deploy -g deploy /home/deploy/disk
+mv wp-content/uploads /home/deploy/disk/ && ln -s /home/deploy/disk/uploads wp-content/uploads && chown -h deploy: wp-content/uploads
 """
 
 

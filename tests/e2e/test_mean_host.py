@@ -23,7 +23,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from mean_host import LEGACY, PICTURE, make_mean, neighbours
+from mean_host import DOCUMENTS, LEGACY, PICTURE, make_mean, neighbours
 
 from updater.demo_shop import DOCROOT, DemoShop
 from updater.errors import ExitCode
@@ -108,6 +108,7 @@ def ended(lasting_shop: DemoShop, tmp_path_factory: pytest.TempPathFactory, outs
     folder = tmp_path_factory.mktemp("site")
     site = lasting_shop.write_site(folder, ["demo-shop-1.0", "demo-shop-1.1"])
     text = site.read_text().replace("pages: [/, /shop/, /about/]", "pages: [/]")
+    text = text.replace(f"docroot: {DOCROOT}", f"docroot: {DOCUMENTS}")
     site.write_text(text + 'notify: ["${MESSENGER}"]\nviewports: {mobile: 375x812}\n')
     before = neighbours(lasting_shop)
     with Watch() as watch:
@@ -211,6 +212,7 @@ def test_the_table_names_each_fallback(ended: Ended) -> None:
         "never touched: old_",
         "not part of one consistent snapshot: sh_legacy",
         "cloned as links",
+        "the media folder behind a link is copied: wp-content/uploads",
     ):
         assert said in table, ended.table
     log = (ended.run / "run.log").read_text()
@@ -292,6 +294,8 @@ def test_what_is_not_the_shop_s_is_as_it_was(ended: Ended, lasting_shop: DemoSho
     assert neighbours(lasting_shop) == ended.neighbours
     assert lasting_shop.sql("SELECT t FROM sh_legacy") == LEGACY
     assert (ended.folder / ".updater" / "mirror" / PICTURE).is_file()
+    assert lasting_shop.exec(["stat", "-c", "%U %N", f"{DOCROOT}/{PICTURE}"])[1].startswith(b"www-data")
+    assert lasting_shop.exec(["readlink", f"{DOCROOT}/wp-content/uploads"])[1] == b"/home/deploy/disk/uploads\n"
 
 
 def test_a_broken_update_leaves_the_mean_host_as_it_was(ended: Ended, lasting_shop: DemoShop) -> None:

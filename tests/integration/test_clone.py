@@ -193,6 +193,44 @@ def test_a_folder_outside_the_docroot_comes_along_by_rsync_and_by_tar(
 
 
 @pytest.mark.parametrize("tool", ["rsync", "tar"])
+def test_a_link_to_the_media_folder_is_followed_and_no_other(
+    live: LiveServer, host: Host, tmp_path: Path, tool: str
+) -> None:
+    place, disk = f"{live.docroot}/media", "/home/deploy/disk"
+    without = _instead_of(live, "rsync", "exit 127") if tool == "tar" else nullcontext()
+    host.run(
+        [
+            "sh",
+            "-c",
+            'mv "$1" "$2"; ln -s "$2" "$1"; mkdir "$2/sub"; echo 1 > "$2/sub/b.txt"; ln -s /etc "$2/out"',
+            "sh",
+            place,
+            disk,
+        ]
+    )
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    (mirror / "media").symlink_to(tmp_path)  # as a clone of before kept it
+    try:
+        with without:
+            said = Said()
+            snapshot = _clone(live, host, tmp_path, said=said)
+            assert "following links to media: media" in said.lines
+            assert (mirror / "media" / "a.jpg").stat().st_size == 500_000
+            assert (mirror / "media" / "sub" / "b.txt").read_text() == "1\n"
+            assert (mirror / "media" / "out").readlink() == Path("/etc")
+            assert not (mirror / "media").is_symlink()
+            assert sorted(path.name for path in tmp_path.iterdir()) == ["mirror", "one"]
+            host.run(["rm", f"{disk}/sub/b.txt"])
+            again = _clone(live, host, tmp_path, "two")
+            assert not (mirror / "media" / "sub" / "b.txt").exists()
+            assert again.code == snapshot.code
+            assert tool == "tar" or again.moved_bytes < 100_000
+    finally:
+        host.run(["sh", "-c", 'rm "$1"; mv "$2" "$1"; rm -r "$1/sub" "$1/out"', "sh", place, disk])
+
+
+@pytest.mark.parametrize("tool", ["rsync", "tar"])
 def test_of_media_only_what_pages_show_crosses_where_site_yml_says_so(
     live: LiveServer, host: Host, tmp_path: Path, tool: str
 ) -> None:

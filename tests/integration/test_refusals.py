@@ -176,6 +176,15 @@ def test_a_drop_in_that_stands_where_the_gate_must(shop: DemoShop, site: Path, u
         refused(updater("plan", site), f"its own wp-content/{name}", "the gate that closes the shop")
 
 
+@pytest.mark.parametrize("folder", ["wp-content/plugins", "wp-content/themes"])
+def test_components_behind_a_link(shop: DemoShop, site: Path, updater: Typed, folder: str) -> None:
+    place = f"{DOCROOT}/{folder}"
+    with changed(shop, f"mv {place} ~/elsewhere; ln -s ~/elsewhere {place}", f"rm {place}; mv ~/elsewhere {place}"):
+        refused(
+            updater("plan", site), f"WordPress whose {folder} is a link is not supported", "shared with other sites"
+        )
+
+
 def test_a_database_that_refuses_the_shops_password(shop: DemoShop, site: Path, updater: Typed) -> None:
     file = f"{DOCROOT}/wp-config.php"
     script = f"cp -p {file} /tmp/wp-config.php; sed -i 's/demo-Only-password-7c1/another-Password-9d2/' {file}"

@@ -646,7 +646,7 @@ def test_a_dump_without_one_of_production_s_tables_is_refused(tmp_path: Path) ->
 SOFTWARE = """<?php
 $redis = new Redis();
 $redis->connect('cache.internal.example', 6380);
-$told = array($_SERVER['SERVER_SOFTWARE'], PHP_SAPI, $redis->auth(array('shop', %s)), $redis->get('seen'));
+$told = array($_SERVER['SERVER_SOFTWARE'], PHP_SAPI, __DIR__, $redis->auth(array('shop', %s)), $redis->get('seen'));
 $redis->set('seen', 'kept');
 echo json_encode($told);
 """
@@ -656,7 +656,12 @@ def test_production_s_nginx_and_redis_have_their_twins(tmp_path: Path) -> None:
     run = make_snapshot(tmp_path, run_name("nginx"))
     (run.files / "software.php").write_text(SOFTWARE % ("'" + PASSWORD.replace("\\", "\\\\").replace("'", "\\'") + "'"))
     extensions = (*run.platform.php_extensions, "igbinary", "redis")
-    run = replace(run, platform=replace(run.platform, web_server="nginx/1.22.1", php_extensions=extensions))
+    run = replace(
+        run,
+        platform=replace(
+            run.platform, web_server="nginx/1.22.1", web_docroot="/home/u77/httpdocs", php_extensions=extensions
+        ),
+    )
     cache = ObjectCache("cache.internal.example", 6380, user="shop", password=PASSWORD, database=20)
     layout = replace(make_layout(), front="/index.php?$args", object_cache=cache)
     with stage(make_site(tmp_path), run, layout, Silent()) as shop:
@@ -668,11 +673,13 @@ def test_production_s_nginx_and_redis_have_their_twins(tmp_path: Path) -> None:
         for kept in (False, "kept"):
             software, *told = json.loads(get(shop, "/software.php")[1])
             assert software.startswith("nginx/")
-            assert told == ["fpm-fcgi", True, kept]
+            assert told == ["fpm-fcgi", "/home/u77/httpdocs", True, kept], (
+                "as production's web sees it, and not its ssh user"
+            )
         memory, upload, *_ = json.loads(get(shop, "/ini.php")[1])
         assert (memory, upload) == ("77M", "3M")
         shop.checkpoint("one")
-        assert json.loads(get(shop, "/software.php")[1])[3] is False, "nothing in it is older than the checkpoint"
+        assert json.loads(get(shop, "/software.php")[1])[4] is False, "nothing in it is older than the checkpoint"
 
 
 def test_a_mirror_that_no_overlay_takes_is_copied(tmp_path: Path) -> None:

@@ -1019,6 +1019,9 @@ def test_what_could_go_wrong_in_the_closed_shop_is_refused_before_it_is_closed(d
         return replace(dash_shop.site, promote=replace(dash_shop.site.promote, purge=lines))
 
     refused("promote.purge in site.yml ended with 3", site=commands("true", "exit 3"))
+    dash_shop.box.root("chown root /srv/shop/lib")
+    refused("lib belongs to another user and cannot be moved")
+    dash_shop.box.root("chown deploy /srv/shop/lib")
     fails = MigrationStep("redis", """<?php echo '{"error": "no answer", "cause": "refused"}';""")
     refused(r"emptying a cache failed: no answer \(refused\)", purge=(fails,))
     dash_shop.box.root("""mariadb shop -e "UPDATE shop_options SET v = 'lock' WHERE id = 0" """)
@@ -1218,6 +1221,35 @@ def test_with_the_watchdog_dead_too_recover_ends_it_and_twice_is_once(
         dash_shop.assert_old(tables)
     else:
         dash_shop.assert_new()
+
+
+JAILED = b"""#!/bin/sh
+dash "$@"; code=$?
+for left in $(pgrep -u deploy -P 1 -f transaction.sh); do kill -9 "$left"; done
+exit $code
+"""
+AS_CRON = b"""until [ -e /tmp/seen ]; do
+    for run in /home/deploy/.updater/runs/*; do [ ! -e "$run/crontab.ours" ] || CRON=1 sh "$run/transaction.sh" watch; done
+    sleep 0.5
+done
+"""
+
+
+def test_a_server_that_ends_what_outlives_its_ssh_command_is_refused_in_plain_words(dash_shop: Shop) -> None:
+    """What `start` left behind is killed when it returns; what cron starts is not."""
+    box, tables = dash_shop.box, dash_shop.tables()
+    box.root("cat > /usr/local/bin/jailed && chmod 755 /usr/local/bin/jailed", JAILED)
+    box.root("cat > /tmp/as-cron", AS_CRON)
+    box.root("rm -f /tmp/seen; su deploy -c 'setsid sh /tmp/as-cron >/dev/null 2>&1 &'")
+    jailed = replace(dash_shop, sh=("jailed",))
+    try:
+        with pytest.raises(PromotionRefused) as refused:
+            jailed.promote(jailed.release())
+    finally:
+        box.root("touch /tmp/seen; rm /usr/local/bin/jailed")
+    assert "kill background processes when their ssh command ends" in refused.value.cause
+    assert box.get() == (200, "shop 1.0 rows 2")
+    dash_shop.assert_old(tables)
 
 
 def test_an_updater_that_follows_starts_the_watchdog_again_where_no_cron_does(dash_shop: Shop) -> None:

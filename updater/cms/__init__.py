@@ -19,8 +19,15 @@ def driver(name: str) -> Driver:
         raise ConfigError(f"unknown CMS {name!r}", hint=f"write one of: auto, {', '.join(DRIVERS)}") from None
 
 
+def _real(shell: Shell, docroot: str) -> str:
+    """The folder itself where a hosting leads to it by a link: what looks for files does not follow one."""
+    found = shell.run(["sh", "-c", 'cd -- "$1" 2>/dev/null && pwd -P', "sh", docroot], check=False)
+    return found.text.removesuffix("\n") if found.exit_code == 0 else docroot
+
+
 def detect(shell: Shell, docroot: str, php: str, cms: str = "auto") -> Installation:
     """The installation in this docroot. UnsupportedSite when no driver recognises it."""
+    docroot = _real(shell, docroot)
     candidates = list(DRIVERS.values()) if cms == "auto" else [driver(cms)]
     for candidate in candidates:
         found = candidate.detect(shell, docroot, php)

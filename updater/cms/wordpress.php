@@ -375,7 +375,7 @@ case 'recognise':
         'exists' => is_dir($docroot), 'core' => $version['wp_version'] !== null && is_file("$docroot/wp-load.php"), 'version' => $version['wp_version'],
         'php' => PHP_VERSION, 'trees' => $trees, 'config' => is_file("$docroot/wp-config.php") || (is_file(dirname($docroot) . '/wp-config.php') && !is_file(dirname($docroot) . '/wp-settings.php')),
         'below' => preg_match('#[\'"]/?([\w./-]+)/wp-blog-header\.php#', $index, $match) && trim($match[1], '/') !== '' ? trim($match[1], '/') : null,
-        'dropins' => $dropins,
+        'dropins' => $dropins, 'links' => array_values(array_filter(array('wp-content', 'wp-content/plugins', 'wp-content/themes'), function ($path) use ($docroot) { return is_link("$docroot/$path"); })),
     ));
 
 case 'config':

@@ -312,6 +312,14 @@ def _refuse_configuration(shell: Shell, docroot: str, seen: Mapping[str, Any], c
             f"wp-config.php sets WP_CONTENT_DIR or WP_PLUGIN_DIR to {content}, {plugins}",
             "leave this site out",
         )
+    for link in seen["links"]:
+        raise _unsupported(
+            shell,
+            docroot,
+            f"WordPress whose {link} is a link is not supported",
+            "what it leads to may be shared with other sites, and is not swapped by a rename",
+            "put the folder itself there, or leave this site out",
+        )
     for dropin in seen["dropins"]:
         raise _unsupported(
             shell,

@@ -143,24 +143,51 @@ class _Root:
     """Folders in that place of the mirror that come from another root"""
 
 
-def _roots(site: Site, installation: Installation, layout: Layout) -> list[_Root]:
-    """The docroot, and what a site keeps outside it."""
-    names = installation.elsewhere
-    kept = tuple(sorted({literal(name.split("/")[0]) for name in names}))
-    roots = [_Root(installation.docroot, "", _patterns(site, layout), kept)]
+def _roots(site: Site, installation: Installation, layout: Layout, linked: Sequence[str]) -> list[_Root]:
+    """The docroot, what a site keeps outside it, and media that a link in the docroot leads to."""
+    names, links = installation.elsewhere, [literal(folder) for folder in linked]
+    kept = tuple(sorted({*(literal(name.split("/")[0]) for name in names), *links}))
+    roots = [_Root(installation.docroot, "", [*_patterns(site, layout), *links], kept)]
+    for folder in linked:
+        here = [path.removeprefix(f"{folder}/") for path in layout.caches if path.startswith(f"{folder}/")]
+        found = [*map(literal, here), *media.left_out(site, ["."]), *_anywhere(site)]
+        roots.append(_Root(f"{installation.docroot.rstrip('/')}/{folder}/", folder, found))
     for name, folder in names.items():
         inside = [path.removeprefix(f"{name}/") for path in layout.caches if path.startswith(f"{name}/")]
-        # A pattern of site.yml that begins with / means the docroot.
-        anywhere = [pattern for pattern in site.clone.exclude if not pattern.startswith("/")]
         large = media.left_out(
             site, [path.removeprefix(f"{name}/") for path in layout.media if path.startswith(f"{name}/")]
         )
-        roots.append(_Root(folder, name, [*map(literal, inside), *large, *anywhere]))
+        roots.append(_Root(folder, name, [*map(literal, inside), *large, *_anywhere(site)]))
     return roots
 
 
+def _anywhere(site: Site) -> list[str]:
+    """A pattern of site.yml that begins with / means the docroot."""
+    return [pattern for pattern in site.clone.exclude if not pattern.startswith("/")]
+
+
+# A link to a folder that holds the shop itself would be copied without end.
+_LINKED = r"""
+cd -- "$1" || exit 1; here=$(pwd -P); shift
+for folder in "$@"; do
+    if [ -L "$folder" ] && [ -d "$folder" ]; then
+        there=$(cd -- "$folder" && pwd -P) || continue
+        case "$here/" in "${there%/}"/*) ;; *) printf '%s\n' "$folder" ;; esac
+    fi
+done
+"""
+
+
+def linked_media(host: Host, installation: Installation, layout: Layout) -> list[str]:
+    """Media folders that are links to folders, as where pictures lie on a disk of their own: these alone are followed."""
+    return host.run(["sh", "-c", _LINKED, "sh", installation.docroot, *layout.media]).text.splitlines()
+
+
 def _files(host: Host, site: Site, installation: Installation, layout: Layout, mirror: Path, progress: Progress) -> int:
-    roots = _roots(site, installation, layout)
+    linked = linked_media(host, installation, layout)
+    if linked:
+        progress.say(f"following links to media: {', '.join(linked)}")
+    roots = _roots(site, installation, layout, linked)
     why = host.without_rsync()
     if why:
         progress.say(f"copying files by tar: {why}")
@@ -213,6 +240,10 @@ def rsync_command(
 def _rsync(host: Host, site: Site, root: _Root, mirror: Path) -> tuple[int, int]:
     """Bytes received and rsync's exit code (0 or 24). CloneFailed on any other."""
     target = mirror / root.name
+    if (
+        root.name and _below(mirror, root.name).is_symlink()
+    ):  # of an earlier clone: what it leads to here would be written
+        target.unlink()
     target.mkdir(parents=True, exist_ok=True)
     address = f"[{host.server.host}]" if ":" in host.server.host else host.server.host
     command = rsync_command(

@@ -21,15 +21,18 @@ _LARGE = frozenset(
 )
 """What a page shows or links to. Styles, scripts, fonts and data of plugins in the same folder draw the page itself."""
 _SIZE = re.compile(r"(-\d+x\d+|-scaled|-rotated|@\dx)*(\.\w+)+$")
-_LIST = 'cd -- "$1" || exit 1; shift; for folder in "$@"; do [ ! -d "$folder" ] || find "$folder" -type f -print0; done'
+_LIST = (
+    'cd -- "$1" || exit 1; shift; for folder in "$@"; do [ ! -d "$folder" ] || find -H "$folder" -type f -print0; done'
+)
 
 
 def left_out(site: Site, folders: Sequence[str]) -> list[str]:
-    """rsync's patterns of what `clone.media` keeps from being cloned with the rest of these media folders."""
+    """rsync's patterns of what `clone.media` keeps from being cloned with the rest of these media folders; `.` is the whole."""
     if site.clone.media is Media.ALL:
         return []
     endings = ["".join(f"[{it}{it.upper()}]" if it.isalpha() else it for it in ending) for ending in sorted(_LARGE)]
-    return [f"{literal(folder)}/**.{ending}" for folder in folders for ending in endings]
+    tops = ["" if folder == "." else literal(folder) for folder in folders]
+    return [f"{top}/**.{ending}" for top in tops for ending in endings]
 
 
 def shown(listed: Iterable[str], addresses: Iterable[str], url: str) -> list[str]:

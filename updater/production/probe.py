@@ -12,7 +12,7 @@ from typing import Literal
 from updater import cms
 from updater.errors import CommandFailed, UnsupportedSite, UpdaterError
 from updater.model import Installation, Layout, Platform, Site
-from updater.production.clone import dump_client
+from updater.production.clone import dump_client, linked_media
 from updater.production.database import DatabaseFacts, other_prefixes, own_tables, read_database
 from updater.production.host import Host
 from updater.production.web import (
@@ -123,6 +123,7 @@ def read_platform(host: Host, site: Site, installation: Installation) -> Platfor
         charset=database.charset,
         collation=database.collation,
         web_server=web.software,
+        web_docroot=posixpath.dirname(web.file),
     )
 
 
@@ -220,7 +221,9 @@ def _public_site(tried: _Tried) -> tuple[Status, str]:
     with one_time_file(tried.host, tried.site, ".txt", nonce.encode()) as url, client(tried.site) as http:
         seen = [get(http, url).text.strip() == nonce for _ in range(10)]
     if all(seen):
-        return "proven", f"a file put into {tried.docroot} came back over HTTP, 10 of 10 times"
+        there = posixpath.dirname(tried.web().file)
+        elsewhere = f"; the web has it as {there}, and so has staging" if there != tried.docroot else ""
+        return "proven", f"a file put into {tried.docroot} came back over HTTP, 10 of 10 times{elsewhere}"
     if any(seen):
         return (
             "refused",
@@ -417,8 +420,12 @@ def _symlinks(tried: _Tried) -> tuple[Status, str]:
     links = text.splitlines()
     if not links:
         return "proven", "none in the docroot"
-    shown = ", ".join(link.removeprefix(tried.docroot + "/") for link in links[:5])
-    return "fallback", f"cloned as links, what they point at is not: {shown}{' …' if len(links) > 5 else ''}"
+    media = linked_media(tried.host, tried.installation, tried.layout())
+    others = [path for link in links if (path := link.removeprefix(tried.docroot + "/")) not in media]
+    shown = f"{', '.join(others[:5])}{' …' if len(others) > 5 else ''}"
+    said = [f"the media folder behind a link is copied: {', '.join(media)}"] if media else []
+    said += [f"cloned as links, what they point at is not: {shown}"] if others else []
+    return "fallback", "; ".join(said)
 
 
 def _opcache(tried: _Tried) -> tuple[Status, str]:

@@ -769,7 +769,12 @@ watch() {
         # Somebody deleted the folder: there is nothing left to do, and nothing to do it with.
         [ -e "$RUN/transaction.sh" ] || exit 0
         if become_actor; then
-            cause 'the process on the server was gone'
+            # A server that ends what outlives its ssh command does so at once, in the open shop.
+            if begun closed; then
+                cause 'the process on the server was gone'
+            else
+                cause 'refused: the process on the server was gone: does the server kill background processes when their ssh command ends? updater check --connect tries that'
+            fi
             settle || journal "note not done yet: $(cat latest 2>/dev/null)"
             no_actor
         elif expired; then

@@ -478,16 +478,17 @@ class _Staging:
 
     def _web(self, image: str, sink: Container, staged_files: files.Files) -> Container:
         platform = self.snapshot.platform
+        docroot, served = self.snapshot.installation.docroot, self._served()
         web = self.client.containers.create(
             image,
             name=self.names.of("web"),
             mounts=[
-                Mount(self.snapshot.installation.docroot, staged_files.volume, no_copy=True),
+                *(Mount(path, staged_files.volume, no_copy=True) for path in dict.fromkeys((docroot, served))),
                 Mount("/run/mysqld", self.names.of("socket"), no_copy=True),
             ],
             environment={
                 "SITE_NAME": self.hosts[0],
-                "SITE_DOCROOT": self.snapshot.installation.docroot,
+                "SITE_DOCROOT": served,
                 # A line each: where it lies on production, and its name below the docroot here.
                 "SITE_ELSEWHERE": "".join(
                     f"{folder}\t{name}\n" for name, folder in self.snapshot.installation.elsewhere.items()
@@ -515,6 +516,14 @@ class _Staging:
             private["/opt/web/redis.conf"] = redis_conf(cache)
         put_files(web, private, mode=0o600)
         return web
+
+    def _served(self) -> str:
+        """Where production's web has the docroot: its code may hold that path, and an ssh user locked into a folder sees another."""
+        docroot, web = self.snapshot.installation.docroot, self.snapshot.platform.web_docroot
+        apart = (
+            web.count("/") > 1 and not f"{web}/".startswith(f"{docroot}/") and not f"{docroot}/".startswith(f"{web}/")
+        )
+        return web if apart else docroot
 
     def _nginx_front(self) -> str:
         """What nginx hands to the CMS, where production's web server is nginx with PHP-FPM; '' for Apache, as on all others."""
