@@ -885,15 +885,15 @@ go_on() {
         ended
         return
     fi
+    # As policy says, or by `open`: what came since is kept, and lost to the shop.
+    [ ! -s opened-at ] || : >discard
     echo $(($(now) + $(text deadline))) >deadline
     rm -f crontab.saved crontab.none crontab.ours crontab.unusable plan/stays opened-at
     : >going-back
     crontab_save
     crontab_install held || { echo 'the crontab cannot be held'; exit 5; }
     gate_put && stamp >gate-at || exit 5
-    # It may have been open: what came since is kept, and lost to the shop.
-    if [ -e plan/stopped-open ]; then
-        : >discard
+    if [ -e discard ]; then
         helper drain "$(text drain)" || journal 'note visitors were still connected: they are cut off'
         helper since || journal 'note what came since could not be exported: it stays in tables named updater_…b'
     fi
