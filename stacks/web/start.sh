@@ -3,7 +3,7 @@
 #
 # Environment: SITE_NAME, SITE_DOCROOT, WEB_UID, WEB_GID, PHP_EXTENSIONS (names in lower case; empty: all),
 # DATABASE_SOCKET (where production's code looks for it), SITE_ELSEWHERE (lines of a folder outside the docroot, a tab, and its
-# name below the docroot here), NGINX_FRONT (what nginx answers an address with that is no file;
+# name below the docroot here), SITE_OVERRIDE (what .htaccess may say; empty: all), NGINX_FRONT (what nginx answers an address with that is no file;
 # empty: Apache answers, by .htaccess). Files put here before: /opt/web/{site.pem,site.key,ca.pem,web.ini,cli.ini}, and redis.conf
 # where production has a Redis.
 set -eu
@@ -89,7 +89,7 @@ POOL
     exec nginx -c /opt/web/nginx.conf
 fi
 
-export SITE_NAME SITE_DOCROOT
+export SITE_NAME SITE_DOCROOT SITE_OVERRIDE="${SITE_OVERRIDE:-All}"
 export APACHE_RUN_USER=web APACHE_RUN_GROUP=web APACHE_RUN_DIR=/run/apache2 APACHE_LOCK_DIR=/run/lock/apache2 \
     APACHE_PID_FILE=/run/apache2/apache2.pid APACHE_LOG_DIR=/var/log/apache2
 mkdir -p "$APACHE_RUN_DIR" "$APACHE_LOCK_DIR"

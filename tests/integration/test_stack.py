@@ -22,6 +22,7 @@ from updater.errors import CommandFailed, StagingFailed
 from updater.log import Silent
 from updater.model import (
     DESKTOP,
+    BasicAuth,
     CloneSettings,
     Database,
     EgressSettings,
@@ -591,7 +592,11 @@ def left_of(run: str) -> list[str]:
 
 def test_everything_is_gone_after_close_and_seen_before(tmp_path: Path) -> None:
     run = run_name("gone")
-    with stage(make_site(tmp_path), make_snapshot(tmp_path, run), make_layout(), Silent()) as handle:
+    site, snapshot = make_site(tmp_path, basic_auth=BasicAuth("guest", "let-me-in-77")), make_snapshot(tmp_path, run)
+    with (snapshot.files / ".htaccess").open("a") as rules:
+        rules.write("AuthType Basic\nAuthName soon\nAuthUserFile /home/shop/.htpasswd\nRequire valid-user\n")
+    with stage(site, snapshot, make_layout(), Silent()) as handle:
+        assert get(handle, "/pretty")[:2] == (200, "one"), "no password is asked, and the rest of it counts"
         handle.checkpoint("one")
         assert len(left_of(run)) == 3 + 1 + 5
     assert left_of(run) == []

@@ -255,7 +255,7 @@ def _written(
     either = [word for name in names for word in ("-o", "-name", name)][1:]
     # Our own one-time files; and what a CMS writes at each update check has no code in it.
     test = ["-type", "f", "!", "-name", "updater-*", "-newerct", f"@{since}", "(", *either, ")", "-print"]
-    script = 'cd -- "$1" && shift && n=$1 && shift && find "$@" 2>/dev/null | head -n "$n"; exit 0'
+    script = 'cd -- "$1" && shift && n=$1 && shift && find -H "$@" 2>/dev/null | head -n "$n"; exit 0'
     probe = host.run(["sh", "-c", "find / -maxdepth 0 -newerct @0 >/dev/null 2>&1"], check=False)
     if probe.exit_code != 0:
         return None

@@ -55,6 +55,8 @@ from updater.staging.names import Names, remove_all
 _SINK = 15001
 """Where the sink listens (stacks/egress/sink.py)."""
 _WEB_USER = "web"
+_OVERRIDE = "FileInfo Indexes Limit Options Nonfatal=Override"
+"""What an .htaccess may say where production's asks for a password: all but that. Its users lie outside what was cloned."""
 _LOG = "/log"
 _READY_SECONDS = 120
 """Starting takes one or two; a machine that builds images beside it takes long."""
@@ -498,6 +500,7 @@ class _Staging:
                 "PHP_EXTENSIONS": " ".join(php.extensions(platform.php_extensions)),
                 "DATABASE_SOCKET": self.database.socket or "",  # where production's code looks for it
                 "NGINX_FRONT": self._nginx_front(),
+                "SITE_OVERRIDE": _OVERRIDE if self.site.basic_auth else "",
             },
             **self._limits(sink),
         )
