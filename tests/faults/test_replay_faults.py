@@ -69,7 +69,6 @@ THERE = (
 """On the way there. Until the console has written, nothing is lost by going back; from then on it is a person's."""
 BACK = (
     *lines("decided old, begin stopped, done stopped", STOPPED, "fails"),
-    Place("php", " beside", "after", STOPPED, "fails"),
     Place("php", " touched", "after", STOPPED, "fails"),
 )
 """On the way to the end that waits for a person."""
