@@ -731,7 +731,6 @@ def waiting(site: Site, journal: Journal, run_id: str) -> Waiting:
     journal.refuse_unless_waiting(run_id, judgement, site.policy.expires)
     record = journal.output(run_id, "record", RunRecord)
     forbidden = cms.driver(record.cms).forbids_promotion(site.switches, restore=bool(record.restored))
-    forbidden = forbidden or record.advice
     if forbidden:
         raise ApprovalRefused(
             f"run {run_id} cannot be approved",
