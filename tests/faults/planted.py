@@ -123,7 +123,7 @@ PLANTED = (
                 'mv -- "new/$n" "$live" 2>>log ||',
                 '{ cp -a -- "new/$n" "$live" && rm -f -- "$live"/part1*; } 2>>log ||',
             ),
-            (SCRIPT, "helper verify new && helper opcache", "helper opcache"),
+            (SCRIPT, 'helper verify "$side" && helper opcache', "helper opcache"),
         ),
     ),
 )
