@@ -69,6 +69,32 @@ def test_which_file_of_a_thumbnail_is_shown_does_not_depend_on_what_was_seen_bef
     assert shown.endswith("/150.png")
 
 
+SIZES = """
+<script>shown = []; document.addEventListener('load', event => shown.push(event.target.currentSrc.split('/').pop()), true)</script>
+<img src=/900.png srcset='/300.png 300w, /900.png 900w' sizes='(max-width: 760px) 50vw, 370px'>
+<picture><source srcset='/900.png 2.4x' media='(min-width: 700px)'><img src=/150.png></picture>
+<img src=/150.png><div style='height:3000px'></div>
+"""
+
+
+def test_the_file_of_a_picture_that_a_page_chose_is_the_one_that_is_photographed():
+    """To photograph beyond the viewport Chromium changes it for a moment, and then chose the small file, once in a while for long enough."""
+
+    class Sizes(Gallery):
+        PAGES: ClassVar = {"/": SIZES.encode()}
+
+    places = "[...document.images].map(image => [image.currentSrc.split('/').pop(), image.width, image.height])"
+    with served(Sizes) as port, Browser({HOST: "127.0.0.1"}) as browser, browser.tab(DESKTOP) as tab:
+        tab.open(f"http://{HOST}:{port}/")
+        before = tab.page.evaluate(places)
+        pictures = {tab.capture().sha256 for _ in range(6)}
+        assert (
+            tab.page.evaluate(places) == before == [["900.png", 370, 370], ["900.png", 375, 375], ["150.png", 150, 150]]
+        )
+        assert set(tab.page.evaluate("shown")) == {"900.png", "150.png"}
+    assert len(pictures) == 1
+
+
 def test_a_carousel_stands_still_while_a_page_is_looked_at_and_turns_later():
     turning = "<p id=n>first</p><script>setInterval(() => n.textContent += ' next', 600)</script>"
     with serve(TinyShop(extra=turning)) as shop, Browser({HOST: "127.0.0.1"}) as browser, browser.tab(DESKTOP) as tab:

@@ -102,6 +102,26 @@ _HOLD_STILL = r"""
 })();
 """
 
+# Of the sizes that a picture comes in, the one that the page chose stays chosen: while a page is photographed beyond its viewport, Chromium
+# chooses anew and for a moment finds another one good enough. Its density keeps the picture as wide as it was.
+_PIN = r"""(image => {
+  const chosen = image.currentSrc, width = image.naturalWidth;
+  const sources = image.parentElement?.localName === 'picture' ? [...image.parentElement.children].filter(it => it.localName === 'source') : [];
+  if (!chosen || !width || (!image.srcset && !sources.length)) return;
+  const absolute = address => { try { return new URL(address, document.baseURI).href; } catch (e) { return ''; } };
+  let density = 0;
+  for (const list of [...sources.map(it => it.srcset), image.srcset]) {
+    for (const [, address, number, unit] of list.matchAll(/(\S*[^\s,])(?:\s+([\d.]+)([wx]))?\s*(?:,|$)/g)) {
+      if (!density && absolute(address) === chosen) density = unit === 'w' ? number / width : Number(number || 1);
+    }
+  }
+  if (!density && absolute(image.getAttribute('src')) === chosen) density = 1;
+  if (!density || /[\s,]/.test(chosen)) return;
+  for (const source of sources) source.media = 'not all';
+  image.sizes = `${width}px`;
+  image.srcset = `${chosen} ${Math.round(density * width)}w`;  // by width: src would count beside a density
+})"""
+
 # Lazy loaders of plugins watch the viewport, so it is led once over the page; then images are decoded, not merely complete.
 _SETTLE = r"""
 (async (limit) => {
@@ -115,15 +135,18 @@ _SETTLE = r"""
     media.pause();
     try { media.currentTime = 0; } catch (e) { /* a live stream cannot seek */ }
   }
-  const images = [...document.images].filter(image => image.src);
-  await within(Promise.all(images.map(image => image.decode().catch(() => 0))));
+  const images = [...document.images].filter(image => image.src || image.srcset);
+  const decoded = () => within(Promise.all(images.map(image => image.decode().catch(() => 0))));
+  await decoded();
+  images.forEach(PIN);
+  await decoded();
   await within(document.fonts.ready);
   for (const animation of document.getAnimations()) { try { animation.finish(); } catch (e) { animation.cancel(); } }
   if (document.activeElement && document.activeElement !== document.body) document.activeElement.blur();
   await frame(); await frame();
   return true;
 })
-"""
+""".replace("PIN", _PIN)
 
 _RECTANGLES = r"""
 (selectors => selectors.flatMap(selector => [...document.querySelectorAll(selector)].map(element => {
