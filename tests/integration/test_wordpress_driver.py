@@ -121,7 +121,7 @@ def test_a_plugin_that_ends_every_page_is_inventoried_like_the_rest(
 
 # ------------------------------------------------------------------------------------------------------ background jobs
 
-JOBS = b"""<?php
+JOBS = rb"""<?php
 /*
 Plugin Name: Jobs
 Version: 1.0
@@ -129,11 +129,13 @@ Version: 1.0
 add_action('jobs_good', function () { update_option('jobs_mail', var_export(wp_mail('a@example.com', 'report', 'text'), true)); });
 add_action('jobs_throws', function () { throw new RuntimeException('no printer'); });
 add_action('jobs_fatal', function () { require '/no/such/file.php'; });
+add_action('jobs_old', function () { throw new RuntimeException("\xcd\xe5\xf2"); });
+add_action('jobs_killed', function () { posix_kill(getmypid(), 9); });
 add_action('jobs_exits', function () { exit; });
 add_action('jobs_dies', function () { wp_die('no <b>licence</b>'); });
 add_action('jobs_again', function () { wp_schedule_single_event(time() - 1, 'jobs_again'); });
 add_action('jobs_parts', function ($part) { if ($part < 100) { wp_schedule_single_event(time(), 'jobs_parts', array($part + 1)); } });
-foreach (array('jobs_good', 'jobs_throws', 'jobs_fatal', 'jobs_exits', 'jobs_dies', 'jobs_nobody') as $name) {
+foreach (array('jobs_good', 'jobs_throws', 'jobs_fatal', 'jobs_exits', 'jobs_dies', 'jobs_nobody', 'jobs_old', 'jobs_killed') as $name) {
     if (!wp_next_scheduled($name)) { wp_schedule_event(time() + 86400, 'daily', $name); }
 }
 if (!wp_next_scheduled('jobs_again')) { wp_schedule_single_event(time() - 1, 'jobs_again'); }
@@ -152,6 +154,8 @@ def test_each_planned_job_is_run_and_told_for_itself_whatever_the_others_do(
     assert "/no/such/file.php" in told["jobs_fatal"].error
     assert "no licence" in told["jobs_dies"].error
     assert "never ends" in told["jobs_again"].error
+    assert told["jobs_old"].error == "RuntimeException: ???"
+    assert told["jobs_killed"].error.startswith("PHP was killed while it ran")
     for name in ("jobs_good", "jobs_exits", "jobs_parts", "jobs_nobody", "demo_shop_clean_sessions"):
         assert told[name].error == "", name
     assert [job.name for job in jobs.ran if job.idle and job.name.startswith("jobs_")] == ["jobs_nobody"]

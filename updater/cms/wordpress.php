@@ -616,7 +616,9 @@ case 'run-jobs':
     $until = microtime(true) + $REQUEST['seconds'];
     $taken = array_fill_keys($REQUEST['had'], $REQUEST['of_a_name']);
     $stderr = fopen('php://stderr', 'wb');
-    $tell = function ($what) use ($stderr) { fwrite($stderr, "\nupdater-job " . json_encode($what) . "\n"); };
+    // What is no UTF-8, as a message of an old plugin, json_encode() would refuse.
+    $plain = function ($text) { return is_string($text) && !preg_match('//u', $text) ? preg_replace('/[^ -~]/', '?', $text) : $text; };
+    $tell = function ($what) use ($stderr, $plain) { fwrite($stderr, "\nupdater-job " . json_encode(array_map($plain, $what)) . "\n"); };
     $left = array();
     $run = function ($name, $work, $due) use ($until, $tell, &$taken, &$left, $REQUEST) {
         if (in_array($name, $REQUEST['never'], true)) { return; }

@@ -1014,12 +1014,16 @@ def run_jobs(shell: Shell, installation: Installation) -> Jobs:
         begun, spent = time.monotonic(), sum(job.seconds for job in had.values())
         completed = shell.run(argv, stdin=script.encode(), check=False)
         died = _note_jobs(completed, had)
-        if completed.exit_code in _KILLED:
+        took = time.monotonic() - begun
+        if completed.exit_code in _ENDED and took >= seconds + _JOBS_GRACE:
             if died is None:
-                return Jobs(tuple(had.values()), failure=f"WordPress did not start within {seconds + _JOBS_GRACE} s")
-            took = time.monotonic() - begun + spent - sum(job.seconds for job in had.values())
+                return Jobs(tuple(had.values()), failure=f"WordPress did not start within {took:.0f} s")
+            took -= sum(job.seconds for job in had.values()) - spent
             had[died] = replace(had[died], hung=True, seconds=took, error=f"it did not end within {took:.0f} s")
             return Jobs(tuple(had.values()))
+        if died and completed.exit_code not in _BY_ITSELF:  # a crash of PHP, or the kernel ended what took all memory
+            had[died] = replace(had[died], error=f"PHP was killed while it ran (exit {completed.exit_code})")
+            continue
         try:
             answer = parse_answer(completed, f"{shell.where}, job {died}" if died else shell.where)
         except CommandFailed as error:
@@ -1030,11 +1034,11 @@ def run_jobs(shell: Shell, installation: Installation) -> Jobs:
             continue
         if not answer.get("exited"):
             return Jobs(tuple(had.values()), tuple(answer["left"]))
-    return Jobs(tuple(had.values()))
+    return Jobs(tuple(had.values()), (f"those after {_ENDED_PHP} that ended PHP",))
 
 
-_KILLED = frozenset({124, 137})
-"""What timeout(1) ends with"""
+_ENDED, _BY_ITSELF = frozenset({124, 137}), frozenset({0, 1, 255})
+"""What timeout(1) ends with when it had to end PHP; what PHP ends with by itself"""
 
 
 def _note_jobs(completed: Completed, had: dict[str, Job]) -> str | None:
