@@ -51,12 +51,21 @@ class Releases:
     wordpress_new: Path
 
     def packed(self, folder: Path) -> list[Path]:
-        """All four as the zips that people download."""
+        """All as the zips that people download: four, or fewer where one of the two stays as it is."""
         folder.mkdir(parents=True, exist_ok=True)
         return [
-            *(_zipped(it, "wordpress", folder) for it in (self.wordpress_old, self.wordpress_new)),
-            *(_zipped(it, "woocommerce", folder) for it in (self.woocommerce_old, self.woocommerce_new)),
+            *(_zipped(it, "wordpress", folder) for it in dict.fromkeys((self.wordpress_old, self.wordpress_new))),
+            *(_zipped(it, "woocommerce", folder) for it in dict.fromkeys((self.woocommerce_old, self.woocommerce_new))),
         ]
+
+    @property
+    def updates(self) -> list[str]:
+        """The ids of what a plan has to hold, in its order: most weeks bring a point release of the plugin alone."""
+        pairs = {
+            "core:wordpress": (self.wordpress_old, self.wordpress_new),
+            "plugin:woocommerce": (self.woocommerce_old, self.woocommerce_new),
+        }
+        return [name for name, (old, new) in pairs.items() if old != new]
 
     def told(self) -> str:
         numbers = [version(it) for it in asdict(self).values()]

@@ -66,7 +66,7 @@ def lived_in(place: Place) -> None:
 
 def test_a_real_woocommerce_lives_through_an_update(shop: DemoShop, zips: list[Path], tmp_path: Path) -> None:
     with place_of(shop, tmp_path, (), DOORS, zips) as place:
-        assert [update.id for update in place.updates] == ["core:wordpress", "plugin:woocommerce"]
+        assert [update.id for update in place.updates] == releases().updates
         drive(place)
 
 
@@ -163,10 +163,14 @@ def test_the_whole_pipeline_there_and_back(shop: DemoShop, kind: Kind, zips: lis
     assert stored == version(found.woocommerce_new)
     assert shop.sql(ORDERS[kind]) == orders
 
-    with pytest.raises(ApprovalRefused, match="migrat"):
-        pipeline.rollback(site, journal, Told())
-    back = pipeline.rollback(site, journal, Told(), discard_since=now() - timedelta(hours=1))
+    since = None
+    if ended.migration is not None and ended.migration.needed:
+        with pytest.raises(ApprovalRefused, match="migrat"):
+            pipeline.rollback(site, journal, Told())
+        since = now() - timedelta(hours=1)
+    back = pipeline.rollback(site, journal, Told(), discard_since=since)
     print(back.state, back.error, back.outcome, back.timings)
+    assert back.state == pipeline.ROLLED_BACK
     assert shop.code_sha256() == code
     assert f"Version: {version(found.woocommerce_old)}" in plugin(shop)
     assert shop.get(SAMOVAR).status_code == 200
