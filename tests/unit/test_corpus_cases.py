@@ -91,6 +91,21 @@ def test_what_make_test_judges_is_there():
     assert {name for sample in corpus.SAMPLE.values() for name in sample} <= names
 
 
+@pytest.mark.parametrize(("cms", "side"), [(cms, side) for cms in corpus.SAMPLE for side in (BAD, BENIGN)])
+def test_what_make_test_judges_fits_into_one_update_with_every_edit(cms, side, releases, tmp_path):
+    sample = corpus.SAMPLE[cms]
+    cases = [it for it in corpus.cases(cms=cms) if f"{it.side}/{it.name}" in sample and it.side == side]
+    whole = corpus.together(cases)
+    assert (whole.cms, whole.side) == (cms, side)
+    assert set(whole.units) == {unit for case in cases for unit in case.units}
+    made = {unit: corpus.files(whole, unit, releases.get(cms, tmp_path)) for unit in whole.units}
+    for case in cases:
+        for path, edits in case.change.items():
+            unit, _, name = path.partition("/")
+            lines = [line for _, becomes in edits for line in becomes.splitlines()]
+            assert all(line in made[unit][name] for line in lines), f"{case.name} is undone by another"
+
+
 def test_an_edit_that_does_not_fit_is_refused(tmp_path):
     case = Case("odd", BAD, "price", "", change={"demo-shop/includes/cart.php": [("no such text", "")]})
     with pytest.raises(ValueError, match=r"odd: demo-shop/includes/cart.php holds 0 × 'no such text'"):
