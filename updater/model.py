@@ -537,7 +537,7 @@ class Installation:
     """Folders that a site may keep elsewhere than its CMS's default, by the driver's own names: `admin` → `manage`."""
     elsewhere: Mapping[str, str] = field(default_factory=dict)
     """Folders of the shop outside its docroot: the path below the docroot by which they go here → where they lie. Mirror and staging
-    have that path; production has none of that name."""
+    have a folder there; production has a link to it, or nothing."""
 
 
 @dataclass(frozen=True, slots=True)

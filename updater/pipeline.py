@@ -209,7 +209,7 @@ def run(site: Site, journal: Journal, progress: Progress, *, retry: bool = False
         else:
             journal.mended(site.name, [update.id for update in plan.updates])
             _note_losses(this, plan, proven.release)
-            forbidden = driver.forbids_promotion(site.switches, restore=False)
+            forbidden = driver.forbids_promotion(site.switches, restore=False, installation=snapshot.installation)
             this.tell(advice=forbidden)
             this.end(AWAITING, ExitCode.AWAITING_APPROVAL)
             if forbidden:

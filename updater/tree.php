@@ -5,7 +5,7 @@ if (!is_dir($root)) { fail("no such folder: $root"); }
 $exclude = array();
 foreach ($REQUEST['exclude'] as $path) { $exclude[trim($path, '/')] = true; }
 $entries = array();
-$elsewhere = $REQUEST['elsewhere'];
+$elsewhere = $REQUEST['elsewhere']; // walked by themselves; the docroot may hold a link of that name
 $at = function ($path) use ($root, $elsewhere) {
     foreach ($elsewhere as $name => $folder) {
         if ($path === $name || strpos($path, "$name/") === 0) { return $folder . substr($path, strlen($name)); }
@@ -20,7 +20,7 @@ $walk = function ($below) use (&$walk, &$entries, $at, $exclude) {
         if ($name === '.' || $name === '..') { continue; }
         $empty = false;
         $path = $below === '' ? $name : "$below/$name";
-        if (isset($exclude[$path])) { continue; }
+        if (isset($exclude[$path]) || isset($elsewhere[$path])) { continue; }
         $full = $at($path);
         if (is_link($full)) {
             $entries[] = array(base64_encode($path), base64_encode('link:' . readlink($full)));

@@ -11,7 +11,8 @@ LEGACY = "Ёлка №5 «да»"
 """In a MyISAM table in windows-1251"""
 PICTURE = "wp-content/uploads/Самовар тульский.jpg"
 DOCUMENTS = "/home/deploy/www"
-"""The docroot as the hosting shows it to who logs in: a link. Uploads lie behind another one."""
+"""The docroot as the hosting shows it to who logs in: a link. Uploads and plugins lie behind others."""
+PLUGINS = "/home/deploy/disk/plugins"
 
 # PHP 7.4 of the command line is what its version says; whoever ran anything else with it would get nonsense.
 # The database's client stays where root finds it and the ssh user does not.
@@ -24,6 +25,7 @@ chmod 755 /usr/bin/php
 cd {DOCROOT} && printf x > '{PICTURE}' && chown www-data: '{PICTURE}'
 ln -s {DOCROOT} {DOCUMENTS}; install -d -o deploy -g deploy /home/deploy/disk
 mv wp-content/uploads /home/deploy/disk/ && ln -s /home/deploy/disk/uploads wp-content/uploads && chown -h deploy: wp-content/uploads
+mv wp-content/plugins {PLUGINS} && ln -s {PLUGINS} wp-content/plugins && chown -h deploy: wp-content/plugins
 """
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from mean_host import DOCUMENTS, LEGACY, PICTURE, make_mean, neighbours
+from mean_host import DOCUMENTS, LEGACY, PICTURE, PLUGINS, make_mean, neighbours
 
 from updater.demo_shop import DOCROOT, DemoShop
 from updater.errors import ExitCode
@@ -109,14 +109,15 @@ def ended(lasting_shop: DemoShop, tmp_path_factory: pytest.TempPathFactory, outs
     site = lasting_shop.write_site(folder, ["demo-shop-1.0", "demo-shop-1.1"])
     text = site.read_text().replace("pages: [/, /shop/, /about/]", "pages: [/]")
     text = text.replace(f"docroot: {DOCROOT}", f"docroot: {DOCUMENTS}")
-    site.write_text(text + 'notify: ["${MESSENGER}"]\nviewports: {mobile: 375x812}\n')
+    site.write_text(text + 'notify: ["${MESSENGER}"]\nviewports: {mobile: 375x812}\nwordpress: {own_links: true}\n')
     before = neighbours(lasting_shop)
     with Watch() as watch:
         table = typed(folder, ExitCode.DONE, "check", "site.yml", "--connect")
         printed = typed(folder, ExitCode.AWAITING_APPROVAL, "run", "--json")
         printed += typed(folder, ExitCode.DONE, "approve", "--yes", "--person", "Anna")
         printed += typed(folder, ExitCode.DONE, "status")
-    key = tuple(line for line in lasting_shop.key.read_text().splitlines() if len(line) > 40)
+    # The first line is the format's own, and alike in every key.
+    key = tuple(line for line in lasting_shop.key.read_text().splitlines()[2:] if len(line) > 40)
     record = json.loads((max((folder / ".updater" / "runs").iterdir()) / "run.json").read_text())
     yield Ended(folder, table + printed, record, b"\n".join(watch.seen), key, table, before)
 
@@ -213,6 +214,7 @@ def test_the_table_names_each_fallback(ended: Ended) -> None:
         "not part of one consistent snapshot: sh_legacy",
         "cloned as links",
         "the media folder behind a link is copied: wp-content/uploads",
+        f"code behind a link is copied, and updated where it lies: wp-content/plugins in {PLUGINS}",
     ):
         assert said in table, ended.table
     log = (ended.run / "run.log").read_text()
@@ -296,6 +298,13 @@ def test_what_is_not_the_shop_s_is_as_it_was(ended: Ended, lasting_shop: DemoSho
     assert (ended.folder / ".updater" / "mirror" / PICTURE).is_file()
     assert lasting_shop.exec(["stat", "-c", "%U %N", f"{DOCROOT}/{PICTURE}"])[1].startswith(b"www-data")
     assert lasting_shop.exec(["readlink", f"{DOCROOT}/wp-content/uploads"])[1] == b"/home/deploy/disk/uploads\n"
+
+
+def test_a_plugin_behind_a_link_is_updated_where_it_lies(ended: Ended, lasting_shop: DemoShop) -> None:
+    assert lasting_shop.exec(["readlink", f"{DOCROOT}/wp-content/plugins"])[1].decode() == f"{PLUGINS}\n"
+    assert b"Version: 1.1" in lasting_shop.exec(["cat", f"{PLUGINS}/demo-shop/demo-shop.php"])[1]
+    mirror = ended.folder / ".updater" / "mirror" / "wp-content" / "plugins"
+    assert mirror.is_dir() and not mirror.is_symlink()
 
 
 def test_a_broken_update_leaves_the_mean_host_as_it_was(ended: Ended, lasting_shop: DemoShop) -> None:

@@ -176,13 +176,30 @@ def test_a_drop_in_that_stands_where_the_gate_must(shop: DemoShop, site: Path, u
         refused(updater("plan", site), f"its own wp-content/{name}", "the gate that closes the shop")
 
 
-@pytest.mark.parametrize("folder", ["wp-content/plugins", "wp-content/themes"])
-def test_components_behind_a_link(shop: DemoShop, site: Path, updater: Typed, folder: str) -> None:
+@pytest.mark.parametrize(
+    ("folder", "there", "why"),
+    [
+        ("wp-content", "~/elsewhere", "the gate that closes the shop needs that folder"),
+        ("wp-content/themes", f"{DOCROOT}/elsewhere", "one of them and the docroot lies in the other"),
+    ],
+)
+def test_components_behind_a_link_that_nothing_can_be_swapped_behind(
+    shop: DemoShop, site: Path, updater: Typed, folder: str, there: str, why: str
+) -> None:
     place = f"{DOCROOT}/{folder}"
+    with changed(shop, f"mv {place} {there}; ln -s {there} {place}", f"rm {place}; mv {there} {place}"):
+        refused(updater("plan", site), f"WordPress whose {folder} is such a link is not supported", why)
+
+
+def test_plugins_behind_a_link_may_be_several_sites(shop: DemoShop, site: Path, updater: Typed) -> None:
+    """Tested all the same; deployed only where site.yml says that nobody shares them (test_mean_host.py)."""
+    place = f"{DOCROOT}/wp-content/plugins"
     with changed(shop, f"mv {place} ~/elsewhere; ln -s ~/elsewhere {place}", f"rm {place}; mv ~/elsewhere {place}"):
-        refused(
-            updater("plan", site), f"WordPress whose {folder} is a link is not supported", "shared with other sites"
-        )
+        answer = updater("check", site, "--connect", "--json")
+    row = next(row for row in json.loads(answer.stdout) if row["name"] == "symlinks")
+    assert row["kind"] == "refused"
+    assert "clone only: behind a link lie wp-content/plugins (/home/deploy/elsewhere)" in row["detail"]
+    assert "write `wordpress: {own_links: true}`" in row["detail"]
 
 
 def test_a_database_that_refuses_the_shops_password(shop: DemoShop, site: Path, updater: Typed) -> None:

@@ -345,6 +345,15 @@ function is_migration_hook($hook) {
     return (bool) preg_match('/(up(grade|date)_?(db|database|routine|callback|task|batch)|(db|database|data|schema)_?(up(grade|date)|migrat)|run_update|migrat(e|ion|or)|_upgrade$|_upgrader?_)/i', $hook);
 }
 
+/** Those of the folders that are links: name => the folder itself, '' when there is none. */
+function linked($docroot, $names) {
+    $found = array();
+    foreach ($names as $name) {
+        if (is_link("$docroot/$name")) { $found[$name] = is_dir("$docroot/$name") ? (string) realpath("$docroot/$name") : ''; }
+    }
+    return $found;
+}
+
 // ---------------------------------------------------------------------------------------------------------------- actions
 
 $docroot = isset($REQUEST['docroot']) ? rtrim($REQUEST['docroot'], '/') : '';
@@ -375,7 +384,7 @@ case 'recognise':
         'exists' => is_dir($docroot), 'core' => $version['wp_version'] !== null && is_file("$docroot/wp-load.php"), 'version' => $version['wp_version'],
         'php' => PHP_VERSION, 'trees' => $trees, 'config' => is_file("$docroot/wp-config.php") || (is_file(dirname($docroot) . '/wp-config.php') && !is_file(dirname($docroot) . '/wp-settings.php')),
         'below' => preg_match('#[\'"]/?([\w./-]+)/wp-blog-header\.php#', $index, $match) && trim($match[1], '/') !== '' ? trim($match[1], '/') : null,
-        'dropins' => $dropins, 'links' => array_values(array_filter(array('wp-content', 'wp-content/plugins', 'wp-content/themes'), function ($path) use ($docroot) { return is_link("$docroot/$path"); })),
+        'dropins' => $dropins, 'links' => (object) linked($docroot, array('wp-content', 'wp-content/plugins', 'wp-content/themes')),
     ));
 
 case 'config':

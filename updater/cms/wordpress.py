@@ -206,6 +206,9 @@ def _ask(shell: Shell, php: str, action: str, docroot: str, **request: Any) -> A
 # ------------------------------------------------------------------------------------------------------------- what is there
 
 
+_OWN_LINKS = f"{NAME}.own_links"
+
+
 def detect(shell: Shell, docroot: str, php: str) -> Installation | None:
     """WordPress in this docroot, or None. UnsupportedSite names what is recognised and refused."""
     seen = _ask(shell, php, "recognise", docroot, doors=_DOORS)
@@ -240,7 +243,7 @@ def detect(shell: Shell, docroot: str, php: str) -> Installation | None:
         raise _unsupported(
             shell, docroot, "WordPress knows no address of its own", f"option `home` is {url!r}", "set it in wp-admin"
         )
-    return Installation(NAME, version, docroot.rstrip("/") or "/", php, url, database)
+    return Installation(NAME, version, docroot.rstrip("/") or "/", php, url, database, elsewhere=seen["links"])
 
 
 def _unsupported(shell: Shell, docroot: str, what: str, cause: str, hint: str) -> UnsupportedSite:
@@ -312,14 +315,24 @@ def _refuse_configuration(shell: Shell, docroot: str, seen: Mapping[str, Any], c
             f"wp-config.php sets WP_CONTENT_DIR or WP_PLUGIN_DIR to {content}, {plugins}",
             "leave this site out",
         )
-    for link in seen["links"]:
-        raise _unsupported(
-            shell,
-            docroot,
-            f"WordPress whose {link} is a link is not supported",
-            "what it leads to may be shared with other sites, and is not swapped by a rename",
-            "put the folder itself there, or leave this site out",
-        )
+    for link, folder in seen["links"].items():
+        why = ""
+        if link == "wp-content":
+            why = "the gate that closes the shop needs that folder, which may be shared with other sites"
+        elif not folder:
+            why = "it leads to no folder"
+        elif f"{folder}/".startswith(f"{docroot.rstrip('/')}/") or f"{docroot.rstrip('/')}/".startswith(
+            f"{folder.rstrip('/')}/"
+        ):
+            why = f"it leads to {folder}: one of them and the docroot lies in the other"
+        if why:
+            raise _unsupported(
+                shell,
+                docroot,
+                f"WordPress whose {link} is such a link is not supported",
+                why,
+                "put the folder itself there, or leave this site out",
+            )
     for dropin in seen["dropins"]:
         raise _unsupported(
             shell,
@@ -898,7 +911,14 @@ def noise_rows() -> Mapping[str, Sequence[str]]:
 
 
 def forbids_promotion(switches: frozenset[str], *, restore: bool, installation: Installation | None = None) -> str:
-    return ""
+    """A folder of components behind a link may be several sites': an update of one would be one of all, and only one was tested."""
+    if installation is None or not installation.elsewhere or _OWN_LINKS in switches:
+        return ""
+    links = ", ".join(f"{name} ({folder})" for name, folder in installation.elsewhere.items())
+    return (
+        f"behind a link lie {links}, which other sites may share, and they would be updated too; where they are this site's alone, "
+        f"write `{NAME}: {{own_links: true}}` into site.yml"
+    )
 
 
 def gate(installation: Installation) -> Gate:

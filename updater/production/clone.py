@@ -145,25 +145,31 @@ class _Root:
 
 def _roots(site: Site, installation: Installation, layout: Layout, linked: Sequence[str]) -> list[_Root]:
     """The docroot, what a site keeps outside it, and media that a link in the docroot leads to."""
-    names, links = installation.elsewhere, [literal(folder) for folder in linked]
-    kept = tuple(sorted({*(literal(name.split("/")[0]) for name in names), *links}))
-    roots = [_Root(installation.docroot, "", [*_patterns(site, layout), *links], kept)]
+    names = installation.elsewhere
+    apart = [literal(path) for path in (*names, *linked)]
+    kept = tuple(sorted({*apart, *(literal(name.split("/")[0]) for name in names)}))
+    roots = [_Root(installation.docroot, "", [*_patterns(site, layout), *apart], kept)]
     for folder in linked:
         here = [path.removeprefix(f"{folder}/") for path in layout.caches if path.startswith(f"{folder}/")]
-        found = [*map(literal, here), *media.left_out(site, ["."]), *_anywhere(site)]
+        found = [*map(literal, here), *media.left_out(site, ["."]), *_below_it(site, folder)]
         roots.append(_Root(f"{installation.docroot.rstrip('/')}/{folder}/", folder, found))
     for name, folder in names.items():
         inside = [path.removeprefix(f"{name}/") for path in layout.caches if path.startswith(f"{name}/")]
         large = media.left_out(
             site, [path.removeprefix(f"{name}/") for path in layout.media if path.startswith(f"{name}/")]
         )
-        roots.append(_Root(folder, name, [*map(literal, inside), *large, *_anywhere(site)]))
+        roots.append(_Root(folder, name, [*map(literal, inside), *large, *_below_it(site, name)]))
     return roots
 
 
-def _anywhere(site: Site) -> list[str]:
-    """A pattern of site.yml that begins with / means the docroot."""
-    return [pattern for pattern in site.clone.exclude if not pattern.startswith("/")]
+def _below_it(site: Site, name: str) -> list[str]:
+    """What site.yml leaves out, for a folder that goes by this name: a pattern that begins with / means the docroot."""
+    here = f"/{name}"
+    return [
+        pattern.removeprefix(here)
+        for pattern in site.clone.exclude
+        if pattern.startswith(f"{here}/") or not pattern.startswith("/")
+    ]
 
 
 # A link to a folder that holds the shop itself would be copied without end.

@@ -328,16 +328,19 @@ _FREE = 'df -Pk -- "$1" | tail -n 1; df -Pi -- "$1" 2>/dev/null | tail -n 1'
 
 def _space(tried: _Tried) -> tuple[Status, str]:
     """Against the largest promotion there can be: every file of code replaced, every table copied and dumped."""
-    left_out = [word for path in _not_code(tried) for word in ("!", "-path", f"./{path}/*")]
-    code, text = tried.sh(_CODE_SIZE, tried.docroot, *left_out, timeout=600)
-    sizes = text.splitlines()[-1].split() if text else []
-    if code != 0 or len(sizes) != 2:
-        return "refused", f"the size of {tried.docroot} cannot be read: {text[-200:]}"
+    kilobytes = number = 0
+    for folder, not_code in _code_folders(tried).items():
+        left_out = [word for path in not_code for word in ("!", "-path", f"./{path}/*")]
+        code, text = tried.sh(_CODE_SIZE, folder, *left_out, timeout=600)
+        sizes = text.splitlines()[-1].split() if text else []
+        if code != 0 or len(sizes) != 2:
+            return "refused", f"the size of {folder} cannot be read: {text[-200:]}"
+        kilobytes, number = kilobytes + int(sizes[0]), number + int(sizes[1])
     facts = tried.database()
     own = own_tables(facts.tables, tried.installation.database.prefix)
     tables = sum(facts.tables[name].bytes for name in own) / 1024**2
     # The uploaded archive, what it unpacks to and the new tree beside it: three times the code. The old tree is moved.
-    need, files = 3 * int(sizes[0]) / 1024 + 2 * tables, 2 * int(sizes[1])
+    need, files = 3 * kilobytes / 1024 + 2 * tables, 2 * number
     code, text = tried.sh(_FREE, tried.work)
     lines = [line.split() for line in text.splitlines()]
     if code != 0 or not lines or len(lines[0]) < 6:
@@ -351,9 +354,14 @@ def _space(tried: _Tried) -> tuple[Status, str]:
     return "proven", said
 
 
-def _not_code(tried: _Tried) -> tuple[str, ...]:
+def _code_folders(tried: _Tried) -> dict[str, list[str]]:
+    """The docroot and each folder of the shop outside it → what in it is no code, by paths below that folder."""
     layout = tried.layout()
-    return (*layout.media, *layout.caches)
+    not_code = [*layout.media, *layout.caches]
+    found = {tried.docroot: not_code}
+    for name, folder in tried.installation.elsewhere.items():
+        found[folder] = [path.removeprefix(f"{name}/") for path in not_code if path.startswith(f"{name}/")]
+    return found
 
 
 # A rename keeps the inode; mv's copy across file systems makes a new one.
@@ -371,11 +379,12 @@ def _work_folder(tried: _Tried) -> tuple[Status, str]:
         return "refused", f"the work folder {work} lies inside the docroot: set server.work in site.yml"
     if served := serves(tried.host, tried.site, tried.work):
         return "refused", f"clone only: the work folder {work} is served as {served}: set server.work in site.yml"
-    code, text = tried.sh(_RENAME, tried.work, tried.docroot)
-    if code == 9:
-        return "refused", f"{work} and {docroot} are on different file systems: set server.work beside the docroot"
-    if code != 0:
-        return "refused", f"a folder cannot be renamed from {work} into {docroot}: {text[-200:]}"
+    for folder in (docroot, *tried.installation.elsewhere.values()):
+        code, text = tried.sh(_RENAME, tried.work, folder)
+        if code == 9:
+            return "refused", f"{work} and {folder} are on different file systems: set server.work beside it"
+        if code != 0:
+            return "refused", f"a folder cannot be renamed from {work} into {folder}: {text[-200:]}"
     return "proven", f"{work} is outside the docroot and not served, and a folder was renamed across and back"
 
 
@@ -402,12 +411,15 @@ def _folders(tried: _Tried) -> tuple[Status, str]:
 
 def _owners(tried: _Tried) -> tuple[Status, str]:
     """A folder of another owner cannot be moved to another parent, and a copy of such a file would change its owner."""
-    left_out = [word for path in _not_code(tried) for word in ("-path", f"./{path}", "-prune", "-o")]
     script = 'cd -- "$1" || exit 1; shift; find . "$@" ! -user "$(id -un)" -print 2>&1 | head -n 6'
-    code, text = tried.sh(script, tried.docroot, *left_out)
-    if code == 0 and not text:
+    lines: list[str] = []
+    for folder, not_code in _code_folders(tried).items():
+        left_out = [word for path in not_code for word in ("-path", f"./{path}", "-prune", "-o")]
+        code, text = tried.sh(script, folder, *left_out)
+        below = "" if folder == tried.docroot else f"{folder}/"
+        lines += [below + line.removeprefix("./") for line in text.splitlines() or [f"exit {code}"] * bool(code)]
+    if not lines:
         return "proven", "all code belongs to the ssh user"
-    lines = [line.removeprefix("./") for line in text.splitlines()]
     shown = f"{', '.join(lines[:5])}{' …' if len(lines) > 5 else ''}"
     return (
         "refused",
@@ -416,14 +428,20 @@ def _owners(tried: _Tried) -> tuple[Status, str]:
 
 
 def _symlinks(tried: _Tried) -> tuple[Status, str]:
-    _, text = tried.sh('find "$1" -type l 2>/dev/null | head -n 6', tried.docroot)
+    _, text = tried.sh('find "$1" -type l 2>/dev/null | head -n 9', tried.docroot)
     links = text.splitlines()
     if not links:
         return "proven", "none in the docroot"
-    media = linked_media(tried.host, tried.installation, tried.layout())
-    others = [path for link in links if (path := link.removeprefix(tried.docroot + "/")) not in media]
+    media, behind = linked_media(tried.host, tried.installation, tried.layout()), tried.installation.elsewhere
+    others = [path for link in links if (path := link.removeprefix(tried.docroot + "/")) not in (*media, *behind)]
     shown = f"{', '.join(others[:5])}{' …' if len(others) > 5 else ''}"
     said = [f"the media folder behind a link is copied: {', '.join(media)}"] if media else []
+    if led := [f"{name} in {folder}" for name, folder in behind.items() if f"{tried.docroot}/{name}" in links]:
+        driver = cms.driver(tried.installation.cms)
+        forbidden = driver.forbids_promotion(tried.site.switches, restore=False, installation=tried.installation)
+        if forbidden:
+            return "refused", f"clone only: {forbidden}"
+        said.append(f"code behind a link is copied, and updated where it lies: {', '.join(led)}")
     said += [f"cloned as links, what they point at is not: {shown}"] if others else []
     return "fallback", "; ".join(said)
 
