@@ -43,7 +43,7 @@ culprits: ## Measure whether the one update that breaks a shop is named among ha
 
 mutants: ## Measure the verdict on changes drawn by lot, beside orders placed, into docs/mutants.md (N=60 SEED=7)
 	@scripts/bootstrap
-	@N="$(N)" SEED="$(SEED)" PAGE="$(PAGE)" .venv/bin/python tests/corpus/mutants.py
+	@N="$(N)" SEED="$(SEED)" MINUTES="$(MINUTES)" PAGE="$(PAGE)" .venv/bin/python tests/corpus/mutants.py
 
 findings: ## Photograph what the report says of each kind of finding, into docs/findings.md
 	@scripts/bootstrap

@@ -1,6 +1,7 @@
 """`make mutants`: plugin code with one thing changed by lot, judged by the pipeline and, apart from it, by orders placed; writes docs/mutants.md.
 
     make mutants N=60 SEED=7      sixty, drawn; the seed is printed
+    make mutants MINUTES=25       begin no further one after that; those that were never judged come first, then those of older code
     make mutants PAGE=1           judge nothing, write the page from the results that are there
 
 What a mutant does to an order is told by oracle.py, which knows nothing of the checks. Nobody chose what is broken here: these rates tell what
@@ -9,6 +10,7 @@ the corpus, whose cases were thought of, cannot. Results stand in docs/mutants.j
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -16,6 +18,7 @@ import re
 import signal
 import sys
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -166,7 +169,7 @@ def load() -> list[Result]:
     return [Result(**{**entry, "orders": tuple(entry["orders"])}) for entry in entries]
 
 
-def judge(mutants: Sequence[Mutant]) -> Iterator[Result]:
+def judge(mutants: Iterable[Mutant]) -> Iterator[Result]:
     """Each ordered from and then judged, on two shops that know nothing of each other."""
     with tempfile.TemporaryDirectory(prefix="updater-mutants-") as workdir, oracle(Path(workdir, "oracle")) as order:
         sound = order({})
@@ -251,9 +254,11 @@ def main() -> int:
     seed = int(os.environ.get("SEED") or random.SystemRandom().randrange(10**6))
     wanted = [] if os.environ.get("PAGE") else drawn(int(os.environ.get("N") or 60), seed)
     code = corpus.code_sha256()
-    ready = {it.mutant for it in load() if it.code == code}
-    print(f"{len(wanted)} mutants of {len(places())}, SEED={seed}", flush=True)
-    for result in judge([it for it in wanted if it.name not in ready]) if wanted else ():
+    ready, before = {it.mutant for it in load() if it.code == code}, {it.mutant for it in load()}
+    waiting = sorted((it for it in wanted if it.name not in ready), key=lambda it: it.name in before)
+    until = time.monotonic() + 60 * float(os.environ.get("MINUTES") or 24 * 60)
+    print(f"{len(wanted)} mutants of {len(places())}, SEED={seed}, {len(waiting)} of them to be judged", flush=True)
+    for result in judge(itertools.takewhile(lambda _: time.monotonic() < until, waiting)) if waiting else ():
         with RESULTS.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps(asdict(result), ensure_ascii=False) + "\n")
         print(

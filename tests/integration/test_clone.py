@@ -165,28 +165,41 @@ def test_without_rsync_tar_brings_the_same_tree(live: LiveServer, host: Host, ho
     assert local_manifest(by_tar.files, []) == local_manifest(by_rsync.files, [])
 
 
+@pytest.mark.parametrize("name", [".updater-elsewhere/storage", "includes/behind"])
 def test_a_folder_outside_the_docroot_comes_along_by_rsync_and_by_tar(
-    live: LiveServer, host: Host, tmp_path: Path
+    live: LiveServer, host: Host, tmp_path: Path, name: str
 ) -> None:
-    live.root("mkdir -p '/srv/out side/cache' && echo code > '/srv/out side/a.php' && echo x > '/srv/out side/cache/y'")
-    name = ".updater-elsewhere/storage"
+    """The second name is one that the docroot has too, as a link to that folder; the mirror of before kept it as such."""
+    script = "mkdir -p '/srv/out side/cache' '/srv/out side/left' && cd '/srv/out side' && for f in a.php cache/y left/z; do echo code > $f; done"
+    link = f"{live.docroot}/{name}"
+    if name[0] != ".":
+        script += (
+            f"; mkdir -p {link.rpartition('/')[0]}; ln -s '/srv/out side' {link}; chmod 755 {link.rpartition('/')[0]}"
+        )
+        (tmp_path / "mirror" / "includes").mkdir(parents=True)
+        (tmp_path / "mirror" / name).symlink_to(tmp_path)
+    live.root(script)
+    site = replace(live.site, clone=CloneSettings(exclude=(f"/{name}/left",)))
     installation = replace(live.installation, elsewhere={name: "/srv/out side"})
     layout = replace(live.layout, caches=(*live.layout.caches, f"{name}/cache"))
     snapshots = []
     try:
         for run in ("one", "two"):  # the second finds the mirror of the first
             into = tmp_path / run
-            args = (host, live.site, installation, layout, live.platform, run, tmp_path / "mirror", into, Said())
+            args = (host, site, installation, layout, live.platform, run, tmp_path / "mirror", into, Said())
             snapshots.append(clone(*args))
         with _instead_of(live, "rsync", "exit 127"):
             into = tmp_path / "three"
-            args = (host, live.site, installation, layout, live.platform, "three", tmp_path / "other", into, Said())
+            args = (host, site, installation, layout, live.platform, "three", tmp_path / "other", into, Said())
             snapshots.append(clone(*args))
     finally:
-        live.root("rm -r '/srv/out side'")
+        live.root(f"rm -r '/srv/out side'; rm -rf {link.rpartition('/')[0]}")
     for snapshot in snapshots:
         assert (snapshot.files / name / "a.php").read_text() == "code\n"
         assert not (snapshot.files / name / "cache").exists()
+        assert not (snapshot.files / name / "left" / "z").exists()
+        assert not (snapshot.files / name).is_symlink()
+        assert name not in snapshot.code, "not the link itself"
         assert f"{name}/a.php" in snapshot.code
     assert snapshots[0].code == snapshots[1].code == snapshots[2].code
     assert snapshots[1].moved_bytes < snapshots[0].moved_bytes / 2, "what a run brought, the next one has"
