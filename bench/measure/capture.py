@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
-from measure import npm, shop
+from measure import backstop, npm, shop
 from measure.cost import Cost, spent
 from measure.pairs import Pairs
 from measure.photographer import VIEWPORTS
@@ -79,69 +80,32 @@ def _unexpected(who: str, found: set[str], expected: set[str]) -> list[str]:
 
 
 def _ours(folder: Path, before: int, after: int, noise: str) -> tuple[Cost, set[str]]:
+    cost, told = photographed(folder, before, after, noise, shop.PAGES)
+    return cost, {place.split()[0] for place, status in told["statuses"].items() if status != "passed"}
+
+
+def photographed(
+    folder: Path, before: int, after: int, noise: str, pages: Sequence[str]
+) -> tuple[Cost, dict[str, Any]]:
+    """These pages of both servers by our photographer, `noise` or `plain`: what it cost, and what its last line tells."""
     command = [sys.executable, "-m", "measure.photographer", str(before), str(after), str(folder / "shots"), noise]
-    cost = spent(command, folder, {"PYTHONPATH": str(npm.BENCH)})
+    cost = spent([*command, *pages], folder, {"PYTHONPATH": f"{npm.BENCH}:{npm.BENCH.parent / 'tests'}"})
     assert cost.exit_code == 0, cost.said
-    statuses: dict[str, str] = json.loads(cost.said.splitlines()[-1])
-    assert len(statuses) == len(shop.PAGES) * len(VIEWPORTS), statuses
-    return cost, {place.split()[0] for place, status in statuses.items() if status != "passed"}
+    told: dict[str, Any] = json.loads(cost.said.splitlines()[-1])
+    assert len(told["statuses"]) == len(pages) * len(VIEWPORTS), told
+    return cost, told
 
 
 def _backstop(folder: Path, before: int, after: int) -> tuple[Cost, set[str]]:
-    config = folder / "backstop.json"
-    config.write_text(json.dumps(_settings(folder, before, after)), encoding="utf-8")
-    program = npm.modules() / "backstopjs" / "cli" / "index.js"
-    took = []
-    for command in ("reference", "test"):
-        cost = spent(["node", str(program), command, f"--config={config}"], folder)
-        assert cost.exit_code == 0 or command == "test", cost.said  # `test` fails where something differs
-        took.append(cost)
-    report = json.loads(next(folder.glob("data/json_report/*.json")).read_text(encoding="utf-8"))
-    results = report["tests"]
-    assert len(results) == len(shop.PAGES) * len(VIEWPORTS), took[-1].said[-2000:]
-    found = {test["pair"]["label"] for test in results if test["status"] != "pass"}
-    return _sum(took[0], took[1]), found
+    scenarios = [(path, f"http://127.0.0.1:{before}{path}", f"http://127.0.0.1:{after}{path}") for path in shop.PAGES]
+    reference, _ = backstop.spent_on("reference", folder, scenarios, VIEWPORTS)
+    test, found = backstop.spent_on("test", folder, scenarios, VIEWPORTS)
+    return _sum(reference, test), found
 
 
 def _sum(one: Cost, other: Cost) -> Cost:
     memory = max(one.memory, other.memory)
     return Cost(one.wall + other.wall, one.cpu + other.cpu, memory, other.exit_code, one.said + other.said)
-
-
-def _settings(folder: Path, before: int, after: int) -> dict[str, object]:
-    """As `backstop init` writes them, but for the report, which would open a browser of its own."""
-    data = folder / "data"
-    return {
-        "id": "bench",
-        "viewports": [{"label": one.name, "width": one.width, "height": one.height} for one in VIEWPORTS],
-        "scenarios": [
-            {
-                "label": path,
-                "url": f"http://127.0.0.1:{after}{path}",
-                "referenceUrl": f"http://127.0.0.1:{before}{path}",
-                "selectors": ["document"],
-                "misMatchThreshold": 0.1,
-                "requireSameDimensions": True,
-            }
-            for path in shop.PAGES
-        ],
-        "paths": {
-            "bitmaps_reference": str(data / "reference"),
-            "bitmaps_test": str(data / "test"),
-            "engine_scripts": str(data / "scripts"),
-            "html_report": str(data / "html_report"),
-            "json_report": str(data / "json_report"),
-            "ci_report": str(data / "ci_report"),
-        },
-        "report": ["json"],
-        "engine": "puppeteer",
-        "engineOptions": {
-            "executablePath": str(find_chromium()),
-            "args": ["--no-sandbox"] if os.geteuid() == 0 else [],
-        },
-        "asyncCaptureLimit": 5,
-        "asyncCompareLimit": 50,
-    }
 
 
 def _chromium_version() -> str:

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 
 from live_server import LiveServer, running
 
+from measure import filling
 from measure.pairs import Pairs, measured, middle
 from measure.table import Line, Row
 from updater.log import Silent
@@ -23,42 +24,11 @@ from updater.staging.stack import StackHandle, stage
 ABOUT = "cloning 9,000 files and 300 MB of database, loading it, restoring a checkpoint, beside mariadb-dump | ssh | mariadb"
 PAIRS = 3
 FILES, MEDIA = 7500, 1500
+MEGABYTES = 303
 
-# Files as a shop has them: much PHP, fewer and larger pictures that do not compress.
-_FILES = rf"""
-cd /srv/shop && su deploy -c 'php -r "
-mt_srand(7);
-for (\$n = 0; \$n < {FILES}; \$n++) {{
-    \$folder = sprintf(\"plugins/p%02d/src%02d\", \$n % 25, \$n % 40);
-    @mkdir(\$folder, 0755, true);
-    \$lines = \"\";
-    for (\$k = 0; \$k < 90; \$k++) {{ \$lines .= \"    \\\$this->value[\" . mt_rand() . \"] = strlen(\\\$name) + \" . mt_rand() . \";\n\"; }}
-    file_put_contents(\"\$folder/class-\$n.php\", \"<?php\nclass C\$n {{ function f(\\\$name) {{\n\$lines}} }}\n\");
-}}
-for (\$n = 0; \$n < {MEDIA}; \$n++) {{
-    \$folder = sprintf(\"media/2026/%02d\", \$n % 12);
-    @mkdir(\$folder, 0755, true);
-    file_put_contents(\"\$folder/\$n.jpg\", random_bytes(mt_rand(20000, 180000)));
-}}"'
-"""
-# Rows as WordPress and its shops have them: many small ones with two indexes, fewer with long texts, orders.
-_TABLES = """
-CREATE TABLE shop_meta (id BIGINT AUTO_INCREMENT PRIMARY KEY, post BIGINT NOT NULL, name VARCHAR(255), value LONGTEXT,
-  KEY post (post), KEY name (name(191))) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
-INSERT INTO shop_meta (post, name, value)
-  SELECT seq DIV 12, ELT(1 + seq % 12, '_sku', '_price', '_stock', '_weight', '_tax_class', '_image', '_visibility', 'total_sales', '_length',
-  '_width', '_height', '_edit_lock'), CONCAT(MD5(seq), ' ', seq * 7) FROM seq_1_to_700000;
-CREATE TABLE shop_posts (id BIGINT AUTO_INCREMENT PRIMARY KEY, title TEXT, content LONGTEXT, kind VARCHAR(20), at DATETIME, slug VARCHAR(200),
-  KEY slug (slug(191)), KEY kind (kind, at)) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
-INSERT INTO shop_posts (title, content, kind, at, slug)
-  SELECT CONCAT('Чай № ', seq), REPEAT(CONCAT('Листовой чай, сбор ', MD5(seq), '. It''s \\\\ "fresh". '), 22), 'product',
-  '2026-01-01' + INTERVAL seq MINUTE, CONCAT('tea-', seq) FROM seq_1_to_60000;
-CREATE TABLE shop_orders (id BIGINT AUTO_INCREMENT PRIMARY KEY, token CHAR(32), total DECIMAL(12,2), at DATETIME, payload BLOB, KEY token (token))
-  ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
-INSERT INTO shop_orders (token, total, at, payload)
-  SELECT MD5(seq), seq / 7, '2026-01-01' + INTERVAL seq MINUTE, UNHEX(SHA2(seq, 512)) FROM seq_1_to_160000;
-"""
-_SIZE = "SELECT ROUND(SUM(data_length + index_length) / 1e6) FROM information_schema.tables WHERE table_schema = 'shop'"
+MEGABYTES_SQL = (
+    "SELECT ROUND(SUM(data_length + index_length) / 1e6) FROM information_schema.tables WHERE table_schema = 'shop'"
+)
 
 
 @dataclass
@@ -93,8 +63,8 @@ def run() -> Row:
         folder = Path(temporary)
         (folder / "server").mkdir()
         with running(folder / "server") as live, connect(live.server) as host:
-            live.root(_FILES)
-            live.root(f"mariadb shop <<'SQL'\n{_TABLES}\nSQL")
+            live.root(filling.files(live.docroot, FILES, MEDIA))
+            live.root(filling.tables("shop_", MEGABYTES))
             live.root(
                 'printf \'[client]\\nuser=shop\\npassword="%s"\\n\' "$p" > /home/deploy/.my.cnf; chown deploy: /home/deploy/.my.cnf',
                 p=live.installation.database.password.replace("\\", "\\\\").replace('"', '\\"'),
@@ -104,16 +74,16 @@ def run() -> Row:
 
 def _row(live: LiveServer, host: Host, folder: Path) -> Row:
     count = int(live.root("find /srv/shop -type f | wc -l"))
-    size = float(live.root(f'mariadb -N -e "{_SIZE}"'))
+    size = float(live.root(f'mariadb -N -e "{MEGABYTES_SQL}"'))
     with _cold(live, folder) as seconds:
         by_hand = seconds
-    first = _clone(live, host, folder, "first")
-    again = [_clone(live, host, folder, f"again-{turn}") for turn in range(PAIRS)]
+    first = cloned(live, host, folder, "first")
+    again = [cloned(live, host, folder, f"again-{turn}") for turn in range(PAIRS)]
     layout = replace(live.layout, volatile_tables=())
     with stage(live.site, first.snapshot, layout, Silent()) as stack:
         moved = _database(live, host, folder, stack)
         wrong = _unequal(live, stack)
-        checkpoints = _checkpoint(stack)
+        checkpoints = checkpointed(stack)
         wrong += _unequal(live, stack)
     files = Line(
         "files, second clone of an unchanged site, beside the first",
@@ -141,7 +111,8 @@ def _row(live: LiveServer, host: Host, folder: Path) -> Row:
     )
 
 
-def _clone(live: LiveServer, host: Host, folder: Path, name: str) -> Cloned:
+def cloned(live: LiveServer, host: Host, folder: Path, name: str, mirror: str = "mirror") -> Cloned:
+    """A clone as a run takes it, into `folder`/`name`; it begins from what the mirror holds."""
     stages = Stages()
     layout = replace(live.layout, volatile_tables=())
     snapshot = clone(
@@ -151,7 +122,7 @@ def _clone(live: LiveServer, host: Host, folder: Path, name: str) -> Cloned:
         layout,
         live.platform,
         f"bench-{name}",
-        folder / "mirror",
+        folder / mirror,
         folder / name,
         stages,
     )
@@ -199,12 +170,12 @@ def _database(live: LiveServer, host: Host, folder: Path, stack: StackHandle) ->
     dumps: list[float] = []
 
     def ours() -> float:
-        cloned = _clone(live, host, folder, f"database-{next(turns)}")
+        taken = cloned(live, host, folder, f"database-{next(turns)}")
         begun = time.monotonic()
-        stack.database.load(cloned.snapshot.dump)
+        stack.database.load(taken.snapshot.dump)
         loads.append(time.monotonic() - begun)
-        dumps.append(cloned.dump)
-        return cloned.dump + loads[-1]
+        dumps.append(taken.dump)
+        return taken.dump + loads[-1]
 
     def theirs() -> float:
         _root(stack, "DROP DATABASE IF EXISTS byhand; CREATE DATABASE byhand")
@@ -239,13 +210,13 @@ def _unequal(live: LiveServer, stack: StackHandle) -> list[str]:
     ]
 
 
-def _checkpoint(stack: StackHandle) -> tuple[float, float]:
-    """Seconds to make one, and to come back to it after changes (median of PAIRS)."""
+def checkpointed(stack: StackHandle, times: int = PAIRS) -> tuple[float, float]:
+    """Seconds to make one, and to come back to it after changes (median of so many times)."""
     begun = time.monotonic()
     stack.checkpoint("bench")
     made = time.monotonic() - begun
     restored = []
-    for _ in range(PAIRS):
+    for _ in range(times):
         stack.sql("UPDATE shop_orders SET total = total + 1; DROP TABLE shop_goods;")
         stack.run(["sh", "-c", "rm -r plugins/p00; echo x > index.php"])
         begun = time.monotonic()

@@ -1,8 +1,9 @@
-"""Ten pages of a shop as shops are: text, prices, photographs, and each of them in a changed look. Served from this machine."""
+"""Pages of a shop as shops are: text, prices, photographs, and each of them in a changed look. Served from this machine."""
 
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -13,9 +14,11 @@ from served import Handler, served
 
 HOST = "shop.example"
 PAGES = tuple(f"/page-{number}/" for number in range(1, 11))
+"""Those that all pages link to; any other `/page-N/` is answered too."""
 LOOKS = ("", "price", "button", "banner", "restyled")
 """As it is; one price changed; one button lost its colour; 24 px pushed in at the top; everything painted anew."""
 
+_PAGE = re.compile(r"/page-\d+/")
 _WORDS = """
 чай чёрный зелёный улун листовой крупный сбор весенний доставка курьером оплата при получении заказ скидка отзыв
 leaf harvest mountain garden smoked roasted blend delivery payment refund warranty organic gift wrapped kettle cup
@@ -39,7 +42,7 @@ _CHANGES = {
 
 
 def page(path: str, look: str = "") -> str:
-    """The HTML of one of PAGES: the first is a whole catalogue, about 7,000 px tall at 1440 px, the rest about 2,500."""
+    """The HTML of a page: the first of PAGES is a whole catalogue, about 7,000 px tall at 1440 px, the rest about 2,500."""
     chance = random.Random(path)  # the same page each time
 
     def words(least: int, most: int) -> str:
@@ -79,12 +82,12 @@ def photograph(number: int) -> bytes:
 @contextmanager
 def serving(look: str = "", looks: Mapping[str, str] | None = None) -> Iterator[int]:
     """The shop in that look, some paths in another, on a port of 127.0.0.1, which is given back."""
-    named = dict.fromkeys(PAGES, look) | dict(looks or {})
+    named = dict(looks or {})
 
     class Shop(Handler):
         def do_GET(self) -> None:
-            if self.path in PAGES:
-                self.answer(page(self.path, named[self.path]).encode())
+            if _PAGE.fullmatch(self.path):
+                self.answer(page(self.path, named.get(self.path, look)).encode())
             elif self.path.startswith("/photo-"):
                 number = int(self.path.removeprefix("/photo-").removesuffix(".jpg"))
                 self.answer(photograph(number), kind="image/jpeg")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from measure.pairs import Pairs, middle
 
@@ -15,7 +16,7 @@ class Line:
     """One figure of ours, beside a peer's where there is one.
 
     `goal`: what the ratio to the peer may be at most; without a peer, what our figure may be at most. `why` is shown when
-    it is missed.
+    it is missed. Lines of one `group` have a table of their own, headed by it; '' is headed by the row's title.
     """
 
     what: str
@@ -27,6 +28,7 @@ class Line:
     spread: str = ""
     note: str = ""
     why: str = ""
+    group: str = ""
 
     @classmethod
     def of(cls, what: str, pairs: Pairs, goal: float | None = None, note: str = "", why: str = "") -> Line:
@@ -48,6 +50,38 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Growth:
+    """Seconds of each step at three sizes of one thing, the smallest first: the database grows, and is counted in MB."""
+
+    what: str
+    unit: str
+    sizes: tuple[float, ...]
+    steps: Mapping[str, tuple[float, ...]]
+
+    def times(self, step: str) -> tuple[float, float]:
+        """From the middle size to the largest: how many times the size, how many times the seconds."""
+        seconds = self.steps[step]
+        return self.sizes[-1] / self.sizes[-2], seconds[-1] / seconds[-2]
+
+    def kind(self, step: str) -> str:
+        """By the two larger sizes, where the fixed part weighs least; a quarter is noise."""
+        size, time = self.times(step)
+        if time < _NOISE:
+            return "stays"
+        if time <= size / _NOISE:
+            return "less than linear"
+        return "linear" if time <= size * _NOISE else "**more than linear**"
+
+    @property
+    def most(self) -> str:
+        """The step that adds the most seconds from the smallest size to the largest."""
+        return max(self.steps, key=lambda step: self.steps[step][-1] - self.steps[step][0])
+
+
+_NOISE = 1.25
+
+
+@dataclass(frozen=True, slots=True)
 class Row:
     """What one `ONLY=` measures. `wrong`: results that must not be, whatever the time."""
 
@@ -62,6 +96,7 @@ class Row:
     machine: str = ""
     load: str = ""
     """Processes that wanted to run: before and after"""
+    growths: tuple[Growth, ...] = ()
 
 
 def keep(path: Path, name: str, row: Row) -> dict[str, Row]:
@@ -78,10 +113,18 @@ def kept(path: Path) -> dict[str, Row]:
     if not path.exists():
         return {}
     known = json.loads(path.read_text(encoding="utf-8"))
-    return {
-        name: Row(**{**row, "lines": tuple(Line(**line) for line in row["lines"]), "wrong": tuple(row["wrong"])})
-        for name, row in known.items()
-    }
+    return {name: _row(told) for name, told in known.items()}
+
+
+def _row(told: dict[str, Any]) -> Row:
+    lines = tuple(Line(**line) for line in told["lines"])
+    growths = tuple(
+        Growth(
+            it["what"], it["unit"], tuple(it["sizes"]), {step: tuple(seconds) for step, seconds in it["steps"].items()}
+        )
+        for it in told.get("growths", ())
+    )
+    return Row(**{**told, "lines": lines, "wrong": tuple(told["wrong"]), "growths": growths})
 
 
 def amount(value: float, unit: str) -> str:
@@ -111,15 +154,44 @@ def aimed(line: Line) -> str:
 
 def section(name: str, row: Row) -> str:
     """One row of the bench as Markdown."""
-    head = f"| {row.title} | ours | {row.peer or 'peer'} | ratio | goal | met |\n|---|---|---|---|---|---|\n"
-    body = "".join(_table_row(line) for line in row.lines)
+    tables = [_table(group or row.title, row, group) for group in dict.fromkeys(line.group for line in row.lines)]
+    tables += [_growth_table(growth) for growth in row.growths]
     said = [f"{row.how} Measured {row.measured} (`make bench ONLY={name}`), {row.machine}; load {row.load}."]
     if row.versions:
         said.append("; ".join(f"{what} {version}" for what, version in row.versions.items()) + ".")
     notes = [f"- {line.what}: {line.note}" for line in row.lines if line.note]
     notes += [f"- Missed, {line.what}: {line.why}" for line in row.lines if line.missed is not None and line.why]
     notes += [f"- **WRONG**: {what}" for what in row.wrong]
-    return f"## {row.title}\n\n{head}{body}\n{' '.join(said)}\n" + ("\n" + "\n".join(notes) + "\n" if notes else "")
+    body = "\n".join(tables)
+    return f"## {row.title}\n\n{body}\n{' '.join(said)}\n" + ("\n" + "\n".join(notes) + "\n" if notes else "")
+
+
+def _table(head: str, row: Row, group: str) -> str:
+    lines = "".join(_table_row(line) for line in row.lines if line.group == group)
+    return f"| {head} | ours | {row.peer or 'peer'} | ratio | goal | met |\n|---|---|---|---|---|---|\n{lines}"
+
+
+def _growth_table(growth: Growth) -> str:
+    """Three columns of seconds, how the step grows, and below it a sentence that names what grows most."""
+    sizes = [f"{size:,.0f} {growth.unit}" for size in growth.sizes]
+    head = f"| Step | {' | '.join(sizes)} | from the second to the third |\n|---|{'---|' * (len(sizes) + 1)}\n"
+    body = ""
+    for step, seconds in growth.steps.items():
+        size, time = growth.times(step)
+        grows = f"{growth.kind(step)}: {time:.2g} × the time for {size:.2g} × the {growth.what}"
+        body += "| " + " | ".join([step, *(amount(it, "s") for it in seconds), grows]) + " |\n"
+    return f"{head}{body}\n{_what_grows(growth)}\n"
+
+
+def _what_grows(growth: Growth) -> str:
+    most = growth.most
+    added = growth.steps[most][-1] - growth.steps[most][0]
+    faster = [step for step in growth.steps if growth.kind(step).startswith("**")]
+    told = f"More than linear: {', '.join(faster)}" if faster else "No step grows more than linearly"
+    return (
+        f"With the {growth.what}, what grows most is “{most}”: {amount(added, 's')} more at {growth.sizes[-1]:,.0f} than at "
+        f"{growth.sizes[0]:,.0f} {growth.unit}. {told}."
+    )
 
 
 def _table_row(line: Line) -> str:
