@@ -11,7 +11,7 @@ from tiny_shop import TinyShop, serve
 
 from updater.checks import facts, live, paying, recorded
 from updater.checks.observation import Observation
-from updater.checks.smoke import load, observe
+from updater.checks.smoke import PATIENCE, load, observe
 from updater.log import Silent
 from updater.model import DESKTOP, MOBILE, Callback, Flow, Mask, Payment, Server, Site, Status
 from updater.resources import folder
@@ -32,9 +32,28 @@ def site(shop: TinyShop, tmp_path: Path, **changes) -> Site:
     return replace(plain, **changes)
 
 
-def look(shop: TinyShop, tmp_path: Path, name: str = "out", suite: Path = SUITE, like=None, **changes) -> Observation:
+def look(
+    shop: TinyShop,
+    tmp_path: Path,
+    name: str = "out",
+    suite: Path = SUITE,
+    like=None,
+    pictures=True,
+    patience=PATIENCE,
+    **changes,
+) -> Observation:
+    """`pictures`: not taken where a test is about something else, as they cost as much as the rest of a pass."""
+    one = site(shop, tmp_path, **changes)
     return observe(
-        shop.target, site(shop, tmp_path, **changes), suite, tmp_path / name, Silent(), state=shop.state, like=like
+        shop.target,
+        one,
+        suite,
+        tmp_path / name,
+        Silent(),
+        state=shop.state,
+        like=like,
+        pictures=pictures,
+        patience=patience,
     )
 
 
@@ -124,10 +143,10 @@ def test_a_customer_pays_online_up_to_the_service_and_the_shop_is_told_of_the_mo
 
 def test_a_place_order_button_that_does_nothing_fails_in_words_a_shop_owner_understands(tmp_path):
     with serve(TinyShop(fault="script throws")) as shop:
-        seen = look(shop, tmp_path)
+        seen = look(shop, tmp_path, patience=6)
     assert seen.exit_code == 1
     said = failures(seen)
-    assert "Clicking “Place order” did nothing for 20 s: no order-received page" in said
+    assert "Clicking “Place order” did nothing for 6 s: no order-received page" in said
     assert "the browser reported: ReferenceError: undefinedGateway is not defined (shop.js:" in said
     assert facts.order_check(seen, "after").status is Status.FAILED
     assert (seen.folder / "failure-desktop-checkout.png").exists()
@@ -144,7 +163,7 @@ def test_a_hurried_pass_ends_at_the_first_failure_and_says_what_it_was(tmp_path)
 
 def test_an_order_that_stands_twice_in_the_database_fails(tmp_path):
     with serve(TinyShop(fault="order twice")) as shop:
-        seen = look(shop, tmp_path)
+        seen = look(shop, tmp_path, pictures=False)
     assert seen.exit_code == 0
     check = facts.order_check(seen, "after")
     assert check.status is Status.FAILED
@@ -153,14 +172,14 @@ def test_an_order_that_stands_twice_in_the_database_fails(tmp_path):
 
 def test_a_fatal_error_on_a_page_that_answers_200_fails(tmp_path):
     with serve(TinyShop(fault="fatal about")) as shop:
-        seen = look(shop, tmp_path)
+        seen = look(shop, tmp_path, pictures=False)
     assert seen.exit_code == 1
     assert "/about/: PHP's own words stand on the page: Fatal error: Uncaught Error" in failures(seen)
 
 
 def test_a_maintenance_page_is_no_shop(tmp_path):
     with serve(TinyShop(fault="maintenance")) as shop:
-        seen = look(shop, tmp_path)
+        seen = look(shop, tmp_path, pictures=False)
     assert seen.exit_code == 1
     assert "Opening /: the server answered HTTP 503" in failures(seen)
 
@@ -190,9 +209,9 @@ def test_a_changed_price_is_found_and_a_page_no_longer_linked_is_still_visited(t
 
 def test_a_search_that_finds_nothing_is_a_changed_fact_though_the_page_still_links_the_product(tmp_path):
     with serve(TinyShop()) as shop:
-        before = look(shop, tmp_path, "a1")
+        before = look(shop, tmp_path, "a1", pictures=False)
         shop.fault = "search"
-        after = look(shop, tmp_path, "b", like=before)
+        after = look(shop, tmp_path, "b", like=before, pictures=False)
     assert after.exit_code == 0, failures(after)
     changed = {found.where: (found.before, found.after) for found in facts.compare(before, after, before)[0].findings}
     assert changed["search.finds_product [checkout, desktop]"] == ("yes", "no")
@@ -201,10 +220,11 @@ def test_a_search_that_finds_nothing_is_a_changed_fact_though_the_page_still_lin
 
 def test_a_customer_with_an_account_orders_with_a_coupon_what_has_options(tmp_path):
     with serve(TinyShop(accounts=True)) as shop:
-        before = look(shop, tmp_path, "a1")
+        before = look(shop, tmp_path, "a1", pictures=False)
         shop.fault = "login"
-        after = look(shop, tmp_path, "b", like=before)
-        looked = observe(replace(shop.target, read_only=True), site(shop, tmp_path), SUITE, tmp_path / "live", Silent())
+        after = look(shop, tmp_path, "b", like=before, pictures=False)
+        reading = replace(shop.target, read_only=True)
+        looked = observe(reading, site(shop, tmp_path), SUITE, tmp_path / "live", Silent(), pictures=False)
     assert failures(before) == ""
     mine = {key.partition(" [")[0]: value for key, value in before.facts.items() if "with an account" in key}
     assert mine["account"] == "logged in"
@@ -224,7 +244,7 @@ def test_a_customer_with_an_account_orders_with_a_coupon_what_has_options(tmp_pa
 
 def test_a_shop_that_is_not_open_yet_is_told_so(tmp_path):
     with serve(TinyShop(extra="<meta name='woo-coming-soon-page' content='yes'>")) as shop:
-        seen = look(shop, tmp_path)
+        seen = look(shop, tmp_path, pictures=False)
     assert "WooCommerce → Settings → Site visibility" in failures(seen)
 
 
