@@ -4,7 +4,7 @@
 PYTEST = .venv/bin/pytest
 ARGS ?=
 # More than two cores can do at once: much of a test is waiting for a page, a database or a deadline. A file's tests stay together, and
-# files in the order of their folders: the long ones with few tests first, so that short ones fill the end.
+# files in the order of their folders: the long ones with few tests first, so that short ones fill the end (tests/conftest.py has one more).
 WORKERS ?= 3
 # Without bytecode every start of the program costs seconds; some machines switch it off for all of Python.
 export PYTHONDONTWRITEBYTECODE =

@@ -12,6 +12,13 @@ from updater.demo_shop import DemoShop
 from updater.log import Silent
 from updater.staging import daemon
 
+LONG = "test_transaction.py"
+"""Minutes, and all in one worker, as its tests share a server: begun in the order of the folders it would run on alone at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name != LONG)
+
 
 @pytest.fixture(scope="session")
 def shop_image() -> str:
