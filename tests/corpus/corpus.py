@@ -32,6 +32,8 @@ ROOT = HERE.parent.parent
 CULPRITS = ROOT / "docs" / "culprits.jsonl"
 BAD, BENIGN = "bad", "benign"
 OFFERED = "1.0.1"
+JUDGING = ("updater", "smoke_tests", "stacks", "demo", "tests/corpus/shops")
+"""All that a verdict depends on and that stands in this repository"""
 
 CAUGHT, MISSED, QUIET, FALSE_ALARM, UNDECIDED, REFUSED = (
     "caught", "missed", "quiet", "false alarm", "inconclusive", "error",
@@ -166,9 +168,9 @@ def sha256(case: Case) -> str:
 
 
 def code_sha256() -> str:
-    """Of all that a verdict depends on and that stands in this repository."""
+    """Of `JUDGING`."""
     seen = hashlib.sha256()
-    for folder in ("updater", "smoke_tests", "stacks", "demo", "tests/corpus/shops"):
+    for folder in JUDGING:
         for path in sorted((ROOT / folder).rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
                 seen.update(str(path.relative_to(ROOT)).encode() + path.read_bytes())
@@ -457,7 +459,10 @@ def _plain(text: str) -> str:
 
 
 def commit() -> str:
-    asked = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    return asked.stdout.strip()
+    """The one that is checked out, `-dirty` when something in `JUDGING` is not as committed: results, which are kept meanwhile, do not count."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+    changed = git("status", "--porcelain", "--", *JUDGING)
+    return git("rev-parse", "--short", "HEAD") + ("-dirty" if changed else "")
