@@ -349,7 +349,8 @@ def table(results: Sequence[Result], of: Sequence[Case], culprits: Sequence[Name
     counts = standing(results)
     seen = [counts[name] for name in there if name in counts]
     commits = ", ".join(sorted({it.commit for it in seen})) or "no commit yet"
-    page = [HEAD.format(commits=commits, ran=len(seen), cases=len(of), repeated=repeated(results))]
+    minutes = sum(it.seconds for it in seen) / 60
+    page = [HEAD.format(commits=commits, ran=len(seen), cases=len(of), minutes=minutes, repeated=repeated(results))]
     for cms, kind in KINDS.items():
         cases = {name: case for name, case in there.items() if case.cms == cms}
         if cases:
@@ -431,6 +432,7 @@ WordPress is the demo's own shop. OpenCart and 1C-Bitrix are twins written by ha
 the same detectors work there, not how good they are on a real one.
 
 {repeated} Of a case that was judged several times a wrong verdict counts.
+Each once, one after the other, they took {minutes:.0f} minutes of two cores that had other things to do besides.
 """
 BLIND = """
 ## What nothing here looks at
