@@ -62,7 +62,7 @@ def agency(shop_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         shop.exec(["apachectl", "graceful"])
         written = shop.write_site(folder, ("opencart-4.1.0.3", "opencart-4.1.0.4", "gift-1.0", "gift-1.1"))
         text = written.read_text().replace("promote:\n", "promote:\n  without_restarter: true\n")
-        written.write_text(f"{text}viewports: {{desktop: 1366x768}}\n")
+        written.write_text(f"{text}viewports: {{desktop: 1366x768}}\ndiscover: false\n")
         site = config.load(written)
         journal = Journal(site.state)
         yield Agency(shop, site, journal)

@@ -144,7 +144,8 @@ class Played:
 @pytest.fixture(scope="module")
 def played(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Played]:
     folder = tmp_path_factory.mktemp("anywhere")
-    (folder / "agency.yml").write_text("policy: {expires: 7d}\n")
+    # One window size, as one pass over the shop costs 20 s: test_story.py has a whole run in both.
+    (folder / "agency.yml").write_text("policy: {expires: 7d}\nviewports: {desktop: 1366x768}\n")
     said = told(installed / "updater", "demo", "--keep", folder=folder, timeout=2300).stderr
     (name,) = re.findall(r"docker rm -f (\S+)", said)
     client = daemon.connect()
