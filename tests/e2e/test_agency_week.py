@@ -57,7 +57,7 @@ FILLED_IN = {
     "  online: true": "  online: false",
     "pages: [/]\ndiscover: true": "pages: [/, /shop/]\ndiscover: false",
     "viewports: {desktop: 1366x768, mobile: 375x812}": "viewports: {{desktop: 1366x768}}",
-    "  bake: 5m": "  bake: 4s",
+    "  bake: 5m": "  bake: 4s\n  without_restarter: true",
     "#php: /usr/bin/php8.2": "php: {php}",
     "#flows:\n": "flows: [{{name: checkout, product: /product/samovar-tula/}}]\n#flows:\n",
     "#orders:": "orders: {{table: demo_shop_orders, id: id, total: total, email: email}}\n#orders:",
