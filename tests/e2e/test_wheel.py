@@ -185,6 +185,11 @@ def test_the_broken_update_was_found_and_held_back_and_the_rest_was_deployed(pla
     assert "Version: 1.0" in versions["demo-shop"], "the held update stays out"
 
 
+def test_the_watchdogs_line_is_gone_from_the_crontab(played: Played) -> None:
+    """It was there: nothing is promoted before cron was seen to start the watchdog."""
+    assert "updater" not in played.shop.exec(["crontab", "-l"], user="deploy")[1].decode()
+
+
 def test_a_newer_version_that_comes_alone_and_breaks_too_is_rejected(played: Played) -> None:
     rejected = played.records[1]
     assert [(update["slug"], update["to"]) for update in rejected["updates"]] == [("demo-shop", "1.3")]
