@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 import re
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import broken_gallery
 import pytest
 from prompt import Prompt
 
@@ -19,6 +19,10 @@ from updater.demo_shop import DemoShop
 from updater.errors import ExitCode
 
 ENGLISH = "en.shop.example"
+BREAKS_IN_ENGLISH = (
+    "add_action('wp_footer', function () { if (strpos(home_url(), '//en.')) { demo_gallery_greeting(); } });"
+)
+"""What the plugin calls where only the English shop goes, and is not there"""
 CUSTOMERS = "while [ ! -e /tmp/enough ]; do for name in shop.example en.shop.example; do curl -sku guest:demo-Guest-2208 https://$name/; done; done"
 
 
@@ -32,7 +36,8 @@ def server(shop_image: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
 def prompt(server: DemoShop, tmp_path_factory: pytest.TempPathFactory) -> Prompt:
     folder = tmp_path_factory.mktemp("site")
     site = server.write_site(folder, ["demo-shop-1.0", "demo-shop-1.1"])
-    breaks_in_english(*server.packages(folder / "other", ["demo-gallery-1.1"]), folder / "packages")
+    (good,) = server.packages(folder / "other", ["demo-gallery-1.1"])
+    broken_gallery.write(good, folder / "packages", BREAKS_IN_ENGLISH)
     promote = "promote:\n  keep_tables: 3d\n  without_restarter: true\n"
     site.write_text(site.read_text().replace("promote:\n", promote) + "viewports: {mobile: 375x812}\ndiscover: false\n")
     return Prompt(folder)
@@ -153,14 +158,3 @@ def test_back_again_no_cache_shows_the_shop_that_was_taken_away(prompt: Prompt, 
         assert code == ExitCode.DONE, err
         assert (versions(server), versions(server, ENGLISH)) == ("1.0 on 1.0", "1.0 on 1.0")
     assert "demo_shop_order_notes" not in server.sql("SHOW TABLES")
-
-
-def breaks_in_english(good: Path, into: Path) -> None:
-    """demo-gallery 1.2: its new greeting is called where only the English shop goes, and is not there."""
-    with zipfile.ZipFile(good) as old, zipfile.ZipFile(into / "demo-gallery-1.2.zip", "w") as new:
-        for name in old.namelist():
-            text = old.read(name)
-            if name.endswith("/demo-gallery.php"):
-                text = text.replace(b"Version: 1.1", b"Version: 1.2")
-                text += b"\nadd_action('wp_footer', function () { if (strpos(home_url(), '//en.')) { demo_gallery_greeting(); } });\n"
-            new.writestr(name, text)
