@@ -196,7 +196,7 @@ add_action('queue_good', function ($id) {});
 add_action('queue_throws', function () { throw new RuntimeException('no route'); });
 add_action('queue_again', function () { as_enqueue_async_action('queue_again'); });
 add_action('init', function () {
-    foreach (array('queue_good' => array(7), 'queue_throws' => array(), 'queue_again' => array()) as $name => $arguments) {
+    foreach (array('queue_good' => array(7), 'queue_throws' => array(), 'queue_again' => array(), 'queue_nobody' => array()) as $name => $arguments) {
         if (!as_has_scheduled_action($name, $arguments)) { as_schedule_single_action(time() - 5, $name, $arguments); }
     }
 }, 20);
@@ -222,6 +222,8 @@ def test_the_queue_of_action_scheduler_is_run_action_by_action(
     assert told["queue_good"] == ""
     assert told["queue_throws"].endswith(": no route")
     assert "never ends" in told["queue_again"]
+    assert told["queue_nobody"] == "", "what a release no longer listens to is left over"
+    assert [job.name for job in jobs.ran if job.idle and job.name.startswith("queue_")] == ["queue_nobody"]
     for table in ("actions", "claims", "groups", "logs"):
         lasting_shop.sql(f"DROP TABLE IF EXISTS sh_actionscheduler_{table}")
 
