@@ -8,7 +8,7 @@ from shop_pages import BOT_WALL, Pages, listed, look_at
 from shop_plugin import Job, Shop, gathered
 
 SHUFFLED = ":not(.related *, .up-sells *, .cross-sells *)"
-"""Lists that WooCommerce draws by lot at each visit say nothing of the update."""
+"""Lists that production's WooCommerce draws by lot at each visit: staging shows them in one order, so that pictures hold them."""
 
 WORDPRESS = Pages(
     kinds={
@@ -33,7 +33,7 @@ WORDPRESS = Pages(
     },
     products=", ".join(f"{item}{SHUFFLED}" for item in ("li.product", ".wc-block-product", ".wc-block-grid__product")),
     prices=", ".join(f"{price} .amount{SHUFFLED}" for price in (".price", ".wc-block-components-product-price")),
-    masks=(".stock", ".related", ".post-navigation", ".nav-links"),
+    masks=(".stock", ".post-navigation", ".nav-links"),
     login="body.login form#loginform",
 )
 

@@ -238,11 +238,14 @@ $left = apply_filters('woocommerce_available_payment_gateways', array('cod' => 1
 ob_start();
 do_action('wp_footer');
 preg_match('~<script type="application/json" id="updater-payment-methods">(.*?)</script>~', ob_get_clean(), $told);
-echo json_encode(array(array_keys($left), json_decode($told[1]), apply_filters('http_request_args', array(), 'https://api.pay.example/')));
+$lists = array(apply_filters('woocommerce_upsells_orderby', 'rand'), apply_filters('woocommerce_cross_sells_orderby', 'price'));
+foreach (array('rand', 'title') as $by) { $lists[] = apply_filters('woocommerce_output_related_products_args', array('orderby' => $by)); }
+$call = apply_filters('http_request_args', array(), 'https://api.pay.example/');
+echo json_encode(array(array_keys($left), json_decode($told[1]), $call, $lists));
 """
 
 
-def test_the_guard_leaves_on_what_site_yml_names_and_tells_of_all_that_is_offered(
+def test_the_guard_leaves_on_what_site_yml_names_tells_of_all_that_is_offered_and_lets_nothing_be_shuffled(
     server: Host, installation: Installation
 ) -> None:
     wordpress.guard(server, installation, ["shop.example"], ["demo_pay"])
@@ -250,10 +253,11 @@ def test_the_guard_leaves_on_what_site_yml_names_and_tells_of_all_that_is_offere
         told = server.run([installation.php], stdin=(OFFERED % DOCROOT).encode()).text
     finally:
         server.run(["rm", f"{DOCROOT}/{wordpress.GUARD}"])
-    left, offered, call = json.loads(told)
+    left, offered, call, lists = json.loads(told)
     assert left == ["cod", "demo_pay"]
     assert offered == ["cod", "demo_pay", "stripe (Card)"]
     assert call == {"timeout": 3, "sslcertificates": "/etc/ssl/certs/ca-certificates.crt"}
+    assert lists == ["id", "price", {"orderby": "id"}, {"orderby": "title"}]
 
 
 @contextmanager

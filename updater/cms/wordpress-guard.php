@@ -68,6 +68,13 @@ add_filter('woocommerce_webhook_should_deliver', '__return_false', PHP_INT_MAX);
 // What is shuffled stands still.
 add_filter('woocommerce_product_related_posts_shuffle', '__return_false', PHP_INT_MAX);
 add_filter('woocommerce_related_products', function ($ids) { sort($ids); return $ids; }, PHP_INT_MAX);
+// Those are the products that are shown; WooCommerce shuffles them once more as it shows them, and upsells and cross-sells too.
+foreach (array('woocommerce_upsells_orderby', 'woocommerce_cross_sells_orderby') as $filter) {
+    add_filter($filter, function ($orderby) { return $orderby === 'rand' ? 'id' : $orderby; }, PHP_INT_MAX);
+}
+add_filter('woocommerce_output_related_products_args', function ($args) {
+    return isset($args['orderby']) && $args['orderby'] === 'rand' ? array('orderby' => 'id') + $args : $args;
+}, PHP_INT_MAX);
 add_filter('posts_orderby', function ($orderby) {
     global $wpdb;
     return preg_replace('/\bRAND\s*\([^)]*\)/i', "{$wpdb->posts}.ID", (string) $orderby);
