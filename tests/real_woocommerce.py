@@ -83,10 +83,14 @@ def releases() -> Releases:
 def version(release: Path) -> str:
     """Of a release of either."""
     core = release / "wp-includes/version.php"
-    text = (core if core.exists() else release / "woocommerce.php").read_text(encoding="utf-8")
-    found = re.search(r"\$wp_version = '([^']+)'" if core.exists() else r"^ \* Version: (\S+)", text, re.MULTILINE)
-    assert found, f"{release} holds neither WordPress nor WooCommerce"
-    return found[1]
+    return version_in((core if core.exists() else release / "woocommerce.php").read_text(encoding="utf-8"))
+
+
+def version_in(text: str) -> str:
+    """Of WordPress's version.php, or of WooCommerce's main file."""
+    found = re.search(r"^\$wp_version = '([^']+)'|^ \* Version: (\S+)", text, re.MULTILINE)
+    assert found, f"this is of neither WordPress nor WooCommerce: {text[:200]}"
+    return str(found[1] or found[2])
 
 
 def _zipped(release: Path, name: str, folder: Path) -> Path:
