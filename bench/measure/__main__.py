@@ -8,11 +8,18 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from types import ModuleType
 
-from measure import capture, cloning, diff, growth, table, whole
+from measure import capture, cloning, diff, growth, large, table, whole
 from measure.npm import BENCH
 from updater.errors import UpdaterError
 
-ROWS: dict[str, ModuleType] = {"diff": diff, "capture": capture, "clone": cloning, "whole": whole, "growth": growth}
+ROWS: dict[str, ModuleType] = {
+    "diff": diff,
+    "capture": capture,
+    "clone": cloning,
+    "whole": whole,
+    "large": large,
+    "growth": growth,
+}
 RESULTS = BENCH / "results.json"
 
 

@@ -27,10 +27,11 @@ from measure.table import Line, Row, amount
 from updater.demo_shop import DOCROOT, PACKAGES, URL, DemoShop
 from updater.errors import ExitCode
 
-ABOUT = "a whole run and its deploy on the demo shop and on one of 9,000 files and 303 MB, beside the same by hand"
+ABOUT = "a whole run and its deploy on the demo shop, step by step, beside the same by hand"
 FILES, PICTURES, MEGABYTES = 9_000, 1_500, 303
 CLOSED_LOOK = "look: closed"
-WITHOUT = "The demo shop, one update that migrates nothing"
+SMALL = "The demo shop"
+ALONE = "The demo shop, one update that migrates nothing"
 OFFERED = ("wordpress", "akismet", "demo-gallery-1.1", "demo-shop-1.1")
 PAGES = ("/", "/shop/", "/about/", "/product/samovar-tula/", "/cart/", "/checkout/")
 """What BackstopJS photographs by hand: the pages that site.yml names, and those that a customer comes by."""
@@ -91,47 +92,38 @@ Both = tuple[Done, Done]
 def run() -> Row:
     npm.modules()
     with TemporaryDirectory(prefix="updater-bench-") as temporary:
-        folder = Path(temporary)
-        large = _both(folder / "large", OFFERED, fill=True)
-        small = _both(folder / "small", OFFERED)
-        alone = _both(folder / "alone", ("demo-gallery-1.1",), closed_only=True)
-    return row(small, alone, large)
+        shop = both(Path(temporary) / "shop", OFFERED)
+        alone = both(Path(temporary) / "alone", ("demo-gallery-1.1",), closed_only=True)
+    return row("A whole run and its deploy", SMALL, shop, alone)
 
 
-def row(small: Both, alone: Both, large: Both) -> Row:
+def row(title: str, group: str, shop: Both, alone: Both | None = None) -> Row:
     """`alone` is the deploy of one update that migrates nothing."""
-    ours, by_hand = alone
-    closed, seen = ours.seconds["closed"], ours.seconds[CLOSED_LOOK]
+    every = [*shop, *(alone or ())]
     return Row(
-        title="A whole run and its deploy",
+        title=title,
         peer="by hand",
-        how="The demo shop with four updates (the core and three plugins; the core and the shop plugin migrate), and the same with "
-        f"{FILES:,} files and {MEGABYTES} MB more of database: each once, ours first. It is a site's first run: nothing was copied before. By "
-        "hand are the commands alone, on a staging server that exists already: nobody's time, no order placed, no second look, no test of "
-        f"the deployed shop. BackstopJS takes {len(PAGES)} pages in {len(VIEWPORTS)} viewports; a run goes through the whole purchase in "
-        "both, photographs the pages of site.yml, and fetches all of the sitemap. The deploy by hand closes the shop, dumps and packs it "
-        "for the way back, unpacks, migrates and opens; ours waits up to a minute before closing until the server's cron was seen to start "
-        "the watchdog. Production and staging share these cores.",
-        lines=(
-            *_lines("The demo shop", small),
-            Line(
-                "the shop closed",
-                closed,
-                "s",
-                goal=5.0,
-                why=f"{amount(seen, 's')} of it a browser goes through the closed shop to the checkout and looks at its pages before anybody "
-                f"else may; the exchange itself is {amount(closed - seen, 's')}",
-                group=WITHOUT,
-            ),
-            Line(
-                "the same, beside dump, `tar`, `unzip` by hand", closed, "s", by_hand.seconds["closed"], group=WITHOUT
-            ),
-            Line("of that, looked at by a browser before it opens", seen, "s", group=WITHOUT),
-            *_lines(f"{FILES:,} files, {MEGABYTES} MB of database", large),
-        ),
-        wrong=tuple(what for both in (small, alone, large) for done in both for what in done.wrong),
+        how="Four updates (the core and three plugins; the core and the shop plugin migrate), once, ours first. It is a site's first run: "
+        "nothing was copied before. By hand are the commands alone, on a staging server that exists already: nobody's time, no order "
+        f"placed, no second look, no test of the deployed shop. BackstopJS takes {len(PAGES)} pages in {len(VIEWPORTS)} viewports; a run goes "
+        "through the whole purchase in both, photographs the pages of site.yml, and fetches all of the sitemap. The deploy by hand closes "
+        "the shop, dumps and packs it for the way back, unpacks, migrates and opens; ours waits up to a minute before closing until the "
+        "server's cron was seen to start the watchdog. Production and staging share these cores.",
+        lines=(*_lines(group, shop), *(_alone_lines(*alone) if alone else ())),
+        wrong=tuple(what for done in every for what in done.wrong),
         versions={"BackstopJS": npm.version("backstopjs")} if npm.installed() else {},
     )
+
+
+def _alone_lines(ours: Done, by_hand: Done) -> Iterator[Line]:
+    closed, seen = ours.seconds["closed"], ours.seconds[CLOSED_LOOK]
+    why = (
+        f"{amount(seen, 's')} of it a browser goes through the closed shop to the checkout and looks at its pages before anybody else may; "
+        f"the exchange itself is {amount(closed - seen, 's')}"
+    )
+    yield Line("the shop closed", closed, "s", goal=5.0, why=why, group=ALONE)
+    yield Line("the same, beside dump, `tar`, `unzip` by hand", closed, "s", by_hand.seconds["closed"], group=ALONE)
+    yield Line("of that, looked at by a browser before it opens", seen, "s", group=ALONE)
 
 
 def _lines(group: str, both: Both) -> Iterator[Line]:
@@ -152,7 +144,7 @@ _PEAKS: Mapping[str, Callable[[Done], int]] = {
 }
 
 
-def _both(folder: Path, offered: Sequence[str], *, fill: bool = False, closed_only: bool = False) -> Both:
+def both(folder: Path, offered: Sequence[str], *, fill: bool = False, closed_only: bool = False) -> Both:
     """Each on a production of its own. `closed_only`: by hand only the deploy."""
     done = []
     for whose in ("ours", "by hand"):

@@ -121,17 +121,18 @@ def done(seconds: float, *, by_hand: bool = False) -> whole.Done:
 
 def test_a_whole_run_stands_beside_the_sum_of_what_is_typed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(whole.npm, "installed", lambda: False)
-    broken = (replace(done(7.0), wrong=["it was rejected"]), done(3.0, by_hand=True))
     alone = (replace(done(6.0), seconds={"closed": 6.0, whole.CLOSED_LOOK: 5.0}), done(3.0, by_hand=True))
-    measured = whole.row((done(2.0), done(1.0, by_hand=True)), alone, broken)
-    sums = [line for line in measured.lines if line.what.startswith("**the whole run**")]
-    assert [(line.ours, line.theirs) for line in sums] == [(2.0, 5.0), (7.0, 15.0)], "five commands by hand"
+    shop = (replace(done(2.0), wrong=["it was rejected"]), done(1.0, by_hand=True))
+    measured = whole.row("Whole", whole.SMALL, shop, alone)
+    (summed,) = (line for line in measured.lines if line.what.startswith("**the whole run**"))
+    assert (summed.ours, summed.theirs) == (2.0, 5.0), "five commands by hand"
     (closed,) = (line for line in measured.lines if line.goal is not None)
     assert (closed.ours, verdict(closed)) == (6.0, "**no**, 20 % over")
     assert "5 s of it a browser goes through" in closed.why
     assert "the exchange itself is 1 s" in closed.why
-    assert {line.ours for line in measured.lines if line.unit == "MB"} == {1, 2, 3, 4, 5}
+    assert [line.ours for line in measured.lines if line.unit == "MB"] == [2, 3, 1, 4, 5]
     assert measured.wrong == ("it was rejected",)
+    assert {line.group for line in whole.row("Whole", "Large", shop).lines} == {"Large"}
 
 
 def test_the_look_at_the_closed_shop_is_read_from_the_runs_log() -> None:
