@@ -316,16 +316,7 @@ def _refuse_configuration(shell: Shell, docroot: str, seen: Mapping[str, Any], c
             "leave this site out",
         )
     for link, folder in seen["links"].items():
-        why = ""
-        if link == "wp-content":
-            why = "the gate that closes the shop needs that folder, which may be shared with other sites"
-        elif not folder:
-            why = "it leads to no folder"
-        elif f"{folder}/".startswith(f"{docroot.rstrip('/')}/") or f"{docroot.rstrip('/')}/".startswith(
-            f"{folder.rstrip('/')}/"
-        ):
-            why = f"it leads to {folder}: one of them and the docroot lies in the other"
-        if why:
+        if why := _cannot_lie_behind(link, PurePosixPath(folder or "."), PurePosixPath(docroot)):
             raise _unsupported(
                 shell,
                 docroot,
@@ -341,6 +332,17 @@ def _refuse_configuration(shell: Shell, docroot: str, seen: Mapping[str, Any], c
             "the gate that closes the shop needs that place",
             "remove the drop-in, or leave this site out",
         )
+
+
+def _cannot_lie_behind(link: str, folder: PurePosixPath, docroot: PurePosixPath) -> str:
+    """Why nothing can be updated in a folder that this link leads to; '' when it can."""
+    if link == "wp-content":
+        return "the gate that closes the shop needs that folder, which may be shared with other sites"
+    if not folder.is_absolute():
+        return "it leads to no folder"
+    if folder.is_relative_to(docroot) or docroot.is_relative_to(folder):
+        return f"it leads to {folder}: one of them and the docroot lies in the other"
+    return ""
 
 
 def parse_db_host(value: str) -> tuple[str, int, str | None]:
