@@ -359,12 +359,30 @@ def _told(seen: Observation, mail: Sequence[CaughtMail], step: str) -> tuple[lis
     return told, [order for order in orders if order not in told]
 
 
+_MONTH = (
+    r"(?:(?:jan|feb|mar|apr|jun|jul|aug|sep|oct|nov|dec)[a-z]*|may|янв\w*|фев\w*|мар\w*|апр\w*|ма[йя]|ию[нл]\w*|авг\w*|сен\w*|окт\w*|ноя\w*|дек\w*"
+    r"|січ\w*|лют\w*|берез\w*|квіт\w*|трав\w*|черв\w*|лип\w*|серп\w*|верес\w*|жовт\w*|листоп\w*|груд\w*)"
+)
+_TIME = re.compile(
+    rf"\b\d{{4}}-\d\d-\d\d\b|\b\d{{1,2}}[./]\d{{1,2}}[./]\d{{2,4}}\b|\b\d{{1,2}}:\d\d(?::\d\d)?\b"
+    rf"|\b{_MONTH}\.?\s+\d{{1,2}}\b|\b\d{{1,2}}\s+{_MONTH}\.?\s+\d{{4}}\b",
+    re.I,
+)
+"""Days and times as letters have them. A day before its month needs a year behind it: “order 28 may be …” is none."""
+
+
 def _tells(letter: CaughtMail, order: PlacedOrder) -> bool:
-    """By the order's number; where the customer was shown none, by the customer's own address."""
+    """By the order's number; where the customer was shown none, by the customer's own address.
+
+    A day, a time or a sum is no number of an order, unless it is written as one (`#28`, `№ 28`)."""
     number = re.escape(order.number.lstrip("#№ "))
     if not number:
         return order.email.strip().lower() in {recipient.strip().lower() for recipient in letter.recipients}
-    return re.search(rf"(?<![\w]){number}(?![\w])", f"{letter.subject}\n{_plain(letter.body)}") is not None
+    text = f"{letter.subject}\n{_plain(letter.body)}"
+    if re.search(rf"[#№]\s?{number}(?!\w)", text):
+        return True
+    no_sum = rf"(?![.,]\d\d\b)(?!\s?(?:{_CURRENCY}))"
+    return re.search(rf"(?<![\w$€£₽₴₸]){number}(?!\w){no_sum}", _TIME.sub(" ", text), re.I) is not None
 
 
 def _plain(body: str) -> str:
