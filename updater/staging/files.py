@@ -1,6 +1,7 @@
 """The site's files in a stack: production's mirror below, the stack's own changes above it, checkpoints of both.
 
-The mirror is shared between runs and never written: an overlay keeps what the stack changes. Where the daemon refuses
+The mirror is shared between runs and never written: an overlay keeps what the stack changes. Over a mirror of root's lies a layer in
+which every file is the web user's: the shop did not change it, so no checkpoint copies it. Where the daemon refuses
 overlay mounts (rootless, remote, a mirror on an overlay itself) the mirror is copied into a plain volume instead.
 """
 
@@ -15,6 +16,7 @@ from socket import socketpair
 
 import docker
 from docker.errors import APIError
+from docker.models.volumes import Volume
 from docker.types import Mount
 from requests.exceptions import RequestException
 
@@ -53,33 +55,26 @@ def prepare(client: docker.DockerClient, names: Names, image: str, mirror: Path,
     refusal = ""
     if not set(str(mirror)) & set(",:\\"):  # separators of overlay's own options
         changes = client.volumes.create(names.of("changes"), labels=names.labels)
-        mode = f"{mirror.stat().st_mode & 0o7777:o}"
+        mode, below = f"{mirror.stat().st_mode & 0o7777:o}", changes.attrs["Mountpoint"]
         helper(
             client,
             names,
             image,
-            f"mkdir /changes/upper /changes/work && chown {uid}:{gid} /changes/upper && chmod {mode} /changes/upper",
+            "cd /changes && mkdir upper work owned owned/upper owned/work && "
+            f"chown {uid}:{gid} upper && chmod {mode} upper",
             {changes.name: "/changes"},
         )
-        below = changes.attrs["Mountpoint"]
+        own = f"find /site -xdev ! -uid {uid} -exec chown -h {uid}:{gid} {{}} +"
         for options in _OVERLAY_OPTIONS:
-            volume = client.volumes.create(
-                names.of("files"),
-                driver="local",
-                driver_opts={
-                    "type": "overlay",
-                    "device": "overlay",
-                    "o": f"lowerdir={mirror},upperdir={below}/upper,workdir={below}/work,{options}",
-                },
-                labels=names.labels,
-            )
             try:
-                own = f"find /site -xdev ! -uid {uid} -exec chown -h {uid}:{gid} {{}} +"
-                helper(client, names, image, own, {volume.name: "/site"})
+                lower = str(mirror)
+                if mirror.stat().st_uid != uid:
+                    _overlay(client, names, "owned", lower, f"{below}/owned", options, image, own).remove()
+                    lower = f"{below}/owned/upper:{lower}"
+                volume = _overlay(client, names, "files", lower, below, options, image, own)
                 return Files(volume.name, changes.name, overlay=True, uid=uid, gid=gid)
-            except APIError as error:  # the mount is made when the container starts
+            except APIError as error:
                 refusal = str(error.explanation or error)
-                volume.remove(force=True)
         changes.remove(force=True)
     progress.say(f"copying the files, since an overlay was refused{f': {refusal}' if refusal else ''}")
     volume = client.volumes.create(names.of("files"), labels=names.labels)
@@ -87,6 +82,26 @@ def prepare(client: docker.DockerClient, names: Names, image: str, mirror: Path,
     mode = f"{mirror.stat().st_mode & 0o7777:o}"
     helper(client, names, image, f"chown {uid}:{gid} /site && chmod {mode} /site", {volume.name: "/site"})
     return Files(volume.name, volume.name, overlay=False, uid=uid, gid=gid)
+
+
+def _overlay(
+    client: docker.DockerClient, names: Names, part: str, lower: str, over: str, options: str, image: str, script: str
+) -> Volume:
+    """A volume that shows `lower` and keeps in `<over>/upper` what is written, after `script` ran on it at /site.
+
+    APIError when the daemon refuses the mount, which is made when a container starts."""
+    made = {
+        "type": "overlay",
+        "device": "overlay",
+        "o": f"lowerdir={lower},upperdir={over}/upper,workdir={over}/work,{options}",
+    }
+    volume = client.volumes.create(names.of(part), driver="local", driver_opts=made, labels=names.labels)
+    try:
+        helper(client, names, image, script, {volume.name: "/site"})
+    except APIError:
+        volume.remove(force=True)
+        raise
+    return volume
 
 
 def save_script(files: Files, name: str) -> str:
