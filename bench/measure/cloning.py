@@ -105,13 +105,7 @@ def _row(live: LiveServer, host: Host, folder: Path) -> Row:
             Line("files, first clone, beside rsync by hand", first.files, "s", by_hand),
             Line.of("database dumped and loaded, beside `mariadb-dump | ssh | mariadb`", moved, 0.75),
             Line("a checkpoint made", checkpoints[0], "s"),
-            Line(
-                "a checkpoint restored (files, database, both running again)",
-                checkpoints[1],
-                "s",
-                goal=3.0,
-                why="run as root, staging gives every file to the web server's user: an entry of the overlay for each, which every checkpoint copies",
-            ),
+            Line("a checkpoint restored (files, database, both running again)", checkpoints[1], "s", goal=3.0),
         ),
         wrong=tuple(wrong),
     )
