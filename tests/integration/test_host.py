@@ -211,9 +211,8 @@ def line(server: Server) -> Iterator[tuple[Server, Callable[[int], None]]]:
                 if answers and left:
                     if left[0] == 0:
                         target.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                        target.shutdown(
-                            socket.SHUT_RD
-                        )  # whoever still reads from it would keep it open until the next word
+                        # Whoever still reads from it would keep it open until the next word.
+                        target.shutdown(socket.SHUT_RD)
                         target.close()
                         return
                     left[0] -= 1

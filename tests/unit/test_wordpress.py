@@ -6,15 +6,17 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from updater import pipeline
 from updater.cms import wordpress
 from updater.cms.base import Offer, PackageInfo
-from updater.errors import CommandFailed, PackageRefused
-from updater.model import Component, Database, Installation, Inventory, Update
+from updater.errors import CommandFailed, PackageRefused, PromotionRefused
+from updater.model import Component, Database, Installation, Inventory, Server, Site, Update
 
 INSTALLATION = Installation(
     "wordpress", "6.1", "/srv/shop", "php", "https://shop.example", Database("d", "u", "secret", prefix="wq_")
@@ -192,3 +194,13 @@ def test_a_download_that_was_altered_is_refused(tmp_path: Path, files: dict[str,
     sums = {"files": {"tea.php": {"md5": hashlib.md5(b"code").hexdigest()}}}
     with pytest.raises(PackageRefused, match=reason):
         wordpress.verify_download(_zip(tmp_path / "t.zip", files), _offer(), FakeApi({"http://d/sums.json": sums}))
+
+
+def test_what_other_sites_may_share_is_updated_only_where_a_person_says_that_none_does() -> None:
+    linked = replace(INSTALLATION, elsewhere={"wp-content/plugins": "/srv/plugins"})
+    site = Site("shop", "https://shop.example", Server("h", "u"), "/srv/shop", config=Path("site.yml"))
+    for restore in (False, True):
+        with pytest.raises(PromotionRefused, match=r"wp-content/plugins \(/srv/plugins\), which other sites may share"):
+            pipeline.refuse_advice_only(site, linked, restore=restore)
+        pipeline.refuse_advice_only(replace(site, switches=frozenset({"wordpress.own_links"})), linked, restore=restore)
+        pipeline.refuse_advice_only(site, INSTALLATION, restore=restore)

@@ -51,6 +51,7 @@ from updater.secrets import register
 from updater.shell import Completed, Shell, compose, parse_answer, run_php
 
 NAME = "wordpress"
+_OWN_LINKS = f"{NAME}.own_links"
 SUPPORTED = "5.7 – 7.x"
 _OLDEST, _NEWEST_MAJOR = (5, 7), 7
 
@@ -204,9 +205,6 @@ def _ask(shell: Shell, php: str, action: str, docroot: str, **request: Any) -> A
 
 
 # ------------------------------------------------------------------------------------------------------------- what is there
-
-
-_OWN_LINKS = f"{NAME}.own_links"
 
 
 def detect(shell: Shell, docroot: str, php: str) -> Installation | None:
