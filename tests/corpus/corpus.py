@@ -65,7 +65,8 @@ SAMPLE: Mapping[str, Mapping[str, str]] = {
     },
 }
 """What `make test` judges of each CMS, the bad ones `together` in one update, the harmless ones in another; `make corpus` has them first, each alone.
-Case → how the finding begins that is this one's and no other's, '' for a harmless one. Pictures have none: they would change for several at once."""
+Case → how its finding begins, which together with what the case itself `finds` is no other's; '' for a harmless one. Pictures have none: they
+would change for several at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -432,7 +433,7 @@ WordPress is the demo's own shop. OpenCart and 1C-Bitrix are twins written by ha
 the same detectors work there, not how good they are on a real one.
 
 {repeated} Of a case that was judged several times a wrong verdict counts.
-Each once, one after the other, they took {minutes:.0f} minutes of two cores that had other things to do besides.
+Each once, one after the other, they took {minutes:.0f} minutes; a machine that is busy with other things easily takes twice as long.
 """
 BLIND = """
 ## What nothing here looks at
