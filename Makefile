@@ -35,7 +35,7 @@ bench: ## Measure beside other tools, and write bench/README.md (ONLY=diff: that
 
 corpus: ## Measure the verdict on breaking and harmless updates, into docs/verdicts.md (ONLY=price, or N=10 SEED=7 for some; CMS=opencart for another)
 	@scripts/bootstrap
-	@CMS="$(CMS)" ONLY="$(ONLY)" N="$(N)" SEED="$(SEED)" REPEAT="$(REPEAT)" MINUTES="$(MINUTES)" FRESH="$(FRESH)" KEEP="$(KEEP)" PAGE="$(PAGE)" .venv/bin/python tests/corpus/judge.py
+	@CMS="$(CMS)" ONLY="$(ONLY)" N="$(N)" SEED="$(SEED)" REPEAT="$(REPEAT)" MINUTES="$(MINUTES)" SHOPS="$(SHOPS)" FRESH="$(FRESH)" KEEP="$(KEEP)" PAGE="$(PAGE)" .venv/bin/python tests/corpus/judge.py
 
 culprits: ## Measure whether the one update that breaks a shop is named among harmless ones, into docs/verdicts.md (N=12 SEED=7)
 	@scripts/bootstrap

@@ -15,6 +15,7 @@ import re
 import shutil
 import statistics
 import subprocess
+import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -118,6 +119,8 @@ class Result:
     sha256: str
     """of the case"""
     commit: str
+    ended: float = 0.0
+    """Unix time; 0 in results from before this was kept"""
 
     @property
     def outcome(self) -> str:
@@ -248,13 +251,25 @@ def judged(case: Case, proven: Proven, seconds: float) -> Result:
         code=code_sha256(),
         sha256=sha256(case),
         commit=commit(),
+        ended=round(time.time(), 1),
     )
 
 
 def broken_off(case: Case, error: Exception, seconds: float) -> Result:
     """The pipeline itself failed: no verdict at all."""
     known = {"seconds": round(seconds, 1), "code": code_sha256(), "sha256": sha256(case), "commit": commit()}
-    return Result(case.name, case.side, case.kind, "none", str(error), (), named=False, held=False, **known)
+    return Result(
+        case.name,
+        case.side,
+        case.kind,
+        "none",
+        str(error),
+        (),
+        named=False,
+        held=False,
+        **known,
+        ended=round(time.time(), 1),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,14 +359,26 @@ def repeated(results: Iterable[Result]) -> str:
     return f"{len(often)} cases were judged {times} times by the same code, and {len(often) - len(odd)} gave the same each time{told}."
 
 
+def minutes(results: Iterable[Result]) -> float:
+    """How long something was judged: what was judged side by side counts once."""
+    spent, until = 0.0, 0.0
+    for began, ended in sorted((it.ended - it.seconds, it.ended) for it in results):
+        if ended <= 0:  # when, is not known
+            spent += ended - began
+        else:
+            spent += max(0.0, ended - max(began, until))
+            until = max(until, ended)
+    return spent / 60
+
+
 def table(results: Sequence[Result], of: Sequence[Case], culprits: Sequence[Named] = ()) -> str:
     """docs/verdicts.md: of each CMS both rates, each kind, each case that did not go as it should; and what the search named."""
     there = {case.name: case for case in of}
     counts = standing(results)
     seen = [counts[name] for name in there if name in counts]
     commits = ", ".join(sorted({it.commit for it in seen})) or "no commit yet"
-    minutes = sum(it.seconds for it in seen) / 60
-    page = [HEAD.format(commits=commits, ran=len(seen), cases=len(of), minutes=minutes, repeated=repeated(results))]
+    head = HEAD.format(commits=commits, ran=len(seen), cases=len(of), minutes=minutes(seen), repeated=repeated(results))
+    page = [head]
     for cms, kind in KINDS.items():
         cases = {name: case for name, case in there.items() if case.cms == cms}
         if cases:
@@ -426,14 +453,14 @@ HEAD = """# How far a verdict can be trusted
 
 Written by `make corpus`: {ran} of {cases} cases were run, judged at {commits}. Each case is an update of what a demo shop consists of
 (`tests/corpus/`), applied and judged by the pipeline as it is, alone and on a fresh checkpoint. The goal is that no breaking update is let through
-and no harmless one rejected. The sample of `make test` is judged first, then the others in a drawn order. Rates are of the cases that were run;
+and no harmless one rejected. Rates are of the cases that were run;
 what another shop meets is as varied as shops are.
 
 WordPress is the demo's own shop. OpenCart and 1C-Bitrix are twins written by hand, and their cases a sample: they show that the same harness and
 the same detectors work there, not how good they are on a real one.
 
 {repeated} Of a case that was judged several times a wrong verdict counts.
-Each once, one after the other, they took {minutes:.0f} minutes; a machine that is busy with other things easily takes twice as long.
+Each once, two shops side by side on two cores, they took {minutes:.0f} minutes; a machine that is busy with other things easily takes twice as long.
 """
 BLIND = """
 ## What nothing here looks at

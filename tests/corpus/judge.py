@@ -5,7 +5,8 @@
     make corpus ONLY=price              the cases whose name or kind has this in it
     make corpus N=10 SEED=7             five bad and five benign ones, drawn; the seed is printed
     make corpus REPEAT=3                each until it was judged three times; of a case that is wrong once, the wrong verdict counts
-    make corpus MINUTES=25              begin no further case after that; the sample of `make test` first, the rest drawn, one shop after the other
+    make corpus MINUTES=25              begin no further case after that; of each shop the sample of `make test` first, the rest drawn
+    make corpus SHOPS=1                 one shop at a time, not two: a case waits for pages nearly half of its time
     make corpus FRESH=1                 forget earlier results of that CMS
     make corpus KEEP=1                  results of older code count too; the page names every commit that judged
     make corpus PAGE=1                  judge nothing, write the page from the results that are there
@@ -22,12 +23,14 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
-from itertools import groupby
+from multiprocessing import get_context
+from multiprocessing.managers import BaseManager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -46,7 +49,11 @@ from updater.model import Allowed, Search, Site
 
 RESULTS = ROOT / "docs" / "verdicts.jsonl"
 VERDICTS = ROOT / "docs" / "verdicts.md"
+SHOPS = 2
+"""At once, on two cores"""
 Prove = Callable[[Case], pipeline.Proven]
+Where = tuple[str, str]
+"""The CMS and the state of its shop (`Case.shop`)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +121,83 @@ def judged(prove: Prove, case: Case) -> Result:
     return corpus.judged(case, proven, time.monotonic() - begun)
 
 
+class Deal:
+    """The cases that are left, for several shops at once: dealt out where they are judged soonest."""
+
+    WORTH = 3
+    """So many cases take as long as a shop and its clone to stand"""
+
+    def __init__(self, cases: Iterable[Case], until: float = float("inf")) -> None:
+        """`until`: no case is dealt after that (time.time)."""
+        self._left: dict[Where, deque[Case]] = defaultdict(deque)
+        for case in cases:
+            self._left[case.cms, case.shop].append(case)
+        self._stands: Counter[Where] = Counter()
+        self._until = until
+        self._lock = threading.Lock()
+
+    def shop(self) -> Where | None:
+        """Where to go next: where the fewest judge and most is left. None when it is not worth a shop of one's own."""
+        with self._lock:
+            worth = [at for at, left in self._left.items() if len(left) > (self.WORTH if self._stands[at] else 0)]
+            if not worth or time.time() > self._until:
+                return None
+            best = min(worth, key=lambda at: (self._stands[at], -len(self._left[at])))
+            self._stands[best] += 1
+            return best
+
+    def case(self, at: Where) -> Case | None:
+        """The next one there; None when there is none: whoever asked leaves."""
+        with self._lock:
+            if self._left[at] and time.time() <= self._until:
+                return self._left[at].popleft()
+            self._stands[at] -= 1
+            return None
+
+
+class Dealer(BaseManager):
+    """One `Deal` for several processes."""
+
+    Deal: Callable[..., Deal]
+
+
+Dealer.register("Deal", Deal)
+
+
+def work(deal: Deal) -> None:
+    """Judge what is dealt, shop after shop."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the shop and its clone are removed
+    while at := deal.shop():
+        with tempfile.TemporaryDirectory(prefix="updater-corpus-") as workdir, proving(*at, Path(workdir)) as ground:
+            while case := deal.case(at):
+                result = judged(ground.prove, case)
+                corpus.keep(RESULTS, result)
+                said = f"{case.side}/{case.name}  {result.seconds:.0f} s  {result.reason[:150]}"
+                print(f"{result.outcome:>12}  {said}", flush=True)
+                if result.outcome not in (CAUGHT, QUIET):
+                    kept = Path(tempfile.mkdtemp(prefix=f"updater-odd-{case.name.replace('/', '-')}-"))
+                    shutil.copytree(ground.site.state / "runs", kept, dirs_exist_ok=True)
+                    print(f"{'':>12}  what was seen lies in {kept}", flush=True)
+
+
+def judge(waiting: Sequence[Case], shops: int, until: float) -> None:
+    """Each case, on so many shops at once. A process that fails leaves its case unjudged; the others go on."""
+    process = get_context("spawn").Process
+    with Dealer(ctx=get_context("spawn")) as dealer:
+        deal = dealer.Deal(waiting, until)
+        working = [process(target=work, args=(deal,)) for _ in range(shops)]
+        try:
+            for one in working:
+                one.start()
+            for one in working:
+                one.join()
+        finally:
+            for one in working:
+                if one.is_alive():
+                    one.terminate()
+                one.join()
+
+
 def write_page(results: Sequence[Result] | None = None) -> None:
     """docs/verdicts.md. `results`: None for those that fit the cases as they are, whichever code gave them."""
     whole = corpus.cases()
@@ -126,7 +210,7 @@ def write_page(results: Sequence[Result] | None = None) -> None:
 
 def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the shop and its clone are removed
-    names = ("CMS", "ONLY", "N", "SEED", "REPEAT", "MINUTES", "FRESH", "KEEP", "PAGE")
+    names = ("CMS", "ONLY", "N", "SEED", "REPEAT", "MINUTES", "SHOPS", "FRESH", "KEEP", "PAGE")
     asked = {name: os.environ.get(name, "") for name in names}
     cms = "" if asked["CMS"] == "all" else asked["CMS"] or DEFAULT
     if cms and cms not in KINDS:
@@ -150,28 +234,11 @@ def main() -> int:
     waiting = [case for case in wanted for _ in range(times - ready[case.name])]
     random.Random(seed).shuffle(waiting)
     first = {name for names in corpus.SAMPLE.values() for name in names}
-    waiting.sort(key=lambda case: (list(KINDS).index(case.cms), case.shop, f"{case.side}/{case.name}" not in first))
-    until = time.monotonic() + 60 * float(asked["MINUTES"] or 24 * 60)
-    if asked["PAGE"]:
-        waiting = []
-    for (kind, state), group in groupby(waiting, key=lambda case: (case.cms, case.shop)):
-        if time.monotonic() > until:
-            break
-        with (
-            tempfile.TemporaryDirectory(prefix="updater-corpus-") as workdir,
-            proving(kind, state, Path(workdir)) as ground,
-        ):
-            for case in group:
-                if time.monotonic() > until:
-                    break
-                result = judged(ground.prove, case)
-                corpus.keep(RESULTS, result)
-                said = f"{case.side}/{case.name}  {result.seconds:.0f} s  {result.reason[:150]}"
-                print(f"{result.outcome:>12}  {said}", flush=True)
-                if result.outcome not in (CAUGHT, QUIET):
-                    kept = Path(tempfile.mkdtemp(prefix=f"updater-odd-{case.name.replace('/', '-')}-"))
-                    shutil.copytree(ground.site.state / "runs", kept, dirs_exist_ok=True)
-                    print(f"{'':>12}  what was seen lies in {kept}", flush=True)
+    waiting.sort(key=lambda case: f"{case.side}/{case.name}" not in first)
+    if waiting and not asked["PAGE"]:
+        begun = time.monotonic()
+        judge(waiting, int(asked["SHOPS"] or SHOPS), time.time() + 60 * float(asked["MINUTES"] or 24 * 60))
+        print(f"{len(waiting)} cases took {(time.monotonic() - begun) / 60:.0f} minutes", flush=True)
     write_page(known())
     right = {name for name, it in corpus.standing(known()).items() if it.outcome in (CAUGHT, QUIET)}
     return 0 if {case.name for case in wanted} <= right else 1

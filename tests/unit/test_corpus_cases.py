@@ -11,6 +11,7 @@ from pathlib import Path
 
 import corpus
 import gallery
+import judge
 import pytest
 from corpus import BAD, BENIGN, Case, Result
 from kinds import KINDS
@@ -212,3 +213,37 @@ def test_of_a_case_judged_several_times_a_wrong_verdict_counts_and_the_page_tell
     steady = [result(case="white-page")] * 3
     told = "2 cases were judged 5 times by the same code, and 1 gave the same each time; not so: price-zero."
     assert corpus.repeated([*steady, caught, missed]) == told
+
+
+def test_what_is_judged_side_by_side_takes_its_time_once():
+    side_by_side = [result(seconds=60.0, ended=1060.0), result(seconds=60.0, ended=1090.0)]
+    later = result(seconds=30.0, ended=5030.0)
+    assert corpus.minutes([later, *side_by_side]) == 2.0
+    assert corpus.minutes([result(seconds=60.0), result(seconds=60.0)]) == 2.0, (
+        "when, is not known: one after the other"
+    )
+
+
+def test_cases_are_dealt_to_several_shops_and_a_shop_is_not_started_for_too_few():
+    big = [Case(f"big-{it}", BAD, "price", "") for it in range(6)]
+    small = [Case(f"opencart/small-{it}", BAD, "price", "") for it in range(2)]
+    deal = judge.Deal([*small, *big])
+    first, second = deal.shop(), deal.shop()
+    assert first == (DEFAULT, "plain"), "where most is left"
+    assert second == ("opencart", "plain"), "where nobody judges"
+    assert [deal.case(second) for _ in range(3)] == [*small, None], "in their order"
+    assert deal.shop() == first, "six are worth a second shop"
+    assert [deal.case(first) for _ in range(3)] == big[:3]
+    assert deal.shop() is None, "three are not"
+    assert [deal.case(first) for _ in range(4)] == [*big[3:], None]
+
+
+def test_the_last_shop_takes_what_is_left_even_one_case():
+    deal = judge.Deal([Case("only", BAD, "price", "")])
+    assert deal.shop() == (DEFAULT, "plain")
+
+
+def test_after_its_time_no_case_is_dealt():
+    deal = judge.Deal([Case("late", BAD, "price", "")], until=1.0)
+    assert deal.shop() is None
+    assert deal.case((DEFAULT, "plain")) is None
