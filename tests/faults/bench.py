@@ -32,13 +32,17 @@ class Servers:
         if result.void and not result.wrong:
             self.void.append(case)
             result = self._server().run(case, program)
-        if result.wrong:  # whatever it left must not be the next one's
+        if (
+            result.wrong
+        ):  # whatever it left must not be the next one's; and Docker has networks for thirty servers, not for more
+            self._mine.removal.close()
             del self._mine.bench
         return result
 
     def _server(self) -> Bench:
         if not hasattr(self._mine, "bench"):
-            self._mine.bench = Bench(self._stack.enter_context(hosting.running()), self._shop)
+            self._mine.removal = self._stack.enter_context(ExitStack())
+            self._mine.bench = Bench(self._mine.removal.enter_context(hosting.running()), self._shop)
         bench: Bench = self._mine.bench
         return bench
 
