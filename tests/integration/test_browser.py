@@ -78,8 +78,6 @@ SIZES = """
 
 
 def test_the_file_of_a_picture_that_a_page_chose_is_the_one_that_is_photographed():
-    """To photograph beyond the viewport Chromium changes it for a moment, and then chose the small file, once in a while for long enough."""
-
     class Sizes(Gallery):
         PAGES: ClassVar = {"/": SIZES.encode()}
 
@@ -93,6 +91,53 @@ def test_the_file_of_a_picture_that_a_page_chose_is_the_one_that_is_photographed
         )
         assert set(tab.page.evaluate("shown")) == {"900.png", "150.png"}
     assert len(pictures) == 1
+
+
+FLUID = """
+<style>.wide { font-size: clamp(18px, 18px + (1vw - 3px), 40px) } .deep { height: 3000px; background: linear-gradient(red, blue) }</style>
+<script>windows = []; addEventListener('resize', () => windows.push([innerWidth, innerHeight]))</script>
+<p class=wide>as large as the window allows</p><div class=deep></div><p style='background:red;height:100px;margin:0'></p>
+"""
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, MOBILE], ids=lambda viewport: viewport.name)
+def test_a_page_does_not_notice_that_it_is_photographed_and_all_of_it_is(viewport):
+    """Chromium's own way of photographing beyond the window makes it 1 × 1 for a moment."""
+    with serve(TinyShop(extra=FLUID)) as shop, Browser({HOST: "127.0.0.1"}) as browser, browser.tab(viewport) as tab:
+        tab.open(shop.target.url)
+        size = "getComputedStyle(document.querySelector('.wide')).fontSize"
+        before = tab.page.evaluate(size)
+        captures = [tab.capture() for _ in range(6)]
+        assert all(seen == [viewport.width, viewport.height] for seen in tab.page.evaluate("windows"))
+        assert tab.page.evaluate(size) == before
+        (bottom,) = tab.places(["p:last-of-type"])
+    assert len({capture.sha256 for capture in captures}) == 1
+    picture = imagecodecs.png_decode(captures[0].png)
+    assert tuple(picture[bottom[1] + 50, bottom[0] + 50][:3]) == (255, 0, 0), "the page's end"
+
+
+def test_what_a_script_focuses_late_is_photographed_without_its_ring(monkeypatch):
+    notice = "<p id=notice tabindex=-1>was added to your cart</p>"
+    with serve(TinyShop(extra=notice)) as shop, Browser({HOST: "127.0.0.1"}) as browser, browser.tab(DESKTOP) as tab:
+        tab.open(shop.target.url)
+        plain = tab.capture()
+        settle = tab.settle
+
+        def settle_and_focus(seconds: float) -> bool:
+            settled = settle(seconds)
+            tab.page.evaluate("notice.focus({focusVisible: true})")
+            return settled
+
+        monkeypatch.setattr(tab, "settle", settle_and_focus)
+        late = tab.capture()
+    assert late.settled
+    assert late.sha256 == plain.sha256
+
+
+def test_a_chromium_that_leaves_out_what_lies_below_the_window_is_refused(monkeypatch):
+    monkeypatch.setattr("updater.checks.browser._BLINK", "mainFrameClipsContent=true")
+    with pytest.raises(BrowserFailed, match="leaves out what lies below the window"):
+        Browser({HOST: "127.0.0.1"})
 
 
 def test_a_carousel_stands_still_while_a_page_is_looked_at_and_turns_later():

@@ -102,25 +102,7 @@ _HOLD_STILL = r"""
 })();
 """
 
-# Of the sizes that a picture comes in, the one that the page chose stays chosen: while a page is photographed beyond its viewport, Chromium
-# chooses anew and for a moment finds another one good enough. Its density keeps the picture as wide as it was.
-_PIN = r"""(image => {
-  const chosen = image.currentSrc, width = image.naturalWidth;
-  const sources = image.parentElement?.localName === 'picture' ? [...image.parentElement.children].filter(it => it.localName === 'source') : [];
-  if (!chosen || !width || (!image.srcset && !sources.length)) return;
-  const absolute = address => { try { return new URL(address, document.baseURI).href; } catch (e) { return ''; } };
-  let density = 0;
-  for (const list of [...sources.map(it => it.srcset), image.srcset]) {
-    for (const [, address, number, unit] of list.matchAll(/(\S*[^\s,])(?:\s+([\d.]+)([wx]))?\s*(?:,|$)/g)) {
-      if (!density && absolute(address) === chosen) density = unit === 'w' ? number / width : Number(number || 1);
-    }
-  }
-  if (!density && absolute(image.getAttribute('src')) === chosen) density = 1;
-  if (!density || /[\s,]/.test(chosen)) return;
-  for (const source of sources) source.media = 'not all';
-  image.sizes = `${width}px`;
-  image.srcset = `${chosen} ${Math.round(density * width)}w`;  // by width: src would count beside a density
-})"""
+_BLUR = "if (document.activeElement && document.activeElement !== document.body) document.activeElement.blur()"
 
 # Lazy loaders of plugins watch the viewport, so it is led once over the page; then images are decoded, not merely complete.
 _SETTLE = r"""
@@ -136,17 +118,14 @@ _SETTLE = r"""
     try { media.currentTime = 0; } catch (e) { /* a live stream cannot seek */ }
   }
   const images = [...document.images].filter(image => image.src || image.srcset);
-  const decoded = () => within(Promise.all(images.map(image => image.decode().catch(() => 0))));
-  await decoded();
-  images.forEach(PIN);
-  await decoded();
+  await within(Promise.all(images.map(image => image.decode().catch(() => 0))));
   await within(document.fonts.ready);
   for (const animation of document.getAnimations()) { try { animation.finish(); } catch (e) { animation.cancel(); } }
-  if (document.activeElement && document.activeElement !== document.body) document.activeElement.blur();
+  BLUR;
   await frame(); await frame();
   return true;
 })
-""".replace("PIN", _PIN)
+""".replace("BLUR", _BLUR)
 
 _RECTANGLES = r"""
 (selectors => selectors.flatMap(selector => [...document.querySelectorAll(selector)].map(element => {
@@ -154,6 +133,17 @@ _RECTANGLES = r"""
   return [box.left + scrollX, box.top + scrollY, box.width, box.height];
 }).filter(box => box[2] > 0 && box[3] > 0)))
 """
+
+# Playwright's own, which are lost when the option is given again, and: what lies outside the window is painted too. A picture of the whole
+# page then needs no other window. Chromium's own way (captureBeyondViewport) makes it 1 × 1 for a moment, and the page sees that: layout by
+# script begins anew, sizes in vw stay small, another file of a `srcset` is chosen.
+_BLINK = (
+    "primaryHoverType=2,availableHoverTypes=2,primaryPointerType=4,availablePointerTypes=4,mainFrameClipsContent=false"
+)
+_BELOW = """(colour => {
+  document.documentElement.style.background = 'grey';  // else the body's is the window's
+  document.body.style.cssText = `height: 100px; margin-top: 120vh; background: ${colour}`;
+})"""
 
 _FRAME = "new Promise(done => requestAnimationFrame(() => done(true)))"
 
@@ -220,6 +210,7 @@ def flags(hosts: Mapping[str, str], recorded: Mapping[str, str] | None = None) -
         "--font-render-hinting=none",
         "--disable-lcd-text",
         "--force-webrtc-ip-handling-policy=disable_non_proxied_udp",
+        f"--blink-settings={_BLINK}",
         "--host-resolver-rules=" + ", ".join([*rules, "MAP * ~NOTFOUND"]),
     ]
 
@@ -352,20 +343,25 @@ class Tab:
         return self._rectangles(selectors, sys.maxsize, sys.maxsize)
 
     def _png(self) -> bytes:
+        self._evaluate(_BLUR)  # a script may give the focus to a notice at any moment
         # CDP and not page.screenshot: pixel-equal in 0.55 of its time, because PNG encoding is the cost.
         size = self._cdp.send("Page.getLayoutMetrics")["cssContentSize"]
-        clip = {
-            "x": 0,
-            "y": 0,
-            "width": max(self.viewport.width, min(size["width"], 2 * self.viewport.width)),
-            "height": max(self.viewport.height, min(size["height"], MAX_HEIGHT)),
-            "scale": 1,
-        }
-        answer = self._cdp.send(
-            "Page.captureScreenshot",
-            {"format": "png", "optimizeForSpeed": True, "captureBeyondViewport": True, "clip": clip},
-        )
+        width = max(self.viewport.width, min(size["width"], 2 * self.viewport.width))
+        return self._part(width, max(self.viewport.height, min(size["height"], MAX_HEIGHT)))
+
+    def _part(self, width: int, height: int) -> bytes:
+        """From the page's upper left corner."""
+        clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+        answer = self._cdp.send("Page.captureScreenshot", {"format": "png", "optimizeForSpeed": True, "clip": clip})
         return base64.b64decode(answer["data"])
+
+    def paints_below(self) -> bool:
+        """Whether what lies below the window is in a picture. Asked on an empty page."""
+        seen = set()
+        for colour in ("white", "black"):
+            self.page.evaluate(_BELOW, colour)
+            seen.add(self._part(100, int(1.2 * self.viewport.height) + 100))
+        return len(seen) == 2
 
     def _rectangles(self, selectors: Sequence[str], width: int, height: int) -> tuple[tuple[int, int, int, int], ...]:
         found: list[tuple[int, int, int, int]] = []
@@ -506,6 +502,8 @@ class Browser:
                 chromium_sandbox=os.geteuid() != 0,
                 args=flags(hosts, recorded),
             )
+            with self.tab(DESKTOP) as tab:
+                seeing = tab.paints_below()
         except PlaywrightError as error:
             self._playwright.stop()
             self._home.cleanup()
@@ -515,6 +513,14 @@ class Browser:
                 cause=error.message[:1000],
                 hint=f"{path} --headless --version must work; set UPDATER_CHROMIUM to another one",
             ) from error
+        if not seeing:  # else the lower part of every page would be white before and after, and pass
+            version = self._chromium.version
+            self.close()
+            raise BrowserFailed(
+                f"Chromium {version} leaves out what lies below the window (--blink-settings=mainFrameClipsContent)",
+                where=str(path),
+                hint="set UPDATER_CHROMIUM to another one: apt-get install chromium-headless-shell, or: playwright install --only-shell chromium",
+            )
 
     def __enter__(self) -> Browser:
         return self
