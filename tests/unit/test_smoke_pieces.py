@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -10,6 +14,7 @@ from updater.checks import smoke
 from updater.checks.browser import ascii_host, flags
 from updater.checks.observation import LogLine, Observation, PageView, Shot, Test
 from updater.cms.base import OrderRow, ShopState
+from updater.log import Silent
 
 
 def test_only_the_shops_names_resolve():
@@ -58,3 +63,22 @@ def test_an_observation_comes_back_from_disk_as_it_was(tmp_path):
 def test_a_pass_that_never_ended_cannot_be_loaded(tmp_path: Path):
     with pytest.raises(FileNotFoundError):
         smoke.load(tmp_path)
+
+
+def test_ctrl_c_while_the_pass_begins_leaves_nothing_that_the_program_waits_for(tmp_path, monkeypatch):
+    started: list[threading.Timer] = []
+    start = threading.Timer.start
+
+    def interrupted(timer: threading.Timer) -> None:
+        start(timer)
+        started.append(timer)
+        raise KeyboardInterrupt  # as when it comes while the main thread waits for the timer's own
+
+    monkeypatch.setattr(threading.Timer, "start", interrupted)
+    asleep = [sys.executable, "-c", "import time; time.sleep(600)"]
+    with pytest.raises(KeyboardInterrupt):
+        smoke._run(asleep, tmp_path, os.environ, tmp_path, Silent(), limit=600.0)
+    (timer,) = started
+    assert timer.finished.is_set()
+    (process,) = timer.args
+    assert process.poll() == -signal.SIGKILL

@@ -226,8 +226,9 @@ def _run(
         start_new_session=True,  # so that Chromium dies with it, and Ctrl-C is ours to handle
     )
     timer = threading.Timer(limit, _kill, [process])
-    timer.start()
+    timer.daemon = True  # Ctrl-C may come while it starts, and the program must not wait for it at its end
     try:
+        timer.start()
         assert process.stdout is not None
         with (out / "pytest.log").open("w", encoding="utf-8") as log:
             for line in process.stdout:
