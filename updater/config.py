@@ -712,17 +712,21 @@ def _page_of_any_name(value: str, info: ValidationInfo) -> str:
     """A path of the name in `url`, or a whole address under another of the site's names."""
     if not re.match(r"https?://", value):
         return _page(value)
-    parts = urlsplit(value)
-    host = _ascii_host(parts.hostname or "")
+    try:
+        parts = urlsplit(value)
+        name, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise _wrong("is not a URL; write it like https://en.shop.example/") from None
+    host = _ascii_host(name)
     main = urlsplit(info.data.get("url", ""))  # absent when it has mistakes of its own
     path = _page((parts.path or "/") + (f"?{parts.query}" if parts.query else ""))
-    if main.netloc and (parts.scheme, parts.port) != (main.scheme, main.port):
+    if main.netloc and (parts.scheme, port) != (main.scheme, main.port):
         raise _wrong(f"must begin with {main.scheme}:// and have the port of `url`, as all of the site's names")
     if host == main.hostname:
         return path
     if main.netloc and host not in (info.data.get("hosts") or ()):
         raise _wrong(f"{host} is none of the site's names: add it to hosts")
-    return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}{path}"
+    return f"{parts.scheme}://{host}{f':{port}' if port else ''}{path}"
 
 
 def _absolute(value: str) -> str:

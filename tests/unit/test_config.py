@@ -222,6 +222,9 @@ def test_a_page_may_stand_under_another_of_the_site_s_names(folder: Path) -> Non
         ("http://shop.example/", "must begin with https://"),
         ("https://shop.example:8443/", "have the port of `url`"),
         ("shop/", "must be a path on the site"),
+        ("https://shop.example:99999/", "pages[0]: is not a URL"),
+        ("https://[shop/", "pages[0]: is not a URL"),
+        ("https://-shop-/", "-shop- is not a host name"),
     ],
 )
 def test_a_page_of_nobody_we_know_is_a_mistake(folder: Path, page: str, why: str) -> None:
