@@ -184,6 +184,12 @@ class Shop:
             self.page.locator(then).first.wait_for(state="visible", timeout=self.patience * 1000)
         except PlaywrightTimeout:
             self.fail(f"Clicking “{called}” did nothing for {self.patience:.0f} s: no {expect}")
+        try:  # what is read next may stand at the end of a page of which the first half has come
+            self.page.wait_for_load_state("domcontentloaded", timeout=self.patience * 1000)
+        except PlaywrightTimeout:
+            self.fail(
+                f"The page “{self.page.title()}” with the {expect} did not come to its end in {self.patience:.0f} s"
+            )
         self.close_popups()
 
     def leave(self, where: Locator, called: str, thanks: str) -> None:

@@ -25,6 +25,7 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -90,8 +91,6 @@ def proving(
         if company:
             kinds.install(shop, company)
         written = shop.write_site(workdir / "site", kind.releases)
-        with written.open("a", encoding="utf-8") as stream:
-            stream.write(kind.site.format(address=shop.address))
         if path.with_suffix("").is_dir():
             kinds.settle(shop, path.with_suffix(""), written)
         site = config.load(written)
@@ -154,6 +153,11 @@ class Deal:
             self._stands[at] -= 1
             return None
 
+    def give_up(self, at: Where) -> None:
+        """Nobody is sent there any more: what broke one process would break the next."""
+        with self._lock:
+            self._left[at].clear()
+
 
 class Dealer(BaseManager):
     """One `Deal` for several processes."""
@@ -168,20 +172,32 @@ def work(deal: Deal) -> None:
     """Judge what is dealt, shop after shop."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the shop and its clone are removed
     while at := deal.shop():
-        with tempfile.TemporaryDirectory(prefix="updater-corpus-") as workdir, proving(*at, Path(workdir)) as ground:
-            while case := deal.case(at):
-                result = judged(ground.prove, case)
-                corpus.keep(RESULTS, result)
-                said = f"{case.side}/{case.name}  {result.seconds:.0f} s  {result.reason[:150]}"
-                print(f"{result.outcome:>12}  {said}", flush=True)
-                if result.outcome not in (CAUGHT, QUIET):
-                    kept = Path(tempfile.mkdtemp(prefix=f"updater-odd-{case.name.replace('/', '-')}-"))
-                    shutil.copytree(ground.site.state / "runs", kept, dirs_exist_ok=True)
-                    print(f"{'':>12}  what was seen lies in {kept}", flush=True)
+        try:
+            with (
+                tempfile.TemporaryDirectory(prefix="updater-corpus-") as workdir,
+                proving(*at, Path(workdir)) as ground,
+            ):
+                while case := deal.case(at):
+                    _judge_one(ground, case)
+        except Exception:  # noqa: BLE001 - of one shop; the others are judged all the same
+            traceback.print_exc()
+            print(f"{'not judged':>12}  what is left of {'/'.join(at)}: see above", flush=True)
+            deal.give_up(at)
+
+
+def _judge_one(ground: Ground, case: Case) -> None:
+    result = judged(ground.prove, case)
+    corpus.keep(RESULTS, result)
+    said = f"{case.side}/{case.name}  {result.seconds:.0f} s  {result.reason[:150]}"
+    print(f"{result.outcome:>12}  {said}", flush=True)
+    if result.outcome not in (CAUGHT, QUIET):
+        kept = Path(tempfile.mkdtemp(prefix=f"updater-odd-{case.name.replace('/', '-')}-"))
+        shutil.copytree(ground.site.state / "runs", kept, dirs_exist_ok=True)
+        print(f"{'':>12}  what was seen lies in {kept}", flush=True)
 
 
 def judge(waiting: Sequence[Case], shops: int, until: float) -> None:
-    """Each case, on so many shops at once. A process that fails leaves its case unjudged; the others go on."""
+    """Each case, on so many shops at once. A shop that does not stand leaves its cases unjudged; the others go on."""
     process = get_context("spawn").Process
     with Dealer(ctx=get_context("spawn")) as dealer:
         deal = dealer.Deal(waiting, until)

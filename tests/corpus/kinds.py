@@ -42,8 +42,6 @@ class Kind:
     packages: Callable[[str, str, Tree, Path], Mapping[str, bytes]]
     """unit, version, tree, folder with `releases` → name → package, for a source of updates"""
     releases: tuple[str, ...] = ()
-    site: str = ""
-    """More of site.yml; `{address}` is the shop's"""
     prepare: Callable[[DemoShop], None] = lambda _: None
     serve: Callable[[DemoShop, str, Tree], None] = lambda *_: None
     """shop, unit, tree: where packages alone do not bring the update"""
@@ -189,7 +187,7 @@ KINDS = {
     ),
     "bitrix": Kind(
         "1C-Bitrix, on the twin", "sale", _module, lambda *_: {}, _module_note,
-        site="egress: {{allow: ['{address}:8099']}}\n", prepare=_ask_the_twin_of_the_vendor, serve=_to_the_vendor, along=(NEEDED,),
+        prepare=_ask_the_twin_of_the_vendor, serve=_to_the_vendor, along=(NEEDED,),
     ),
 }  # fmt: skip
 """By the name of demo/<name>.toml, which `make demo CMS=` takes too"""

@@ -243,6 +243,15 @@ def test_the_last_shop_takes_what_is_left_even_one_case():
     assert deal.shop() == (DEFAULT, "plain")
 
 
+def test_nobody_is_sent_to_a_shop_that_does_not_stand():
+    deal = judge.Deal([Case(f"case-{it}", BAD, "price", "") for it in range(9)])
+    at = deal.shop()
+    assert at is not None
+    deal.give_up(at)
+    assert deal.case(at) is None
+    assert deal.shop() is None
+
+
 def test_after_its_time_no_case_is_dealt():
     deal = judge.Deal([Case("late", BAD, "price", "")], until=1.0)
     assert deal.shop() is None

@@ -140,9 +140,10 @@ _RECTANGLES = r"""
 _BLINK = (
     "primaryHoverType=2,availableHoverTypes=2,primaryPointerType=4,availablePointerTypes=4,mainFrameClipsContent=false"
 )
-_BELOW = """(colour => {
+_BELOW = """(async colour => {
   document.documentElement.style.background = 'grey';  // else the body's is the window's
   document.body.style.cssText = `height: 100px; margin-top: 120vh; background: ${colour}`;
+  for (let frames = 0; frames < 2; frames++) await new Promise(done => requestAnimationFrame(done));
 })"""
 
 _FRAME = "new Promise(done => requestAnimationFrame(() => done(true)))"
@@ -355,13 +356,17 @@ class Tab:
         answer = self._cdp.send("Page.captureScreenshot", {"format": "png", "optimizeForSpeed": True, "clip": clip})
         return base64.b64decode(answer["data"])
 
-    def paints_below(self) -> bool:
-        """Whether what lies below the window is in a picture. Asked on an empty page."""
-        seen = set()
-        for colour in ("white", "black"):
-            self.page.evaluate(_BELOW, colour)
-            seen.add(self._part(100, int(1.2 * self.viewport.height) + 100))
-        return len(seen) == 2
+    def paints_below(self, seconds: float = 5.0) -> bool:
+        """Whether what lies below the window is in a picture. Asked on an empty page, whose first frames may be late."""
+        end = time.monotonic() + seconds
+        while True:
+            white, black = (self._below(colour) for colour in ("white", "black"))
+            if white != black or time.monotonic() > end:
+                return white != black
+
+    def _below(self, colour: str) -> bytes:
+        self.page.evaluate(_BELOW, colour)
+        return self._part(100, int(1.2 * self.viewport.height) + 100)
 
     def _rectangles(self, selectors: Sequence[str], width: int, height: int) -> tuple[tuple[int, int, int, int], ...]:
         found: list[tuple[int, int, int, int]] = []
