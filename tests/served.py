@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -12,15 +13,27 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Handler(BaseHTTPRequestHandler):
     """What to answer is said by do_GET and do_POST."""
 
-    def answer(self, body: bytes = b"", status: int = 200, kind: str = "text/html; charset=utf-8", **more: str) -> None:
-        """`more`: further headers, with _ for -."""
+    def answer(
+        self,
+        body: bytes = b"",
+        status: int = 200,
+        kind: str = "text/html; charset=utf-8",
+        late: bytes = b"",
+        **more: str,
+    ) -> None:
+        """`late`: where this stands in `body`, the rest comes a second later. `more`: further headers, with _ for -."""
         self.send_response(status)
         self.send_header("Content-Type", kind)
         for name, value in more.items():
             self.send_header(name.replace("_", "-"), value)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        soon, mark, rest = body.partition(late) if late else (body, b"", b"")
+        self.wfile.write(soon)
+        if mark:
+            self.wfile.flush()
+            time.sleep(1)  # as a busy server computes the end of a page
+            self.wfile.write(mark + rest)
 
     def log_message(self, format: str, *args: object) -> None: ...  # noqa: A002 - the base class names it so
 

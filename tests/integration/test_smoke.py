@@ -274,6 +274,23 @@ def test_production_is_looked_at_and_nothing_is_bought(tmp_path):
         live.check_live(replace(target, read_only=False), one, SUITE, wanted, tmp_path / "live3")
 
 
+HALF_A_PAGE = """
+def test_end(shop, fact):
+    shop.open("/")
+    shop.click(shop.page.locator("a[href='/checkout/']"), "Checkout", then="form.checkout", expect="checkout form")
+    fact("at the end", str(shop.page.locator("#updater-payment-methods").count()))
+"""
+
+
+def test_what_stands_at_the_end_of_a_page_is_read_although_it_comes_late(tmp_path):
+    with serve(TinyShop(online=True, links=("/checkout/",))) as shop:
+        seen = look(
+            shop, tmp_path, suite=own_suite(tmp_path), smoke_tests=client_tests(tmp_path, HALF_A_PAGE), pictures=False
+        )
+    assert failures(seen) == ""
+    assert [value for name, value in seen.facts.items() if name.startswith("at the end")] == ["1"]
+
+
 # ---------------------------------------------------------------------------------------- passes that prove nothing
 
 

@@ -107,7 +107,7 @@ class TinyShop:
                 return (
                     200,
                     "Checkout",
-                    form.replace("<ul class='wc_payment_methods'>", f"{OFFERED}<ul class='wc_payment_methods'>{CARD}")
+                    form.replace("<ul class='wc_payment_methods'>", f"<ul class='wc_payment_methods'>{CARD}") + OFFERED
                     if self.online
                     else form,
                 )
@@ -225,7 +225,7 @@ def serve(shop: TinyShop) -> Iterator[TinyShop]:
             else:
                 status, title, body = shop.page(path, self.headers.get("Cookie", ""))
                 text = PAGE.format(title=html.escape(title), body=body)
-                self.answer(text.encode(), status)
+                self.answer(text.encode(), status, late=OFFERED.encode())
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
