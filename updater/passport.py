@@ -8,8 +8,8 @@ from pathlib import Path
 
 from updater import cms, samples
 from updater.checks import smoke
-from updater.checks.facts import split_fact
 from updater.errors import UpdaterError
+from updater.fact import split_fact
 from updater.journal import Journal, now, write_atomically
 from updater.log import Progress
 from updater.model import Site

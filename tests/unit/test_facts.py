@@ -12,6 +12,7 @@ import pytest
 from updater.checks import facts
 from updater.checks.observation import Observation, PageView
 from updater.cms.base import OrderRow, ShopState
+from updater.fact import fact_key, split_fact
 from updater.model import CaughtMail, Status
 
 ORDER = {
@@ -59,8 +60,8 @@ def test_a_shown_price_is_read_in_any_notation(shown, meant):
 
 def test_keys_survive_pages_with_commas_and_brackets():
     for scope in ("checkout", "/a, b/", "/a]b[c/", "/?p=1"):
-        assert facts.split_fact(facts.fact_key("page.title", scope, "mobile")) == ("page.title", scope, "mobile")
-    assert facts.split_fact("plain") == ("plain", "", "")
+        assert split_fact(fact_key("page.title", scope, "mobile")) == ("page.title", scope, "mobile")
+    assert split_fact("plain") == ("plain", "", "")
 
 
 def compared(before, after, noise):

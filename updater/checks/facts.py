@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
 from updater.checks.observation import Observation
 from updater.cms.base import ShopState
+from updater.fact import BETWEEN, fact_key, gone, split_fact
 from updater.model import CaughtMail, Check, Finding, Status
 
 BEFORE, NOISE, AFTER = "before", "noise", "after"
@@ -21,9 +21,6 @@ FACTS = "facts"
 KEPT = "records"
 """The check of what the database held already."""
 
-BETWEEN = " | "
-"""Between the parts of a fact that lists things: delivery methods with their prices, prices on a page."""
-
 PAYING = ", paying by "
 """Between the flow and the method in the scope of what is seen while somebody pays online."""
 
@@ -33,17 +30,6 @@ VOLATILE = frozenset({"order.number", "page.unsettled"})
 
 MAY_GROW = frozenset({"rest.collections", "mail.amounts"})
 """Lists to which an update may add: only what is gone from them was anybody's to use."""
-
-
-def fact_key(name: str, scope: str, viewport: str) -> str:
-    """The key of a fact in an Observation: `checkout.total [checkout, mobile]`, `page.title [/about/, desktop]`."""
-    return f"{name} [{scope}, {viewport}]"
-
-
-def split_fact(key: str) -> tuple[str, str, str]:
-    """(name, scope, viewport) of a key; scope and viewport are '' when the key has none."""
-    match = re.fullmatch(r"(\S+) \[(.*), ([^,\]]*)\]", key, re.S)
-    return (match[1], match[2], match[3]) if match else (key, "", "")
 
 
 def compare(
@@ -77,7 +63,7 @@ def _compared(
         old, new = before.get(key), after.get(key)
         if old == new or any(old != noise.get(key) for noise in again):
             continue
-        if split_fact(key)[0] in MAY_GROW and not _gone(old, new):
+        if split_fact(key)[0] in MAY_GROW and not gone(old, new):
             continue
         findings.append(Finding(name, key, _told_of(key, old, new), old or "", new or ""))
     compared = sum(1 for key, value in before.items() if all(noise.get(key) == value for noise in again))
@@ -91,16 +77,10 @@ def _compared(
 def _told_of(key: str, old: str | None, new: str | None) -> str:
     """`checkout.total [checkout, mobile] changed: “540 ₽” → “890 ₽”`; of a list, what is gone from it and what is new."""
     if old and new and (BETWEEN in old + new or split_fact(key)[0] in MAY_GROW):
-        parts = [f"{_shown(it)} is gone" for it in _gone(old, new)] + [f"{_shown(it)} is new" for it in _gone(new, old)]
+        parts = [f"{_shown(it)} is gone" for it in gone(old, new)] + [f"{_shown(it)} is new" for it in gone(new, old)]
         return f"{key}: {', '.join(parts) or 'stands in another order'}"
     message = "is gone" if new is None else "is new" if old is None else "changed"
     return f"{key} {message}: {_shown(old)} → {_shown(new)}"
-
-
-def _gone(old: str | None, new: str | None) -> list[str]:
-    """The parts of a list that the other one has not, or not as often."""
-    parts = [Counter(it.split(BETWEEN) if it else ()) for it in (old, new)]
-    return [*(parts[0] - parts[1])]
 
 
 def _shown(value: str | None) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from updater.checks.facts import split_fact
 from updater.checks.observation import Observation, Target, is_address
 from updater.checks.smoke import observe
+from updater.fact import split_fact
 from updater.log import Progress, Silent
 from updater.model import Check, Finding, Site, Status
 

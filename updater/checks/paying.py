@@ -9,9 +9,10 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from updater.checks.facts import PAYING, fact_key, split_fact
+from updater.checks.facts import PAYING
 from updater.checks.observation import Observation, Target
 from updater.cms.base import OrderRow, ShopState
+from updater.fact import fact_key, split_fact
 from updater.model import Callback, Check, Finding, Payment, Status
 
 NAME = "payment callbacks"

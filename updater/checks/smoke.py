@@ -23,7 +23,6 @@ import cattrs
 
 from updater.checks import fields, paying
 from updater.checks.browser import find_chromium
-from updater.checks.facts import fact_key, split_fact
 from updater.checks.observation import (
     Crawl,
     Departure,
@@ -36,6 +35,7 @@ from updater.checks.observation import (
     is_address,
 )
 from updater.cms.base import Jobs, ShopState
+from updater.fact import fact_key, split_fact
 from updater.log import Progress
 from updater.model import Site
 

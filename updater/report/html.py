@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from updater.language import Words, mark, speak
 from updater.model import BlockedCall, CaughtMail, Check, Language, Status
+from updater.report.findings import told
 from updater.report.pictures import BUDGET, embed
 from updater.report.record import PHASES, RunRecord, how_found, masked_recipient, tell
 from updater.report.terms import check_name
@@ -75,6 +76,7 @@ def _environment(words: Words) -> Environment:
     made.filters |= {
         "term": words.term,
         "check": lambda name: check_name(name, words),
+        "told": lambda findings: told(findings, words),
         "how_found": lambda search: how_found(search, words),
         "percent": words.percent,
         "share": words.share,

@@ -68,6 +68,48 @@ CHECKS = (
     mark("calls"),
     mark("background jobs"),
 )
+FACTS = {
+    "products.listed": mark("products on the first page"),
+    "product.name": mark("name of the product"),
+    "product.price": mark("price of the product"),
+    "product.stock": mark("stock of the product"),
+    "product.options": mark("options of the product"),
+    "product.details": mark("what the product's page says to search engines"),
+    "cart.total": mark("total of the cart"),
+    "cart.coupon": mark("coupon in the cart"),
+    "cart.pieces": mark("pieces in the cart"),
+    "checkout.lines": mark("lines of the checkout"),
+    "checkout.subtotal": mark("subtotal of the checkout"),
+    "checkout.tax": mark("tax at the checkout"),
+    "checkout.total": mark("total of the checkout"),
+    "checkout.total_by_other_delivery": mark("total with another delivery"),
+    "checkout.currency": mark("currency"),
+    "checkout.delivery": mark("delivery methods"),
+    "checkout.payment": mark("payment methods"),
+    "checkout.payment_offered": mark("all payment methods offered to customers"),
+    "checkout.fields": mark("fields of the checkout"),
+    "order.total": mark("total of the order"),
+    "account": mark("logging in"),
+    "account.lists_the_order": mark("order in the customer's account"),
+    "search.finds_product": mark("search finds the product"),
+    "search.results": mark("number of search results"),
+    "page.title": mark("title of the page"),
+    "page.heading": mark("heading of the page"),
+    "page.products": mark("number of products on the page"),
+    "page.prices": mark("prices on the page"),
+    "page.canonical": mark("canonical address of the page"),
+    "page.robots": mark("whether search engines may list the page"),
+    "page.description": mark("description of the page"),
+    "page.structured": mark("what the page says to search engines"),
+    "mail.recipients": mark("who gets the order's mail"),
+    "mail.subjects": mark("subject of the order's mail"),
+    "mail.total": mark("total in the order's mail"),
+    "mail.amounts": mark("amounts in the order's mail"),
+    "payment.status": mark("status of the paid order"),
+    "payment.callback": mark("what follows when the payment is reported"),
+}
+"""Facts that every shop has, by their names in an Observation. Others keep the name that a client's test gave them."""
+
 _PICTURE = "picture of "
 
 
