@@ -105,9 +105,24 @@ def test_what_moves_without_an_update_is_noise_and_a_change_beside_it_is_not(tmp
     picture, check = compare(tmp_path / "banner", before, third, noise=again)
     assert check.status is Status.PASSED
     assert picture.changed == 0
-    assert picture.noisy == pytest.approx((60 + 16) * (20 + 16) / (900 * 400))
+    assert picture.noisy == pytest.approx((60 + 64) * (20 + 16) / (900 * 400))
     assert picture.noise
     _, check = compare(tmp_path / "button", before, box(third, 40, 400, 60, 20), noise=again)
+    assert check.status is Status.FAILED
+
+
+def test_of_a_ticking_clock_the_hour_is_noise_too_and_the_line_below_is_not(tmp_path: Path) -> None:
+    """Digits of 16 px text, 9 px wide: `23:58:41`, of which the captures saw the seconds change and a minute."""
+
+    def clock(hour: int, second: int, below: int = 0) -> Pixels:
+        picture = box(box(page(), 100, 40, 8, 12, (hour, 0, 0)), 155, 40, 8, 12, (0, 0, second))
+        picture = box(picture, 132, 40, 8, 12, (0, 0, second))
+        return box(picture, 100, 64, 40, 12, (0, below, 0))
+
+    before, again, after = clock(0, 0), clock(0, 200), clock(200, 90)
+    _, check = compare(tmp_path / "hour", before, after, noise=again)
+    assert check.status is Status.PASSED
+    _, check = compare(tmp_path / "below", before, clock(200, 90, below=220), noise=again)
     assert check.status is Status.FAILED
 
 
@@ -299,14 +314,14 @@ def test_a_file_that_is_gone_altered_or_no_picture_never_passes(tmp_path: Path) 
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(0, 9))
-def test_widening_reaches_exactly_so_far(seed: int, by: int) -> None:
+@given(st.integers(0, 2**32 - 1), st.integers(0, 9), st.integers(0, 9))
+def test_widening_reaches_exactly_so_far(seed: int, down: int, across: int) -> None:
     rng = np.random.default_rng(seed)
     mask = rng.random((23, 31)) < 0.02
-    grown = visual.widened(mask, by)
+    grown = visual.widened(mask, down, across)
     expected = np.zeros_like(mask)
     for y, x in np.argwhere(mask):
-        expected[max(y - by, 0) : y + by + 1, max(x - by, 0) : x + by + 1] = True
+        expected[max(y - down, 0) : y + down + 1, max(x - across, 0) : x + across + 1] = True
     assert (grown == expected).all()
 
 

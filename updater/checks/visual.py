@@ -29,8 +29,10 @@ from updater.model import Check, Finding, Picture, Status, Thresholds
 WINDOW = 32
 DENSE = 12
 
-# Noise is widened by this many pixels: another digit in a ticking clock falls inside, the next word does not.
+# Noise is widened by this many pixels, and farther along its line: of a clock that was seen to tick the hour is noise too, which no
+# capture may have seen change. The line above and the line below are not.
 WIDEN = 8
+ALONG = WINDOW
 
 _NAMED = 3  # changed areas told in words; the difference picture shows them all
 
@@ -418,12 +420,12 @@ def _noise(captures: Sequence[Pixels], reference: Pixels, frame: tuple[int, int]
         mask[:height, :width] |= differing(common[0], common[1], antialiasing=True)
         mask[height:] = True
         mask[:, width:] = True
-    return widened(mask, WIDEN) if mask.any() else mask
+    return widened(mask, WIDEN, ALONG) if mask.any() else mask
 
 
-def widened(mask: Mask, by: int) -> Mask:
-    """Each set pixel grown to a square that reaches `by` pixels to every side."""
-    for axis in (0, 1):
+def widened(mask: Mask, down: int, across: int) -> Mask:
+    """Each set pixel grown to a rectangle that reaches so many pixels up and down, and to the left and right."""
+    for axis, by in enumerate((down, across)):
         grown = mask.copy()
         reach = 0
         while reach < by:  # doubling: reach 1, 3, 7, … instead of one pass per pixel
