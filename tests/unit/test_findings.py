@@ -44,6 +44,18 @@ def test_of_a_list_only_what_is_gone_and_what_is_new_is_told():
     assert (new.was, new.now) == ("nothing", "noindex")
 
 
+def test_between_two_shops_the_words_say_whose_a_value_is():
+    where = ("checkout.total [checkout, desktop]", "checkout.total [checkout, mobile]")
+    tested = [Finding("production", it, f"{it}: tested “540”, production shows “nothing”", "540", "") for it in where]
+    (said,) = told(tested, EN)
+    assert said == Told(
+        "total of the checkout", ("checkout: desktop, mobile",), "tested “540”, production shows “nothing”", "", ""
+    )
+    status = "page.status [/about/, mobile]"
+    (page,) = told([Finding("fidelity", status, f"{status}: production “200”, clone “500”", "200", "500")], EN)
+    assert (page.what, page.message, page.was) == ("answer of the page", "production “200”, clone “500”", "")
+
+
 def test_what_is_no_fact_of_the_shop_keeps_its_own_words():
     fatal = Finding("PHP errors", "tea.php:3", "Warning: Undefined array key")
     stock = Finding("stock", "product 7", "the stock fell by 3", "10", "7")

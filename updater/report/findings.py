@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from updater.fact import BETWEEN, gone, split_fact
@@ -10,12 +10,15 @@ from updater.language import Words
 from updater.model import Finding
 from updater.report.terms import FACTS
 
+_BETWEEN_SHOPS = frozenset({"production", "fidelity"})
+"""Kinds of findings that compare two shops: their values are no before and after, and only their words say which is whose."""
+
 
 @dataclass(frozen=True, slots=True)
 class Told:
     """`what`: a fact in words, else a page, a file or a step; `places`: where that fact was seen, like `checkout: desktop, mobile`.
 
-    `was`, `now`: the values, of a list only what is gone and what is new."""
+    `message`: '' where the values say it all. `was`, `now`: those before and after, of a list only what is gone and what is new."""
 
     what: str
     places: tuple[str, ...]
@@ -26,28 +29,37 @@ class Told:
 
 def told(findings: Iterable[Finding], words: Words) -> list[Told]:
     """In their order. A fact that changed in the same way in several places stands where it was first seen."""
-    found: dict[object, tuple[Finding, dict[str, list[str]]]] = {}
+    found: dict[tuple[str, str, str, str], dict[str, list[str]]] = {}
     for finding in findings:
-        name, scope, viewport = split_fact(finding.where)
-        alike = (name, finding.before, finding.after) if scope else finding
-        _, places = found.setdefault(alike, (finding, {}))
+        what, scope, viewport = split_fact(finding.where)
+        message, was, now = _said(finding) if scope else (finding.message, finding.before, finding.after)
+        if not scope and not (was and now and was != now):
+            was = now = ""
+        places = found.setdefault((_named(what, words) if scope else what, message, was, now), {})
         if scope:
             places.setdefault(scope, []).append(viewport)
-    return [_told(finding, places, words) for finding, places in found.values()]
-
-
-def _told(finding: Finding, places: dict[str, list[str]], words: Words) -> Told:
-    if not places:
-        differs = finding.before and finding.after and finding.before != finding.after
-        was, now = (finding.before, finding.after) if differs else ("", "")
-        return Told(finding.where, (), finding.message, was, now)
-    name = split_fact(finding.where)[0]
-    what = words.term(FACTS[name]) if name in FACTS else name
-    was, now = finding.before, finding.after
-    if was and now and BETWEEN in was + now:
-        was, now = (BETWEEN.join(it) for it in (gone(was, now), gone(now, was)))
-        if not was and not now:
-            was, now = finding.before, finding.after  # the order alone
     nothing = words.gettext("nothing")
-    where = tuple(f"{scope}: {', '.join(viewports)}" for scope, viewports in places.items())
-    return Told(what, where, "", was or nothing, now or nothing)
+    return [
+        Told(what, _places(places), message, was or (now and nothing), now or (was and nothing))
+        for (what, message, was, now), places in found.items()
+    ]
+
+
+def _said(finding: Finding) -> tuple[str, str, str]:
+    """(message without the fact's name, was, now) of a finding about a fact."""
+    was, now = finding.before, finding.after
+    if finding.kind in _BETWEEN_SHOPS:
+        return finding.message.removeprefix(finding.where).removeprefix(": "), "", ""
+    if was and now and BETWEEN in was + now:
+        lost, new = gone(was, now), gone(now, was)
+        if lost or new:  # else the order alone
+            was, now = BETWEEN.join(lost), BETWEEN.join(new)
+    return "", was, now
+
+
+def _named(fact: str, words: Words) -> str:
+    return words.term(FACTS[fact]) if fact in FACTS else fact
+
+
+def _places(seen: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    return tuple(f"{scope}: {', '.join(viewports)}" for scope, viewports in seen.items())

@@ -93,6 +93,7 @@ FACTS = {
     "account.lists_the_order": mark("order in the customer's account"),
     "search.finds_product": mark("search finds the product"),
     "search.results": mark("number of search results"),
+    "page.status": mark("answer of the page"),
     "page.title": mark("title of the page"),
     "page.heading": mark("heading of the page"),
     "page.products": mark("number of products on the page"),
