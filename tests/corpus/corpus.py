@@ -453,14 +453,13 @@ HEAD = """# How far a verdict can be trusted
 
 Written by `make corpus`: {ran} of {cases} cases were run, judged at {commits}. Each case is an update of what a demo shop consists of
 (`tests/corpus/`), applied and judged by the pipeline as it is, alone and on a fresh checkpoint. The goal is that no breaking update is let through
-and no harmless one rejected. Rates are of the cases that were run;
-what another shop meets is as varied as shops are.
+and no harmless one rejected. Rates are of the cases that were run; what another shop meets is as varied as shops are.
 
 WordPress is the demo's own shop. OpenCart and 1C-Bitrix are twins written by hand, and their cases a sample: they show that the same harness and
 the same detectors work there, not how good they are on a real one.
 
 {repeated} Of a case that was judged several times a wrong verdict counts.
-Each once, two shops side by side on two cores, they took {minutes:.0f} minutes; a machine that is busy with other things easily takes twice as long.
+On two cores they took {minutes:.0f} minutes, those side by side counted once; a machine that is busy with other things easily takes twice as long.
 """
 BLIND = """
 ## What nothing here looks at

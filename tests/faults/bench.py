@@ -32,9 +32,8 @@ class Servers:
         if result.void and not result.wrong:
             self.void.append(case)
             result = self._server().run(case, program)
-        if (
-            result.wrong
-        ):  # whatever it left must not be the next one's; and Docker has networks for thirty servers, not for more
+        # Whatever it left must not be the next one's; and Docker has networks for some thirty servers.
+        if result.wrong:
             self._mine.removal.close()
             del self._mine.bench
         return result
