@@ -224,6 +224,14 @@ def write_page(results: Sequence[Result] | None = None) -> None:
     print(f"{VERDICTS.relative_to(ROOT)} is written")
 
 
+def _number(name: str, written: str, default: int) -> int:
+    if not written:
+        return default
+    if not written.isascii() or not written.isdecimal() or int(written) < 1:
+        sys.exit(f"make corpus: {name}={written} must be a whole number from 1 on")
+    return int(written)
+
+
 def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the shop and its clone are removed
     names = ("CMS", "ONLY", "N", "SEED", "REPEAT", "MINUTES", "SHOPS", "FRESH", "KEEP", "PAGE")
@@ -231,13 +239,14 @@ def main() -> int:
     cms = "" if asked["CMS"] == "all" else asked["CMS"] or DEFAULT
     if cms and cms not in KINDS:
         sys.exit(f"make corpus: no shop {cms!r}; there are {', '.join(KINDS)}, and all")
+    usual = {"N": 0, "SEED": random.SystemRandom().randrange(1, 10**6), "REPEAT": 1, "MINUTES": 24 * 60, "SHOPS": SHOPS}
+    drawn, seed, times, limit, shops = (_number(name, asked[name], number) for name, number in usual.items())
     code, whole = corpus.code_sha256(), corpus.cases()
     wanted = corpus.cases(asked["ONLY"], cms)
     if asked["FRESH"]:
         corpus.forget(RESULTS, {case.name for case in whole if cms in ("", case.cms)})
-    seed = int(asked["SEED"] or random.SystemRandom().randrange(10**6))
-    if asked["N"]:
-        wanted = corpus.draw(wanted, int(asked["N"]), seed)
+    if drawn:
+        wanted = corpus.draw(wanted, drawn, seed)
     print(f"{len(wanted)} cases, SEED={seed}", flush=True)
     shas = {case.name: corpus.sha256(case) for case in whole}
 
@@ -245,7 +254,6 @@ def main() -> int:
         fits = (it for it in corpus.load(RESULTS) if it.sha256 == shas.get(it.case))
         return [it for it in fits if asked["KEEP"] or it.code == code]
 
-    times = int(asked["REPEAT"] or 1)
     ready = Counter(result.case for result in known())
     waiting = [case for case in wanted for _ in range(times - ready[case.name])]
     random.Random(seed).shuffle(waiting)
@@ -253,8 +261,8 @@ def main() -> int:
     waiting.sort(key=lambda case: f"{case.side}/{case.name}" not in first)
     if waiting and not asked["PAGE"]:
         begun = time.monotonic()
-        judge(waiting, int(asked["SHOPS"] or SHOPS), time.time() + 60 * float(asked["MINUTES"] or 24 * 60))
-        print(f"{len(waiting)} cases took {(time.monotonic() - begun) / 60:.0f} minutes", flush=True)
+        judge(waiting, shops, time.time() + 60 * limit)
+        print(f"{(time.monotonic() - begun) / 60:.0f} minutes", flush=True)
     write_page(known())
     right = {name for name, it in corpus.standing(known()).items() if it.outcome in (CAUGHT, QUIET)}
     return 0 if {case.name for case in wanted} <= right else 1
