@@ -240,6 +240,12 @@ do_action('wp_footer');
 preg_match('~<script type="application/json" id="updater-payment-methods">(.*?)</script>~', ob_get_clean(), $told);
 $lists = array(apply_filters('woocommerce_upsells_orderby', 'rand'), apply_filters('woocommerce_cross_sells_orderby', 'price'));
 foreach (array('rand', 'title') as $by) { $lists[] = apply_filters('woocommerce_output_related_products_args', array('orderby' => $by)); }
+foreach (array('rand', 'RAND(7)', 'rand title', array('rand' => 'ASC'), 'title') as $by) {
+    $found = get_posts(array('post_type' => 'any', 'numberposts' => -1, 'orderby' => $by, 'order' => 'ASC', 'fields' => 'ids'));
+    $sorted = $found;
+    sort($sorted);
+    $lists[] = count($found) > 5 && $found === $sorted;
+}
 $call = apply_filters('http_request_args', array(), 'https://api.pay.example/');
 echo json_encode(array(array_keys($left), json_decode($told[1]), $call, $lists));
 """
@@ -257,7 +263,8 @@ def test_the_guard_leaves_on_what_site_yml_names_tells_of_all_that_is_offered_an
     assert left == ["cod", "demo_pay"]
     assert offered == ["cod", "demo_pay", "stripe (Card)"]
     assert call == {"timeout": 3, "sslcertificates": "/etc/ssl/certs/ca-certificates.crt"}
-    assert lists == ["id", "price", {"orderby": "id"}, {"orderby": "title"}]
+    assert lists[:4] == ["id", "price", {"orderby": "id"}, {"orderby": "title"}]
+    assert lists[4:] == [True, True, True, True, False], "by lot is by number; by title stays by title"
 
 
 @contextmanager

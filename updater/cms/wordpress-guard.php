@@ -75,6 +75,12 @@ foreach (array('woocommerce_upsells_orderby', 'woocommerce_cross_sells_orderby')
 add_filter('woocommerce_output_related_products_args', function ($args) {
     return isset($args['orderby']) && $args['orderby'] === 'rand' ? array('orderby' => 'id') + $args : $args;
 }, PHP_INT_MAX);
+// `get_posts` passes by every filter of a query, and by no action.
+add_action('pre_get_posts', function ($query) {
+    $orderby = $query->get('orderby');
+    $names = is_array($orderby) ? array_keys($orderby) : explode(' ', (string) $orderby);
+    if (preg_grep('/^rand\b/i', $names)) { $query->set('orderby', 'ID'); }
+}, PHP_INT_MAX);
 add_filter('posts_orderby', function ($orderby) {
     global $wpdb;
     return preg_replace('/\bRAND\s*\([^)]*\)/i', "{$wpdb->posts}.ID", (string) $orderby);
