@@ -168,14 +168,14 @@ class Journal:
             sa.event.listen(self._engine, "connect", _durable)
         try:
             # Not create_all: between its look and its act another run's first start makes them.
-            with self._engine.begin() as connection:
+            with _one_by_one(state / "journal.lock"), self._engine.begin() as connection:
                 for table in _metadata.sorted_tables:
                     connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
-        except sa.exc.DatabaseError as error:
+        except (sa.exc.DatabaseError, OSError) as error:
             raise UpdaterError(
                 "the journal cannot be opened",
                 where=str(state / "journal.db"),
-                cause=str(error.orig),
+                cause=str(getattr(error, "orig", error)),
                 hint="if the file is damaged, move it away; the runs themselves lie in .updater/runs/",
             ) from error
 
@@ -439,9 +439,16 @@ def _run_row(row: sa.RowMapping) -> RunRow:
     )
 
 
+@contextmanager
+def _one_by_one(path: Path) -> Iterator[None]:
+    """For a file's first opening: of two who read it and then would both switch it to WAL, SQLite turns one away at once."""
+    with path.open("a") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
 def _durable(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
-    # The patience first: of twenty runs started at once on a new site, each would switch to WAL.
     for pragma in ("busy_timeout=10000", "journal_mode=WAL", "synchronous=FULL"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

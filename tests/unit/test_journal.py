@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -99,6 +101,19 @@ def test_the_journal_is_written_through_to_disk(journal: Journal) -> None:
     with journal._engine.connect() as connection:
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
     assert sqlite3.connect(journal.state / "journal.db").execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_eight_who_open_a_new_journal_at_once_are_all_let_in(tmp_path: Path) -> None:
+    """Before openings went one by one, about one round in twenty turned somebody away: of eighty rounds, some do."""
+    start = threading.Barrier(8)
+
+    def opens(state: Path) -> None:
+        start.wait()
+        Journal(state).close()
+
+    with ThreadPoolExecutor(8) as pool:
+        for number in range(80):
+            list(pool.map(opens, [tmp_path / str(number)] * 8))
 
 
 def test_a_damaged_journal_says_so(tmp_path: Path) -> None:
