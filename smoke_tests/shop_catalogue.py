@@ -6,6 +6,8 @@ from typing import Any
 
 from shop_plugin import Shop
 
+from updater.language import mark
+
 
 def open_category(shop: Shop, capture: Any, *, links: str, products: str) -> None:
     """The first category of the menu, where there is one. The number of products listed is a fact."""
@@ -23,5 +25,5 @@ def first_product(shop: Shop, *, links: str) -> str:
     if not products.count():
         shop.open("/")
     if not products.count():
-        shop.fail("No product is listed, neither in the first category nor on the home page")
+        shop.fail(mark("No product is listed, neither in the first category nor on the home page"))
     return str(products.first.get_attribute("href"))

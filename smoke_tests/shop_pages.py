@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from shop_plugin import Job, Shop, tidy
+from shop_plugin import Job, Shop, answered, tidy
+
+from updater.language import mark, sentence
 
 FATAL = re.compile(r"(fatal error|parse error|uncaught \w*(error|exception))\b.{0,400} on line \d+", re.I | re.S)
 MESSAGES = re.compile(r"(?:warning|notice|deprecated)(?:</b>)?:\s+(.{1,300}?) in (?:<b>)?/\S+ on line", re.I | re.S)
@@ -95,14 +97,14 @@ def look_at(shop: Shop, path: str, cms: Pages) -> list[str]:
 
     faults = []
     if status == 0 or status >= 400:
-        faults.append(f"the server answered HTTP {status}" if status else "no answer came")
+        faults.append(answered(status))
     if not page.title().strip():
-        faults.append("the page has no title")
+        faults.append(mark("the page has no title"))
     if len(text) < LEAST_TEXT:
-        faults.append(f"the page is empty (its whole text: “{text}”)")
+        faults.append(sentence("the page is empty (its whole text: “{text}”)", text=text))
     fatal = FATAL.search(text)
     if fatal:
-        faults.append(f"PHP's own words stand on the page: {fatal.group(0)[:300]}")
+        faults.append(mark("PHP's own words stand on the page") + f": {fatal.group(0)[:300]}")
     # Only a page that says little else: an article may quote any of these.
     faults += [
         f"this is {what}"
@@ -110,7 +112,7 @@ def look_at(shop: Shop, path: str, cms: Pages) -> list[str]:
         if len(text) < 2000 and re.search(words, text, re.I)
     ]
     if page.locator(cms.login).count():
-        faults.append("the page asks for a login")
+        faults.append(mark("the page asks for a login"))
     return faults
 
 

@@ -25,6 +25,7 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from updater.checks import fields
 from updater.checks.browser import Browser, Capture, Tab
+from updater.language import mark, sentence
 from updater.model import Viewport
 
 
@@ -118,6 +119,11 @@ class Session:
         return label
 
 
+def answered(status: int) -> str:
+    """What is said of a page that came with an error, or not at all (0)."""
+    return sentence("the server answered HTTP {status}", status=status) if status else mark("no answer came")
+
+
 class Shop:
     """The shop in one window size: open a path, do something a customer does, remember what was seen.
 
@@ -142,8 +148,7 @@ class Shop:
         """Open a path (or a link of the shop) and close its pop-ups. Returns the HTTP status; an error page fails the test."""
         status = self.visit(path)
         if status == 0 or status >= 400:
-            what = f"the server answered HTTP {status}" if status else "no answer came"
-            self.fail(f"Opening {path}: {what}")
+            self.fail(sentence("Opening {path}", path=path) + f": {answered(status)}")
         return status
 
     def visit(self, path: str) -> int:
@@ -179,16 +184,28 @@ class Shop:
         try:
             where.click(timeout=self.patience * 1000)
         except PlaywrightError as error:
-            self.fail(f"“{called}” cannot be clicked", error)
+            self.fail(sentence("“{button}” cannot be clicked", button=called), error)
         try:
             self.page.locator(then).first.wait_for(state="visible", timeout=self.patience * 1000)
         except PlaywrightTimeout:
-            self.fail(f"Clicking “{called}” did nothing for {self.patience:.0f} s: no {expect}")
+            self.fail(
+                sentence(
+                    "Clicking “{button}” did nothing for {seconds:.0f} s: no {expected}",
+                    button=called,
+                    seconds=self.patience,
+                    expected=expect,
+                )
+            )
         try:  # what is read next may stand at the end of a page of which the first half has come
             self.page.wait_for_load_state("domcontentloaded", timeout=self.patience * 1000)
         except PlaywrightTimeout:
             self.fail(
-                f"The page “{self.page.title()}” with the {expect} did not come to its end in {self.patience:.0f} s"
+                sentence(
+                    "The page “{title}” with the {expected} did not come to its end in {seconds:.0f} s",
+                    title=self.page.title(),
+                    expected=expect,
+                    seconds=self.patience,
+                )
             )
         self.close_popups()
 
@@ -206,9 +223,15 @@ class Shop:
             with self.page.expect_event("request", leads_away, timeout=self.patience * 1000) as left:
                 where.click(timeout=self.patience * 1000)
         except PlaywrightTimeout:
-            self.fail(f"Clicking “{called}” led to no page to pay on for {self.patience:.0f} s")
+            self.fail(
+                sentence(
+                    "Clicking “{button}” led to no page to pay on for {seconds:.0f} s",
+                    button=called,
+                    seconds=self.patience,
+                )
+            )
         except PlaywrightError as error:
-            self.fail(f"“{called}” cannot be clicked", error)
+            self.fail(sentence("“{button}” cannot be clicked", button=called), error)
         request = left.value
         parts, salt = urlsplit(request.url), self._session.job.salt
         sent = fields.of_request(
@@ -232,7 +255,10 @@ class Shop:
         try:
             found.wait_for(state="visible", timeout=self.patience * 1000)
         except PlaywrightTimeout:
-            self.fail(f"The page “{self.page.title()}” ({urlsplit(self.page.url).path}) shows no {called}")
+            path = urlsplit(self.page.url).path
+            self.fail(
+                sentence("The page “{title}” ({path}) shows no {part}", title=self.page.title(), path=path, part=called)
+            )
         return found
 
     def fill(self, selector: str, value: str) -> bool:
@@ -251,7 +277,9 @@ class Shop:
                 field_.fill(value, timeout=self.patience * 1000)
                 field_.blur()
         except PlaywrightError as error:
-            self.fail(f"The field {selector} cannot be filled in with “{value}”", error)
+            self.fail(
+                sentence("The field {field} cannot be filled in with “{value}”", field=selector, value=value), error
+            )
         return True
 
     def quiet(self) -> None:
@@ -259,7 +287,14 @@ class Shop:
         try:
             self.page.evaluate(_QUIET, self.patience * 1000)
         except PlaywrightError as error:
-            self.fail(f"The page “{self.page.title()}” was still loading after {self.patience:.0f} s", error)
+            self.fail(
+                sentence(
+                    "The page “{title}” was still loading after {seconds:.0f} s",
+                    title=self.page.title(),
+                    seconds=self.patience,
+                ),
+                error,
+            )
 
     def fail(self, message: str, error: PlaywrightError | None = None) -> None:
         """End the test with `message`, the shop's own error notice and what the browser reported."""
@@ -268,10 +303,10 @@ class Shop:
             parts.append(error.message.splitlines()[0])
         said = "; ".join(self._notices())
         if said:
-            parts.append(f"the shop said: {said}")
+            parts.append(mark("the shop said") + f": {said}")
         reported = self.tab.errors()
         if reported:
-            parts.append("the browser reported: " + "; ".join(reported[:3]))
+            parts.append(mark("the browser reported") + ": " + "; ".join(reported[:3]))
         pytest.fail("; ".join(parts), pytrace=False)
 
     def _notices(self) -> list[str]:
@@ -328,7 +363,13 @@ class Shop:
                     down = min(y + height, box["y"] + box["height"]) - max(y, box["y"])
                     if across > 0 and down > 0:
                         self.fail(
-                            f"The mask {mask} of site.yml lies over {called}: nobody would see it go. Mask less (masks[])"
+                            sentence(
+                                "The mask {mask} of site.yml lies over {part}: nobody would see it go.",
+                                mask=mask,
+                                part=called,
+                            )
+                            + " "
+                            + mark("Mask less (masks[])")
                         )
 
     def _photograph(self, label: str, capture: Capture) -> None:

@@ -78,7 +78,11 @@ def run(day: date, *updates: UpdateResult, state: str = "promoted", exit_code: i
 def records() -> list[RunRecord]:
     core = UpdateResult("core", "wordpress", "WordPress", "6.8.1", "6.8.2", "promoted")
     hole = "CVE-2026-1234: orders of other customers can be read"
-    rolled_back = Outcome("rolled_back", 94.0, reason="production showed another total than the tested shop")
+    rolled_back = Outcome(
+        "rolled_back",
+        94.0,
+        reason="a check of the closed shop did not pass: production values: 1 of 8 values differ from the tested shop's",
+    )
     return [
         run(date(2026, 9, 2), replace(SLIDER, to_version="4.8")),
         run(date(2026, 10, 7), replace(SLIDER, to_version="4.9"), state="rejected", exit_code=1),

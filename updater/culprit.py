@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from updater.language import sentence
 from updater.model import Evidence, Plan, Search, Status, Trial, Verdict
 
 Try = Callable[[frozenset[str]], Verdict]
@@ -60,7 +61,7 @@ def find(
                 return Culprit(alone, search.trials)
         return search.smallest()
     except _OutOfTrials:
-        return Culprit(frozenset(), search.trials, f"not found within {most} trials")
+        return Culprit(frozenset(), search.trials, sentence("not found within {most} trials", most=most))
 
 
 class _Search:
@@ -93,7 +94,7 @@ class _Search:
             passing, failing = self._shortest_failing(before, found)
             suspects = self._narrowed(before[:passing], before[passing:failing], found)
             if len(suspects) > 1:
-                why = f"{', '.join(suspects)} could not be told apart"
+                why = sentence("{names} could not be told apart", names=", ".join(suspects))
             found += suspects
             before = before[:passing]
             if not before or self.ask(found) is not Verdict.PASS:
@@ -152,7 +153,7 @@ def reasons(plan: Plan, search: Search, together: str) -> dict[str, str]:
 
     def why(update: str) -> str:
         others = ", ".join(names[other] for other in search.broken if other != update)
-        return f"together with {others}: {found}" if others else found
+        return sentence("together with {others}", others=others) + f": {found}" if others else found
 
     return {update: why(update) for update in search.broken}
 
@@ -162,7 +163,7 @@ def split(plan: Plan, broken: Mapping[str, str], needs: Needs) -> tuple[Plan, di
     rest = without([update.id for update in plan.updates], frozenset(broken), needs)
     names = ", ".join(update.name for update in plan.updates if update.id in broken)
     held = {
-        update.id: broken.get(update.id, f"needs {names}, which is held back")
+        update.id: broken.get(update.id, sentence("needs {names}, which is held back", names=names))
         for update in plan.updates
         if update.id not in rest
     }

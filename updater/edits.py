@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from updater.cms.base import Published
+from updater.language import counted, mark, sentence
 from updater.model import Component, Held, Inventory, Plan, Update
 
 _TOO_MUCH = 0.5
@@ -66,7 +67,11 @@ def respect(
         edits = compare(root / component.path, release.files, whole=component.path != "")
         if len(edits.changed) > max(1, _TOO_MUCH * len(release.files)):
             notes.append(
-                f"{update.name} {update.from_version} is not the one released under that name: edits in it cannot be told"
+                sentence(
+                    "{name} {version} is not the one released under that name: edits in it cannot be told",
+                    name=update.name,
+                    version=update.from_version,
+                )
             )
             updates.append(update)
             continue
@@ -76,12 +81,12 @@ def respect(
                 held.append(Held(update.kind, update.slug, update.from_version, update.to_version, reason))
                 continue
             consent = overwrite.get(update.id) or overwrite[update.slug]
-            notes.append(
-                f"{update.name}: edits are overwritten as site.yml allows ({consent}): {_listed(edits.changed)}"
-            )
+            overwritten = sentence("edits are overwritten as site.yml allows ({reason})", reason=consent)
+            notes.append(f"{update.name}: {overwritten}: {_listed(edits.changed)}")
         carried = tuple(f"{component.path}/{path}" for path in edits.foreign)
         if carried:
-            notes.append(f"{update.name}: {_files(len(carried))} of neither version stay: {_listed(edits.foreign)}")
+            stay = counted("{n} file of neither version stays", "{n} files of neither version stay", len(carried))
+            notes.append(f"{update.name}: {stay}: {_listed(edits.foreign)}")
         updates.append(replace(update, carry=carried, base=release.package))
     return replace(plan, updates=tuple(updates), held=(*plan.held, *held), notes=(*plan.notes, *notes))
 
@@ -113,10 +118,17 @@ def losses(updates: Sequence[Update], inventory: Inventory, removed: Sequence[st
         below = f"{folders[update.id]}/"
         gone = [path.removeprefix(below) for path in removed if path.startswith(below)]
         if update.carry is None and gone and update.kind != "core":
-            notes.append(
-                f"{update.name}: the update removes {_files(len(gone))} ({_listed(gone)}). Put the zip of {update.from_version} "
-                f"into a folder of `sources.folders` to have files of yours told apart and kept"
+            removes = counted(
+                "the update removes {n} file ({files}).",
+                "the update removes {n} files ({files}).",
+                len(gone),
+                files=_listed(gone),
             )
+            advice = sentence(
+                "Put the zip of {version} into a folder of `sources.folders` to have files of yours told apart and kept",
+                version=update.from_version,
+            )
+            notes.append(f"{update.name}: {removes} {advice}")
     return tuple(notes)
 
 
@@ -164,10 +176,11 @@ def _lines_of(path: Path) -> list[str]:
 
 
 def _reason(edits: Edits, diff: str) -> str:
-    shown = f"; {diff} in the run's folder shows them" if diff else ""
+    shown = "; " + sentence("{file} in the run's folder shows them", file=diff) if diff else ""
     return (
-        f"edited by hand, and the update would overwrite it: {_listed(edits.changed)}{shown}. "
-        f"Move the edits out, or write under policy.overwrite why they may go"
+        mark("edited by hand, and the update would overwrite it")
+        + f": {_listed(edits.changed)}{shown}. "
+        + mark("Move the edits out, or write under policy.overwrite why they may go")
     )
 
 

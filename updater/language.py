@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import gettext
 import io
+import re
+import string
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
@@ -24,12 +27,62 @@ def mark(text: str) -> str:
     return text
 
 
+def sentence(text: str, **values: object) -> str:
+    """`text` with its `{values}` filled in. `make languages` finds it, and `Words.translated` knows it again in a report.
+
+    What is told of the shop is kept in English, as the journal and the engineer read it; values stay as they are.
+    """
+    return text.format(**values)
+
+
+def counted(one: str, many: str, n: int, **values: object) -> str:
+    """As `sentence`, of `{n}` things."""
+    return (one if n == 1 else many).format(n=n, **values)
+
+
+_BETWEEN = re.compile(r": |; |(?<=[.!?]) (?=\S)")
+"""Between sentences that were joined to one text: `speed: 2 pages are slower: /shop/ is 3.1 × slower`."""
+_LETTERS = 7
+"""A message with fewer of its own (`{passed} of {all}`) would be seen in what is none."""
+_LONGEST, _PARTS = 4000, 8
+"""Characters of a text, and parts of it that one sentence may have: a hostile plugin's words cost no time."""
+
+
+@dataclass(frozen=True)
+class _Sentence:
+    """A message of the catalogue, to be known again in a text that was made of it."""
+
+    one: str
+    many: str
+    """'' of a message that counts nothing"""
+    own: tuple[str, ...]
+    """Its own words: before each value, and behind the last one"""
+    names: tuple[str, ...]
+
+    def values(self, text: str) -> dict[str, str] | None:
+        """What `text` has in the places of `names`; None when it is another message's. Each value ends as early as it can."""
+        if not text.startswith(self.own[0]) or not text.endswith(self.own[-1]):
+            return None
+        found, at = {}, len(self.own[0])
+        for name, behind in zip(self.names[:-1], self.own[1:-1], strict=True):
+            end = text.find(behind, at + 1)
+            if end < 0:
+                return None
+            found[name], at = text[at:end], end + len(behind)
+        found[self.names[-1]] = text[at : len(text) - len(self.own[-1])]
+        whole = all(found.values()) and at <= len(text) - len(self.own[-1])
+        if not self.own[0] and any(_BETWEEN.search(found[name]) for name in self.names[:-1]):
+            return None  # it began before this sentence did
+        return found if whole and (not self.many or found["n"].isdecimal()) else None
+
+
 @dataclass(frozen=True)
 class Words:
     """One language. `gettext` and `ngettext` are the catalogue's; a message it does not have comes back in English."""
 
     language: Language
     catalogue: gettext.NullTranslations
+    sentences: tuple[_Sentence, ...] = ()
 
     def gettext(self, message: str) -> str:
         return self.catalogue.gettext(message)
@@ -40,6 +93,41 @@ class Words:
     def term(self, text: str) -> str:
         """A word of ours by its catalogue, and anything else (a plugin's own word, '') as it is."""
         return self.catalogue.gettext(text) if text else ""
+
+    def translated(self, text: str) -> str:
+        """A text that was made of messages by `sentence`, `counted` or `mark`, joined with `: `, `; ` or a space.
+
+        What is no message of ours (a plugin's error, a person's reason) stays as it is.
+        """
+        if not self.sentences or len(text) > _LONGEST:
+            return text
+        told, at = "", 0
+        while at < len(text):
+            said, end, behind = self._first(text, at)
+            told, at = told + said + behind, end + len(behind)
+        return told
+
+    def _first(self, text: str, at: int) -> tuple[str, int, str]:
+        """(the first sentence of `text[at:]` in this language, where it ends, what joins it to the next)"""
+        ends = [(match.start(), match[0]) for match in _BETWEEN.finditer(text, at)] + [(len(text), "")]
+        for end, behind in ends[:_PARTS]:
+            part = text[at:end]
+            # A single word is ours only at the beginning: further on it may be anybody's.
+            if (at == 0 or " " in part) and (term := self.term(part)) != part:
+                return term, end, behind
+        for end, behind in ends[:_PARTS]:
+            if said := self._filled_in(text[at:end]):
+                return said, end, behind
+        return text[at : ends[0][0]], *ends[0]
+
+    def _filled_in(self, text: str) -> str:
+        """A sentence that has values, '' when this is none."""
+        for one in self.sentences:
+            values = one.values(text)
+            if values is not None:
+                into = self.ngettext(one.one, one.many, int(values["n"])) if one.many else self.gettext(one.one)
+                return into.format(**values)
+        return ""
 
     @property
     def locale(self) -> Locale:
@@ -104,6 +192,18 @@ def speak(language: Language) -> Words:
         return Words(language, gettext.NullTranslations())
     text = package_text("updater", f"locale/{language}/LC_MESSAGES/updater.po")
     compiled = io.BytesIO()
-    mofile.write_mo(compiled, pofile.read_po(io.StringIO(text), locale=str(language), abort_invalid=True))
+    catalogue = pofile.read_po(io.StringIO(text), locale=str(language), abort_invalid=True)
+    mofile.write_mo(compiled, catalogue)
     compiled.seek(0)
-    return Words(language, gettext.GNUTranslations(compiled))
+    ids = [(it.id, "") if isinstance(it.id, str) else it.id for it in catalogue]
+    sentences = tuple(it for one, many in ids for it in _known_again(one, many))
+    return Words(language, gettext.GNUTranslations(compiled), sentences)
+
+
+def _known_again(one: str, many: str) -> Iterator[_Sentence]:
+    for text in filter(None, (one, many)):
+        parts = [(own, name) for own, name, _, _ in string.Formatter().parse(text)]
+        names = tuple(name for _, name in parts if name)
+        own = (*(own for own, name in parts if name), parts[-1][0] if not parts[-1][1] else "")
+        if names and sum(letter.isalpha() for it in own for letter in it) >= _LETTERS:
+            yield _Sentence(one, many, own, names)

@@ -52,6 +52,7 @@ from updater.errors import (
     WaitsForAPerson,
 )
 from updater.journal import (
+    BrokenUpdate,
     Journal,
     converter,
     digest,
@@ -62,6 +63,7 @@ from updater.journal import (
     site_lock,
     write_atomically,
 )
+from updater.language import counted, mark, sentence
 from updater.log import Logged, Progress, timed
 from updater.model import (
     Check,
@@ -213,7 +215,7 @@ def run(site: Site, journal: Journal, progress: Progress, *, retry: bool = False
             this.tell(advice=forbidden)
             this.end(AWAITING, ExitCode.AWAITING_APPROVAL)
             if forbidden:
-                this.note(f"advice only: {forbidden}")
+                this.note(mark("advice only") + f": {forbidden}")
             elif (
                 policy.approves(site.policy, plan.updates, _for_a_person(site, driver, plan, snapshot.files))
                 and _may_deploy_now(this, now())
@@ -301,12 +303,17 @@ def _fetch_media(this: Run, layout: Layout, snapshot: Snapshot, production: Obse
             docroot = snapshot.installation.docroot
             count = media.fetch(server, this.site, docroot, layout, snapshot.files, addresses, this.progress)
         this.note(
-            f"of pictures, films and documents, {count} that the checked pages show were cloned (clone.media: referenced)"
+            sentence(
+                "pictures, films and documents that the checked pages show, and that were cloned: {n} (clone.media: referenced)",
+                n=count,
+            )
         )
     elif wanted is Media.NONE:
         this.note(
-            "pages were compared without their pictures, films and documents (clone.media: none): whether an update still shows them "
-            "was not tested"
+            mark(
+                "pages were compared without their pictures, films and documents (clone.media: none): whether an update still shows them "
+                "was not tested"
+            )
         )
 
 
@@ -318,15 +325,23 @@ def _staged(this: Run, driver: Driver, layout: Layout, snapshot: Snapshot) -> It
             driver.guard(shop, shop.installation, shop.stack.hosts, [payment.method for payment in this.site.payments])
             shop.checkpoint("clean")
         if not shop.stack.matched:
-            this.note(f"staging differs from production: {shop.stack.mismatch}")
+            this.note(mark("staging differs from production") + f": {shop.stack.mismatch}")
         if shop.remaining_personal:
             places = ", ".join(f"{it.table}.{it.column} ({it.kind}, {it.rows} rows)" for it in shop.remaining_personal)
-            this.note(f"personal data may remain in staging's copy: {places}; name the columns in clone.scrub")
+            remain = mark("personal data may remain in staging's copy")
+            this.note(f"{remain}: {places}; " + mark("name the columns in clone.scrub"))
         try:
             yield shop
         finally:
             for target, calls in sorted(Counter(shop.reached).items()):
-                this.note(f"staging reached {target} {calls} times for its updates, as egress.allow says")
+                this.note(
+                    counted(
+                        "staging reached {host} {n} time for its updates, as egress.allow says",
+                        "staging reached {host} {n} times for its updates, as egress.allow says",
+                        calls,
+                        host=target,
+                    )
+                )
 
 
 def _plan(this: Run, driver: Driver, shop: stack.StackHandle, snapshot: Snapshot, retry: bool) -> Plan:
@@ -629,8 +644,7 @@ def _without_broken(site: Site, journal: Journal, plan: Plan) -> Plan:
     """The plan without the versions that broke the shop in an earlier run and are not due to be tried again."""
     known = journal.broken(site.name)
     reasons = {
-        update.id: f"broke the shop in run {known[update.id].run}; tried again after {known[update.id].again:%-d %B %Y, %H:%M} UTC, "
-        f"or when there is a newer version ({known[update.id].reason})"
+        update.id: _broke(known[update.id])
         for update in plan.updates
         if update.id in known
         and known[update.id].version == update.to_version
@@ -643,6 +657,15 @@ def _without_broken(site: Site, journal: Journal, plan: Plan) -> Plan:
         rest,
         held=(*plan.held, *(Held(it.kind, it.slug, it.from_version, it.to_version, held[it.id]) for it in left_out)),
     )
+
+
+def _broke(known: BrokenUpdate) -> str:
+    told = sentence(
+        "broke the shop in run {run}; tried again after {moment:%-d %B %Y, %H:%M} UTC, or when there is a newer version",
+        run=known.run,
+        moment=known.again,
+    )
+    return f"{told}: {known.reason}"
 
 
 def _start_over(this: Run, ground: Ground) -> None:
@@ -665,7 +688,7 @@ def _tell_the_other_sites(this: Run, broke: Update, reason: str) -> None:
 def _may_deploy_now(this: Run, at: datetime) -> bool:
     why = deploys_later(this.site, at) or policy.not_quiet(this.site.policy, this.record.quiet, at)
     if why:
-        this.note(f"policy approves it, but it is not deployed now: {why}")
+        this.note(mark("policy approves it, but it is not deployed now") + f": {why}")
     return not why
 
 
@@ -683,17 +706,22 @@ def _short_enough(this: Run, release: Release) -> bool:
     """A closed shop of that length is no policy's decision."""
     limit, allowed = transaction.deadline(this.site.promote, release.rehearsed_seconds), this.site.promote.max_closed
     if limit > allowed:
-        this.note(f"not deployed by policy: the shop may be closed for {limit} s, promote.max_closed is {allowed} s")
+        long = sentence(
+            "the shop may be closed for {limit} s, promote.max_closed is {allowed} s", limit=limit, allowed=allowed
+        )
+        this.note(f"{_NOT_BY_POLICY}: {long}")
     return limit <= allowed
+
+
+_NOT_BY_POLICY = mark("not deployed by policy")
 
 
 def _goes_back_by_itself(this: Run, release: Release) -> bool:
     """What may stop half way and wait for a person is not begun without one."""
     stops = release.replay is not None and release.replay.returns not in this.site.switches
     if stops:
-        this.note(
-            "not deployed by policy: should it fail half way, the shop waits for a person, since its database may not go back"
-        )
+        waits = mark("should it fail half way, the shop waits for a person, since its database may not go back")
+        this.note(f"{_NOT_BY_POLICY}: {waits}")
     return not stops
 
 
@@ -702,7 +730,7 @@ def _promote_by_policy(this: Run, release: Release, judgement: Judgement, seen: 
     try:
         approve_and_promote(this, release, judgement, f"policy (approve: {this.site.policy.approve})", seen)
     except PromotionRefused as refused:
-        this.note(f"not deployed by policy: {refused}")
+        this.note(f"{_NOT_BY_POLICY}: {refused}")
 
 
 # -------------------------------------------------------------------------------------------------- updater approve
@@ -794,9 +822,10 @@ def approve(
             )
         closed = refuse_now(site, anyway)
         if closed:
-            this.note(f"deployed at once by {person} ({anyway}), although {closed}")
+            at_once = sentence("deployed at once by {person} ({reason}), although", person=person, reason=anyway)
+            this.note(f"{at_once}: {closed}")
         if comment:
-            this.note(f"approved by {person}: {comment}")
+            this.note(sentence("approved by {person}", person=person) + f": {comment}")
         approve_and_promote(this, what.release, what.judgement, person, what.evidence)
     return this.record
 
@@ -815,7 +844,7 @@ def reject(site: Site, journal: Journal, progress: Progress, run_id: str, *, per
     with site_lock(site.state, run_id), _known_record(site, journal, progress, run_id) as this:
         if this.record.state != AWAITING:
             raise ApprovalRefused(f"run {run_id} cannot be rejected", cause=f"it is {this.record.state}")
-        this.note(f"rejected by {person}: {reason}" if reason else f"rejected by {person}")
+        this.note(sentence("rejected by {person}", person=person) + (f": {reason}" if reason else ""))
         this.end(REJECTED, ExitCode.REJECTED)
     return this.record
 
@@ -907,9 +936,11 @@ def _fetch_discarded(this: Run) -> None:
         with host.connect(this.site.server) as server:
             path = transaction.fetch_discarded(server, this.site, this.id, this.folder)
     except (UpdaterError, KeyboardInterrupt) as lost:
-        this.note(f"the rows that were lost could not be fetched; the tables kept on the server hold them: {lost}")
+        this.note(
+            mark("the rows that were lost could not be fetched; the tables kept on the server hold them") + f": {lost}"
+        )
     else:
-        this.note(f"the rows that were lost, as they were when the shop closed: {path}")
+        this.note(mark("the rows that were lost, as they were when the shop closed") + f": {path}")
 
 
 # ------------------------------------------------------------------------------------------------- the open shop
@@ -1001,7 +1032,7 @@ def _go_back(this: Run, installation: Installation, driver: Driver, release: Rel
     _add_to_outcome(
         this,
         state=back.state,
-        reason=f"the open shop was not well, so the old code was brought back: {sick}",
+        reason=mark("the open shop was not well, so the old code was brought back") + f": {sick}",
         closed_seconds=outcome.closed_seconds + back.closed_seconds,
         refused=(*outcome.refused, *map(shortened, back.refused)),
         recover=back.recover,
@@ -1146,7 +1177,7 @@ def _remember_orders(this: Run, server: host.Host, driver: Driver, installation:
     try:
         before = driver.orders(server, installation, this.site.orders)
     except CommandFailed as unknown:
-        this.note(f"orders could not be read before the deploy: {unknown.what}")
+        this.note(mark("orders could not be read before the deploy") + f": {unknown.what}")
         return None
     this.keep(ORDERS_BEFORE, replace(before, orders=tuple(replace(row, email="") for row in before.orders)))
     return before

@@ -10,6 +10,7 @@ from datetime import date, datetime, time, timedelta, timezone
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from updater.language import mark, sentence
 from updater.model import Approve, Failed, Freeze, Policy, QuietHour, Site, Update, Window
 from updater.versions import compare_versions, is_patch
 
@@ -30,7 +31,9 @@ def held(policy: Policy, kind: str, slug: str, on: date) -> str:
     hold = _of(policy.hold, kind, slug)
     if hold is None or _over(hold.until, on):
         return ""
-    return f"held by policy{_until(hold.until)}: {hold.reason}"
+    if hold.until is None:
+        return mark("held by policy") + f": {hold.reason}"
+    return sentence("held by policy until {day}", day=hold.until) + f": {hold.reason}"
 
 
 def beyond_pin(policy: Policy, kind: str, slug: str, version: str, on: date) -> str:
@@ -38,7 +41,9 @@ def beyond_pin(policy: Policy, kind: str, slug: str, version: str, on: date) -> 
     pin = _of(policy.pin, kind, slug)
     if pin is None or _over(pin.until, on) or compare_versions(version, pin.version) <= 0:
         return ""
-    return f"pinned to {pin.version} by policy{_until(pin.until)}: {pin.reason}"
+    if pin.until is None:
+        return sentence("pinned to {version} by policy", version=pin.version) + f": {pin.reason}"
+    return sentence("pinned to {version} by policy until {day}", version=pin.version, day=pin.until) + f": {pin.reason}"
 
 
 def too_young(policy: Policy, kind: str, slug: str, released: datetime | None, *, security: bool, at: datetime) -> str:
@@ -53,7 +58,13 @@ def too_young(policy: Policy, kind: str, slug: str, released: datetime | None, *
     age = max(at - released, timedelta())
     if age >= wanted:
         return ""
-    return f"released {_span(age)} ago, policy.{key} is {_span(wanted)}; old enough on {released + wanted:%Y-%m-%d %H:%M} UTC"
+    return sentence(
+        "released {age} ago, policy.{key} is {wanted}; old enough on {moment:%Y-%m-%d %H:%M} UTC",
+        age=_span(age),
+        key=key,
+        wanted=_span(wanted),
+        moment=released + wanted,
+    )
 
 
 def failed_elsewhere(policy: Policy, kind: str, slug: str, version: str, known: Sequence[Failed], site: str) -> str:
@@ -63,16 +74,20 @@ def failed_elsewhere(policy: Policy, kind: str, slug: str, version: str, known: 
     if not failed or (allowed and allowed.version == version):
         return ""
     first = min(failed, key=lambda it: it.at)
-    return (
-        f"failed its tests on another shop on {first.at:%Y-%m-%d} ({first.reason}); `policy.allow` lets it through here"
-    )
+    failed_there = sentence("failed its tests on another shop on {day:%Y-%m-%d}", day=first.at)
+    return f"{failed_there}: {first.reason}; " + mark("`policy.allow` lets it through here")
 
 
 def new_looks(policy: Policy, updates: Sequence[Update]) -> tuple[str, ...]:
     """Of which updates a person said that they look different and that this is right: at exactly that version."""
     given = ((update, _of(policy.new_look, update.kind, update.slug)) for update in updates)
     return tuple(
-        f"{update.name} {update.to_version} may look new, as site.yml says ({look.reason}): pictures decide nothing, look at them"
+        sentence(
+            "{name} {version} may look new, as site.yml says ({reason}): pictures decide nothing, look at them",
+            name=update.name,
+            version=update.to_version,
+            reason=look.reason,
+        )
         for update, look in given
         if look and look.version == update.to_version
     )
@@ -81,13 +96,13 @@ def new_looks(policy: Policy, updates: Sequence[Update]) -> tuple[str, ...]:
 def payments(site: Site, updates: Sequence[Update], found: Sequence[Update]) -> tuple[str, ...]:
     """Through which of the updates money passes: those `found` to bring a payment method, and those that site.yml names."""
     named = {payment.plugin for payment in site.payments}
-    seen = (
-        ""
-        if site.payments
-        else "; nobody paid by it on staging, since site.yml names no recording of its service (docs/recordings.md)"
-    )
+    unseen = mark("nobody paid by it on staging, since site.yml names no recording of its service (docs/recordings.md)")
+    seen = "" if site.payments else f"; {unseen}"
     return tuple(
-        f"{update.name} {update.to_version} takes payments: only a person may approve it{seen}"
+        sentence(
+            "{name} {version} takes payments: only a person may approve it", name=update.name, version=update.to_version
+        )
+        + seen
         for update in updates
         if update in found or named & {update.slug, update.id}
     )
@@ -99,10 +114,6 @@ def _of(named: Mapping[str, T], kind: str, slug: str) -> T | None:
 
 def _over(until: date | None, on: date) -> bool:
     return until is not None and on > until
-
-
-def _until(until: date | None) -> str:
-    return f" until {until}" if until else ""
 
 
 def _span(span: timedelta) -> str:

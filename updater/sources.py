@@ -28,6 +28,7 @@ from updater.advisories import parse as parse_advisories
 from updater.cms.base import Driver, Fetch, Listing, Offer, PackageInfo
 from updater.errors import CommandFailed, ConfigError, ExitCode, PackageRefused, UpdaterError
 from updater.journal import now
+from updater.language import mark, sentence
 from updater.log import Progress
 from updater.model import Component, Failed, Held, Inventory, Plan, Platform, Policy, Site, Update
 from updater.policy import beyond_pin, failed_elsewhere, too_young
@@ -202,7 +203,8 @@ class _Rules:
         """A note when the minimum age could not be asked."""
         if candidate.offer is None or candidate.offer.released or candidate.offer.security:
             return ""
-        return f"{candidate.info.name} {candidate.info.version}: {candidate.source} gives no release date, its age is not known"
+        undated = sentence("{source} gives no release date, its age is not known", source=candidate.source)
+        return f"{candidate.info.name} {candidate.info.version}: {undated}"
 
 
 def _choose(
@@ -270,16 +272,16 @@ def _with_what_they_need(
         return list(updates)
     for update in lost:
         missing = ", ".join(it.partition(":")[2] for it in alone[update.id])
-        reason = f"comes only together with {missing}, which is not updated"
+        reason = sentence("comes only together with {others}, which is not updated", others=missing)
         held.append(Held(update.kind, update.slug, update.from_version, update.to_version, reason))
     return _with_what_they_need([update for update in updates if not alone[update.id]], installed, held)
 
 
 def _incompatible(info: PackageInfo, php: str, core: str) -> str:
     if info.requires_php and compare_versions(php, info.requires_php) < 0:
-        return f"requires PHP {info.requires_php}, the server has {php}"
+        return sentence("requires PHP {wanted}, the server has {has}", wanted=info.requires_php, has=php)
     if info.kind != "core" and info.requires_core and compare_versions(core, info.requires_core) < 0:
-        return f"requires core {info.requires_core}, this plan ends at {core}"
+        return sentence("requires core {wanted}, this plan ends at {has}", wanted=info.requires_core, has=core)
     return ""
 
 
@@ -418,7 +420,7 @@ def _advisories(feed: str | None, fetch: Fetch, notes: list[str]) -> Advisories:
         return parse_advisories(data, _host(feed))
     except (UpdaterError, OSError) as error:
         cause = error.cause if isinstance(error, UpdaterError) else error.strerror
-        notes.append(f"security fixes are not known: {_host(feed)}: {cause}")
+        notes.append(mark("security fixes are not known") + f": {_host(feed)}: {cause}")
         return {}
 
 

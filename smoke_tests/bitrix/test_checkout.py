@@ -15,6 +15,8 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from shop_catalogue import first_product, open_category
 from shop_plugin import Flow, Shop
 
+from updater.language import mark, sentence
+
 CATEGORY_LINK = "nav a[href*='/catalog/'], a[href*='SECTION_ID='], .bx-top-nav a[href*='/catalog/']"
 LISTED = ".product-item-container, .product-item, .catalog-section .item"
 PRODUCT_LINK = ".product-item-title a[href], .product-item a[href], .catalog-section a[href]"
@@ -95,7 +97,7 @@ def go_to_checkout(shop: Shop) -> None:
             timeout=shop.patience * 1000,
         )
     except PlaywrightTimeout:
-        shop.fail(f"The checkout did not show itself for {shop.patience:.0f} s")
+        shop.fail(sentence("The checkout did not show itself for {seconds:.0f} s", seconds=shop.patience))
     shop.quiet()
     names = shop.page.locator(form).locator("input, select, textarea")
     shop.fact("checkout.fields", " ".join(names.evaluate_all("all => [...new Set(all.map(e => e.name || e.id))]")))
@@ -138,12 +140,15 @@ def fill_in(shop: Shop, flow: Flow) -> None:
     # RFC 2606 keeps the name free: no mail can reach a person.
     if not shop.fill(selectors["email"], f"smoke-test-{shop.tab.viewport.name}@example.com"):
         shop.fail(
-            f"The checkout shows no e-mail field {selectors['email']}: name its number in site.yml "
-            "(flows[].selectors: {email: '#soa-property-N'})"
+            sentence(
+                "The checkout shows no e-mail field {field}: name its number in site.yml (flows[].selectors: {example})",
+                field=selectors["email"],
+                example="{email: '#soa-property-N'}",
+            )
         )
     for selector, value in flow.fill.items():
         if not shop.fill(selector, value):
-            shop.fail(f"The checkout shows no field {selector} (site.yml: flows[].fill)")
+            shop.fail(sentence("The checkout shows no field {field} (site.yml: flows[].fill)", field=selector))
     shop.quiet()
     shop.fact("order.email", shop.page.locator(selectors["email"]).first.input_value())
 
@@ -155,7 +160,7 @@ def place_order(shop: Shop) -> None:
     button = shop.find("place_order", PLACE_ORDER)
     shop.click(button, "Place the order", then=f"{received}, {ERRORS}", expect="page that confirms the order")
     if not shop.page.locator(received).count():
-        shop.fail("The order was not accepted")
+        shop.fail(mark("The order was not accepted"))
     said = shop.text("order_number", received)
     number = re.search(r"№\s*([\w/-]+)", said) or re.search(r"ORDER_ID=([\w/-]+)", shop.page.url)
     shop.fact("order.number", number[1] if number else "")

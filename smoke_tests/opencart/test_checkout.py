@@ -13,6 +13,8 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from shop_catalogue import first_product, open_category
 from shop_plugin import Flow, Shop
 
+from updater.language import mark, sentence
+
 CATEGORY_LINK = "#menu a.see-all, #menu a[href*='path='], #menu .navbar-nav a[href^='http']"
 LISTED = ".product-thumb"
 PRODUCT_LINK = ".product-thumb h4 a[href], .product-thumb .image a[href]"
@@ -112,7 +114,7 @@ def choose_option(shop: Shop, option: Locator) -> None:
         known = {"YYYY-MM-DD": "2030-01-02", "YYYY-MM-DD HH:mm": "2030-01-02 12:00", "HH:mm": "12:00", **OPTION_TEXTS}
         text.first.fill(known.get(kind, "Smoke test"))
     else:
-        shop.fail("The product asks for a file: name another one in site.yml (`flows[].product`)")
+        shop.fail(mark("The product asks for a file: name another one in site.yml (`flows[].product`)"))
 
 
 def go_to_checkout(shop: Shop) -> None:
@@ -160,7 +162,9 @@ def choose_method(shop: Shop, name: str, called: str, preferred: str) -> None:
             timeout=shop.patience * 1000,
         )
     except PlaywrightTimeout:
-        shop.fail(f"Choosing the {called.lower()} did nothing for {shop.patience:.0f} s")
+        shop.fail(
+            sentence("Choosing the {part} did nothing for {seconds:.0f} s", part=called.lower(), seconds=shop.patience)
+        )
     shop.quiet()
 
 
@@ -168,7 +172,9 @@ def check_out_3(shop: Shop, flow: Flow) -> None:
     """Steps that open one below the other."""
     guest = shop.page.locator("input[name='account'][value='guest']")
     if not guest.count():
-        shop.fail("The checkout offers no guest checkout: allow it in the shop's settings, or bring a test of your own")
+        shop.fail(
+            mark("The checkout offers no guest checkout: allow it in the shop's settings, or bring a test of your own")
+        )
     guest.check()
     first = "#input-payment-firstname"
     shop.click(shop.page.locator(THREE), "Continue", then=first, expect="form for the address")
@@ -201,7 +207,7 @@ def fill_in(shop: Shop, flow: Flow, person: str, address: str) -> None:
     # RFC 2606 keeps the name free: no mail can reach a person.
     email = shop.selector("email", person.format("email"))
     if not shop.fill(email, f"smoke-test-{shop.tab.viewport.name}@example.com"):
-        shop.fail("The checkout has no e-mail field")
+        shop.fail(mark("The checkout has no e-mail field"))
     for name, value in ADDRESS.items():
         shop.fill(visible(address.format(name)), value)
     choose_first(shop, visible(address.format("country")), "country")
@@ -209,7 +215,7 @@ def fill_in(shop: Shop, flow: Flow, person: str, address: str) -> None:
     choose_first(shop, visible(address.format("zone")), "region")
     for selector, value in flow.fill.items():
         if not shop.fill(selector, value):
-            shop.fail(f"The checkout shows no field {selector} (site.yml: flows[].fill)")
+            shop.fail(sentence("The checkout shows no field {field} (site.yml: flows[].fill)", field=selector))
     shop.quiet()
     shop.fact("order.email", shop.page.locator(email).first.input_value())
 
@@ -224,7 +230,7 @@ def choose_first(shop: Shop, selector: str, called: str) -> None:
     try:
         select.locator("option:not([value=''])").first.wait_for(state="attached", timeout=shop.patience * 1000)
     except PlaywrightTimeout:
-        shop.fail(f"The checkout offers no {called}")
+        shop.fail(sentence("The checkout offers no {part}", part=called))
     if not select.input_value():
         select.select_option(value=select.locator("option:not([value=''])").first.get_attribute("value"))
 

@@ -16,6 +16,7 @@ from shop_plugin import Flow, Job, Shop
 
 from updater.checks.facts import PAYING
 from updater.checks.live import WITH_AN_ACCOUNT
+from updater.language import mark, sentence
 
 PRODUCT_LINK = "ul.products li.product a[href], .wc-block-grid__product a[href], .wc-block-product a[href]"
 ADD_TO_CART = "form.cart button.single_add_to_cart_button"
@@ -144,7 +145,7 @@ def test_a_customer_can_order(shop: Shop, flow: Flow, job: Job, capture: Any, fa
     fill_in(shop, EMAIL)
     for selector, value in flow.fill.items():
         if not shop.fill(selector, value):
-            shop.fail(f"The checkout shows no field {selector} (site.yml: flows[].fill)")
+            shop.fail(sentence("The checkout shows no field {field} (site.yml: flows[].fill)", field=selector))
     note_email(shop)
     note_checkout(shop)
     sells = {"the total": shop.find("checkout_total", TOTAL), "“Place order”": shop.find("place_order", PLACE_ORDER)}
@@ -216,8 +217,9 @@ def enter(shop: Shop, path: str) -> None:
     shop.open(path)
     if shop.page.locator(CLOSED).count():
         shop.fail(
-            "WooCommerce shows visitors that the shop is “coming soon”, so nobody can buy. "
-            "Open it under WooCommerce → Settings → Site visibility, then `updater run` again"
+            mark("WooCommerce shows visitors that the shop is “coming soon”, so nobody can buy.")
+            + " "
+            + mark("Open it under WooCommerce → Settings → Site visibility, then `updater run` again")
         )
 
 
@@ -233,7 +235,7 @@ def first_product(shop: Shop) -> str:
     if not links.count():
         enter(shop, shop.selector("shop_path", "/shop/"))
     if not links.count():
-        shop.fail("No product is listed, neither on the home page nor on the shop page")
+        shop.fail(mark("No product is listed, neither on the home page nor on the shop page"))
     return str(links.first.get_attribute("href"))
 
 
@@ -301,11 +303,13 @@ def fill_in(shop: Shop, email: str, method: str = "") -> None:
         shop.fill(f"#billing_{name}, #shipping-{name}, #billing-{name}", value)
     choose_state(shop)
     if not shop.fill(shop.selector("email", "#billing_email, #email"), email):
-        shop.fail("The checkout has no e-mail field")
+        shop.fail(mark("The checkout has no e-mail field"))
     shop.quiet()
     payment = shop.page.locator(BY_METHOD.format(method) if method else shop.selector("payment", OFFLINE))
     if method and not payment.count():
-        shop.fail(f"The checkout offers no payment method {method}, which site.yml names (payments)")
+        shop.fail(
+            sentence("The checkout offers no payment method {method}, which site.yml names (payments)", method=method)
+        )
     if payment.count():
         # The label, as a customer does: many themes hide the round button itself.
         payment.first.dispatch_event("click")

@@ -137,13 +137,13 @@ def test_code_that_breaks_the_open_shop_is_taken_back_by_itself_and_not_tried_ag
     record = promoted.watch()
     assert (record.state, record.exit_code) == ("rolled back", ExitCode.ROLLED_BACK)
     assert isinstance(record.outcome, Outcome)
-    assert "/ answers 500" in record.outcome.reason
+    assert "/ answers HTTP 500" in record.outcome.reason
     assert promoted.code_is_old
     assert promoted.shop.get("/").status_code == 200
     assert promoted.this.journal.broken(promoted.this.site.name)["plugin:demo-shop"].version == "1.1"
     urgency, _title, body = message(record)
     assert urgency == "urgent"
-    assert "/ answers 500" in body
+    assert "/ answers HTTP 500" in body
     assert "updater recover site.yml" in body
 
 
@@ -154,7 +154,7 @@ def test_after_a_migration_the_sick_shop_is_left_to_a_person_who_is_told_at_once
     assert not promoted.code_is_old
     urgency, _title, body = message(record)
     assert urgency == "urgent"
-    assert "/ answers 500" in body
+    assert "/ answers HTTP 500" in body
     assert "no order came since" in body
     assert "updater rollback site.yml" in body.rstrip().splitlines()[-1]
 

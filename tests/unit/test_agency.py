@@ -148,7 +148,7 @@ def test_a_version_that_failed_on_one_site_is_held_on_the_others_and_names_no_cl
     known = failed.known(site.shared)
     assert known == (BROKE,)
     reason = failed_elsewhere(Policy(), "plugin", "shop", "1.2", known, "tea-shop")
-    assert reason.startswith("failed its tests on another shop on 2026-11-23 (“Place order” did nothing)")
+    assert reason.startswith("failed its tests on another shop on 2026-11-23: “Place order” did nothing; ")
     assert "anna-shop" not in reason
     assert failed_elsewhere(Policy(), "plugin", "shop", "1.3", known, "tea-shop") == ""
     assert failed_elsewhere(Policy(), "plugin", "shop", "1.2", known, "anna-shop") == "", "its own runs try it again"

@@ -66,7 +66,7 @@ def test_a_shop_that_stays_well_is_watched_to_the_end() -> None:
 def test_a_page_that_stays_broken_is_sick_after_the_second_look() -> None:
     clock = Clock()
     seen = watch([WELL, DOWN], clock=clock)
-    assert seen.sick == "/ answers 500"
+    assert seen.sick == "/ answers HTTP 500"
     assert clock.waits == [20, AGAIN]
 
 
@@ -78,11 +78,11 @@ def test_one_broken_answer_is_told_and_undoes_nothing() -> None:
     seen = watch([WELL, DOWN, WELL])
     assert seen.sick == ""
     assert statuses(seen)[0] is Status.FAILED
-    assert "/ answers 500 in 1 of" in seen.checks[0].detail
+    assert "/ answers HTTP 500; seen in 1 of" in seen.checks[0].detail
 
 
 def test_a_page_that_breaks_in_the_last_look_is_looked_at_once_more() -> None:
-    assert watch([WELL, WELL, WELL, DOWN, DOWN]).sick == "/ answers 500"
+    assert watch([WELL, WELL, WELL, DOWN, DOWN]).sick == "/ answers HTTP 500"
     assert watch([WELL, WELL, WELL, DOWN, WELL]).sick == ""
 
 

@@ -38,9 +38,13 @@ def test_what_fails_since_the_update_is_found(after: Observation, message: str) 
 @pytest.mark.parametrize(
     ("old", "after", "told"),
     [
-        (seen(Job("clean", "Error: old")), seen(Job("clean", "Error: other words")), "1 background jobs end"),
+        (
+            seen(Job("clean", "Error: old")),
+            seen(Job("clean", "Error: other words")),
+            "1 background job ends as it did before",
+        ),
         (WELL, seen(Job("clean", idle=True)), "nothing listens to clean any more"),
-        (seen(Job("clean", idle=True)), seen(Job("clean", idle=True)), "1 background jobs end"),
+        (seen(Job("clean", idle=True)), seen(Job("clean", idle=True)), "1 background job ends as it did before"),
         (WELL, seen(left=("clean",)), "no time was left for clean"),
         (seen(Job("clean", seconds=4)), seen(Job("clean", "…", hung=True, seconds=20)), "no time was left for clean"),
         (WELL, seen(Job("clean", "…", hung=True, seconds=3)), "no time was left for clean"),

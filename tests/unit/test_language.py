@@ -18,17 +18,18 @@ from updater.model import Language
 
 ROOT = Path(__file__).resolve().parents[2]
 TRANSLATED = [language for language in Language if language is not Language.EN]
-CALLS = {"_", "mark", "gettext", "ngettext"}
+CODE = ("updater", "smoke_tests")
+with (ROOT / "babel.cfg").open(encoding="utf-8") as _mapping:
+    MAPPING = parse_mapping_cfg(_mapping)
+CALLS = {"_", "mark", "sentence", "counted", "gettext", "ngettext"}
 MONDAY = datetime(2026, 3, 4, 14, 12, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
 def messages() -> set[str]:
     """Every message of the code and the templates; of one with a plural, the singular."""
-    with (ROOT / "babel.cfg").open(encoding="utf-8") as mapping:
-        methods, options = parse_mapping_cfg(mapping)
-    keywords = DEFAULT_KEYWORDS | {"mark": None}
-    found = extract_from_dir(ROOT / "updater", methods, options, keywords)
+    keywords = DEFAULT_KEYWORDS | {"mark": None, "sentence": None, "counted": (1, 2)}
+    found = [it for name in CODE for it in extract_from_dir(ROOT / name, *MAPPING, keywords)]
     ids = {message[0] if isinstance(message, tuple) else message for _, _, message, _, _ in found}
     assert len(ids) > 100, "hardly any message was found: this test would prove nothing"
     return ids
@@ -64,6 +65,80 @@ def test_a_translation_fills_in_what_the_message_fills_in(language: Language) ->
         assert [text for text in texts if set(fields(text)) != wanted] == [], message.id
 
 
+class Anything:
+    """A value, whatever its message does with it."""
+
+    def __init__(self, shown: str) -> None:
+        self.shown = shown
+
+    def __format__(self, spec: str) -> str:
+        return self.shown
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_every_sentence_is_known_again_in_a_text_that_was_made_of_it(language: Language) -> None:
+    words, made = speak(language), sentences()
+    assert len(made) > 100, "hardly any sentence was found: this test would prove nothing"
+    for one, many in made:
+        for text, count in ((one, 1), (many, 5)) if many else ((one, 0),):
+            values = {name: Anything(f"‹{name}›" if name != "n" else str(count)) for name in fields(text)}
+            english = text.format(**values)
+            into = words.ngettext(one, many, count) if many else words.gettext(one)
+            assert words.translated(english) == into.format(**values)
+            assert words.translated(f"facts: {english}; {english}") == "{0}: {1}; {1}".format(
+                words.gettext("facts"), into.format(**values)
+            )
+
+
+def sentences() -> set[tuple[str, str]]:
+    """The messages of `sentence` and `counted`, and of `mark` where they are sentences: (one, many), '' when it counts nothing."""
+    found = set()
+    for keywords in ({"sentence": None}, {"counted": (1, 2)}, {"mark": None}):
+        for name in CODE:
+            for _, _, message, _, _ in extract_from_dir(ROOT / name, *MAPPING, keywords):
+                one, many = message if isinstance(message, tuple) else (message, "")
+                if (fields(one) or " " in one) and not one.startswith(
+                    "{site}: "
+                ):  # a message's title, never part of a text
+                    found.add((one, many))
+    return found
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_a_translation_asks_for_no_format_of_its_own(language: Language) -> None:
+    """Its values are pieces of a text: `{seconds:.0f}` would raise while a report is written."""
+    for message in catalogue(language):
+        texts = message.string if isinstance(message.string, tuple) else (message.string,)
+        assert [
+            text for text in texts if message.id and any(spec for _, _, spec, _ in string.Formatter().parse(text))
+        ] == []
+
+
+def test_what_is_no_message_of_ours_stays_as_it_is() -> None:
+    words = speak(Language.RU)
+    for text in (
+        "Warning: Undefined variable $facts in /srv/shop/orders.php on line 3: orders",
+        "the licence is renewed in December",
+        "",
+        "x" * 5000,
+    ):
+        assert words.translated(text) == text
+    assert words.translated("orders") == "заказы"
+    assert speak(Language.EN).translated("facts: orders") == "facts: orders"
+
+
+def test_a_verdict_is_told_in_the_language_of_its_reader() -> None:
+    words = speak(Language.RU)
+    reason = "smoke tests: 1 of 8 smoke tests did not pass: Clicking “Place order” did nothing for 8 s: no thanks; the shop said: Oops: no luck"
+    assert words.translated(reason) == (
+        "сценарии покупателя: не пройдено 1 из 8: Нажатие на «Place order» ничего не дало за 8 с: "
+        "не появилось «thanks»; магазин сообщил: Oops: no luck"
+    )
+    assert words.translated(
+        "picture of cart (mobile): The page is 12 px taller (10 → 22 px). Nothing else changed."
+    ) == ("снимок cart (mobile): Страница стала на 12 px длиннее (10 → 22 px). Больше ничего не изменилось.")
+
+
 def fields(text: str) -> list[str]:
     """The names in `{name}` and `%(name)s`."""
     percents = [part.partition(")s")[0] for part in text.split("%(")[1:]]
@@ -73,7 +148,7 @@ def fields(text: str) -> list[str]:
 def test_no_message_hides_from_the_search() -> None:
     """Babel does not look into f-strings on Python 3.11: a message inside one would stay English for ever."""
     hidden = {}
-    for path in sorted((ROOT / "updater").rglob("*.py")):
+    for path in sorted(path for name in CODE for path in (ROOT / name).rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
         calls = [
             ast.unparse(call)

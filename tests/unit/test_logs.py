@@ -118,4 +118,4 @@ def test_new_deprecations_are_told_and_do_not_fail():
     check = logs.compare_errors(seen(), seen(LogLine("deprecated", "Deprecated: x in /a.php on line 1")), seen())
     assert check.status is Status.PASSED
     assert len(check.findings) == 1
-    assert "1 new notices and deprecations" in check.detail
+    assert "1 new notice or deprecation" in check.detail

@@ -82,7 +82,7 @@ def test_an_amount_a_tax_rate_and_an_address_that_differ_name_both_values() -> N
         "confirmation.return_url https://shop.example/thanks/1031/ → https://shop.example/",
         "receipt.items[1].excise none → empty",
     ]
-    assert check.detail == f"services are asked otherwise: {check.findings[0].message}, and 3 more"
+    assert check.detail == f"services are asked otherwise in 4 points: {check.findings[0].message}"
 
 
 def test_what_differs_between_two_looks_at_the_same_shop_is_noise() -> None:

@@ -412,16 +412,34 @@ def test_a_held_update_is_told_with_its_reason_and_how_it_was_found(tmp_path: Pa
 @pytest.mark.parametrize(
     ("language", "said"),
     [
-        (Language.RU, ("Обновления отклонены.", "Рабочий сайт не тронут.", "сценарии покупателя", "отклонено")),
-        (Language.UK, ("Оновлення відхилено.", "Робочого сайту не торкалися.", "сценарії покупця", "відхилено")),
+        (
+            Language.RU,
+            (
+                "Обновления отклонены.",
+                "Рабочий сайт не тронут.",
+                "сценарии покупателя: не пройдено 1 из 8: Заказ не был принят",
+                "отклонено",
+            ),
+        ),
+        (
+            Language.UK,
+            (
+                "Оновлення відхилено.",
+                "Робочого сайту не торкалися.",
+                "сценарії покупця: не пройдено 1 із 8: Замовлення не було прийнято",
+                "відхилено",
+            ),
+        ),
     ],
 )
 def test_an_owner_reads_the_report_and_the_message_in_their_language(
     language: Language, said: tuple[str, ...], tmp_path: Path
 ) -> None:
-    smoke = Check("smoke tests", "after", Status.FAILED, "No order was placed.")
+    found = "1 of 8 smoke tests did not pass: The order was not accepted"
+    smoke = Check("smoke tests", "after", Status.FAILED, found)
     update = UpdateResult("plugin", "tea", "Tea", "1.0", "1.1", "rejected")
-    told = record(language=language, evidence=Evidence((smoke,)), updates=(update,))
+    reason = f"smoke tests: {found}"
+    told = record(language=language, evidence=Evidence((smoke,)), updates=(update,), reasons=(reason,))
     write(told, tmp_path)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     markdown = (tmp_path / "report.md").read_text(encoding="utf-8")
@@ -429,8 +447,9 @@ def test_an_owner_reads_the_report_and_the_message_in_their_language(
     assert [text for text in said if text not in page] == []
     assert [text for text in said if text not in markdown] == []
     _, title, body = message(told)
-    assert (said[0] in body, title.endswith(said[3])) == (True, True)
-    for english in ("What you can do next", "Held back", "The updates were", "not touched"):
+    assert [text for text in said[:3] if text not in body] == []
+    assert title.endswith(said[3])
+    for english in ("What you can do next", "Held back", "The updates were", "not touched", "did not pass"):
         assert english not in page + markdown + body
 
 

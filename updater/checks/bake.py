@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from updater.checks.logs import same
 from updater.checks.observation import LogLine, Observation, is_address
+from updater.language import counted, mark, sentence
 from updater.model import Check, Finding, Status
 
 PHASE = "open"
@@ -97,9 +98,9 @@ def watch(
             wait(AGAIN if broken else min(EVERY, left))
             looks.append(look())
     except KeyboardInterrupt:
-        ended = ", ended early by Ctrl-C"
+        ended = "; " + mark("ended early by Ctrl-C")
     lasted = clock() - begun
-    span = f"{len(looks)} looks in {lasted:.0f} s{ended}"
+    span = counted("{n} look in {seconds:.0f} s", "{n} looks in {seconds:.0f} s", len(looks), seconds=lasted) + ended
     checks = (
         _pages(looks, wanted, span),
         _errors(looks, known, span),
@@ -119,9 +120,9 @@ def _broken(look: Look, wanted: Mapping[str, int]) -> dict[str, str]:
         if answer is None or status >= 500:
             continue
         if answer.status >= 500:
-            found[url] = f"answers {answer.status}"
+            found[url] = sentence("{page} answers HTTP {status}", page=_path(url), status=answer.status)
         elif answer.status == status == 200 and not answer.size:
-            found[url] = "is empty"
+            found[url] = sentence("{page} is empty", page=_path(url))
     return found
 
 
@@ -132,13 +133,13 @@ def _sick(looks: Sequence[Look], wanted: Mapping[str, int], known: Sequence[LogL
     last, before = _broken(looks[-1], wanted), _broken(looks[-2], wanted)
     for url in last:
         if url in before:
-            return f"{_path(url)} {last[url]}"
+            return last[url]
     for line in _new(looks[-1], known):
         first = next(
             (it.count for it in looks[-2].errors or () if (it.level, it.message) == (line.level, line.message)), 0
         )
         if line.level == "fatal" and 0 < first < line.count:
-            return f"a fatal error that was not there before happens again and again: {line.message}"
+            return mark("a fatal error that was not there before happens again and again") + f": {line.message}"
     return ""
 
 
@@ -155,45 +156,57 @@ def _pages(looks: Sequence[Look], wanted: Mapping[str, int], span: str) -> Check
     odd: dict[str, tuple[str, int]] = {}
     for look in looks:
         for url, answer in look.pages.items():
-            said = _broken(look, wanted).get(url) or _odd(answer, wanted[url])
+            said = _broken(look, wanted).get(url) or _odd(_path(url), answer, wanted[url])
             if said:
                 odd[url] = (said, odd.get(url, ("", 0))[1] + 1)
     findings = tuple(
-        Finding(
-            "production", _path(url), f"{_path(url)} {said} in {count} of {len(looks)} looks", str(wanted[url]), said
-        )
+        Finding("production", _path(url), _seen(said, count, len(looks)), str(wanted[url]), said)
         for url, (said, count) in odd.items()
     )
     if not wanted:
-        return Check(name, PHASE, Status.INCONCLUSIVE, "no page of the tested shop is known", required=False)
+        return Check(name, PHASE, Status.INCONCLUSIVE, mark("no page of the tested shop is known"), required=False)
     if findings:
         told = "; ".join(finding.message for finding in findings[:3])
-        return Check(name, PHASE, Status.FAILED, f"{told} ({span})", required=False, findings=findings)
-    return Check(name, PHASE, Status.PASSED, f"{len(wanted)} pages answered as tested, {span}", required=False)
+        return Check(name, PHASE, Status.FAILED, f"{told}; {span}", required=False, findings=findings)
+    answered = counted("{n} page answered as tested", "{n} pages answered as tested", len(wanted))
+    return Check(name, PHASE, Status.PASSED, f"{answered}; {span}", required=False)
+
+
+def _seen(said: str, count: int, looks: int) -> str:
+    return f"{said}; " + sentence("seen in {count} of {looks} looks", count=count, looks=looks)
 
 
 def _path(url: str) -> str:
     return urlsplit(url).path or "/"
 
 
-def _odd(answer: Answer, wanted: int) -> str:
+def _odd(page: str, answer: Answer, wanted: int) -> str:
     if not answer.status:
-        return f"did not answer ({answer.problem})"
-    return f"answers {answer.status} instead of {wanted}" if answer.status != wanted else ""
+        return sentence("{page} did not answer ({problem})", page=page, problem=answer.problem)
+    return (
+        sentence("{page} answers {new} instead of {old}", page=page, new=answer.status, old=wanted)
+        if answer.status != wanted
+        else ""
+    )
 
 
 def _errors(looks: Sequence[Look], known: Sequence[LogLine] | None, span: str) -> Check:
     name = "PHP errors after opening"
     seen = [look for look in looks if look.errors is not None]
     if known is None or not seen:
-        detail = "the error log of production cannot be read: nothing was watched there"
+        detail = mark("the error log of production cannot be read: nothing was watched there")
         return Check(name, PHASE, Status.INCONCLUSIVE, detail, required=False)
     new = _new(seen[-1], known)
     findings = tuple(Finding(f"PHP {line.level}", "error log", line.message, "", f"{line.count} ×") for line in new)
     if new:
-        detail = f"{len(new)} errors and warnings that the log did not hold before ({span}): {new[0].message}"
+        lines = counted(
+            "{n} error or warning that the log did not hold before",
+            "{n} errors and warnings that the log did not hold before",
+            len(new),
+        )
+        detail = f"{lines}; {span}: {new[0].message}"
         return Check(name, PHASE, Status.FAILED, detail, required=False, findings=findings)
-    return Check(name, PHASE, Status.PASSED, f"no new PHP errors or warnings, {span}", required=False)
+    return Check(name, PHASE, Status.PASSED, mark("no new PHP errors or warnings") + f"; {span}", required=False)
 
 
 def _orders(looks: Sequence[Look], before: Rate | None, lasted: float, span: str) -> Check:
@@ -201,12 +214,18 @@ def _orders(looks: Sequence[Look], before: Rate | None, lasted: float, span: str
     name = "orders after opening"
     seen = [look.orders for look in looks if look.orders is not None]
     if not seen:
-        return Check(name, PHASE, Status.INCONCLUSIVE, "the number of orders cannot be read", required=False)
+        return Check(name, PHASE, Status.INCONCLUSIVE, mark("the number of orders cannot be read"), required=False)
     came = seen[-1] - (before.total if before is not None else seen[0])
-    told = f"{came} order{'' if came == 1 else 's'} came, {span}"
+    told = counted("{n} order came", "{n} orders came", came) + f"; {span}"
     if before is None:
-        return Check(name, PHASE, Status.PASSED, f"{told}; how many are usual is not known", required=False)
+        told += "; " + mark("how many are usual is not known")
+        return Check(name, PHASE, Status.PASSED, told, required=False)
     expected = before.expected(lasted)
-    told += f"; {expected:.1f} were expected ({before.came} in the {before.seconds / 3600:.0f} h before)"
+    told += "; " + sentence(
+        "{expected:.1f} were expected ({came} in the {hours:.0f} h before)",
+        expected=expected,
+        came=before.came,
+        hours=before.seconds / 3600,
+    )
     status = Status.FAILED if came <= 0 and expected >= _FEWEST else Status.PASSED
     return Check(name, PHASE, status, told, required=False)

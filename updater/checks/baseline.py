@@ -15,6 +15,7 @@ import yaml
 from updater.checks import visual
 from updater.checks.observation import Observation, Shot
 from updater.errors import UpdaterError
+from updater.language import sentence
 from updater.model import Check, Finding, Status, Thresholds
 
 _FILE = "baseline.yml"
@@ -65,9 +66,14 @@ def compare(now: Observation, folder: Path, thresholds: Thresholds, into: Path, 
     drifted = [check for check in checks if check.status is not Status.PASSED]
     findings = tuple(Finding("drift", check.name.removeprefix(f"{visual.NAME} "), check.detail) for check in drifted)
     detail = (
-        f"{len(drifted)} of {len(checks)} pictures of production differ from the look approved on {when:%Y-%m-%d}"
+        sentence(
+            "{differ} of {all} pictures of production differ from the look approved on {day:%Y-%m-%d}",
+            differ=len(drifted),
+            all=len(checks),
+            day=when,
+        )
         if drifted
-        else f"production looks as approved on {when:%Y-%m-%d}"
+        else sentence("production looks as approved on {day:%Y-%m-%d}", day=when)
     )
     status = Status.FAILED if drifted else Status.PASSED
     return (Check("approved look", "before", status, detail, required=False, findings=findings),)

@@ -8,10 +8,16 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from updater.checks.observation import Observation
+from updater.language import counted, mark, sentence
 from updater.model import BlockedCall, Check, Finding, Status
 
 NAME = "calls"
-HINT = "if that is right, name the host in site.yml (`calls:`)"
+HINT = mark("if that is right, name the host in site.yml (`calls:`)")
+
+
+def asks(page: str, host: str) -> str:
+    """What is said of a page that has the customer's browser ask a host."""
+    return sentence("{page} now loads from or sends to {host}", page=page, host=host) + f"; {HINT}"
 
 
 def is_known(host: str, known: Collection[str]) -> bool:
@@ -38,23 +44,29 @@ def compare(
         for call in reversed(blocked)
         if call.step == after and call.target not in earlier and not is_known(call.target, known)
     }
-    findings = tuple(
-        Finding(
-            NAME, host, f"the updated shop called {host}:{call.port}{call.path} ({call.protocol}); {HINT}", "", host
-        )
-        for host, call in sorted(called.items())
-    )
+    findings = tuple(Finding(NAME, host, _called(call), "", host) for host, call in sorted(called.items()))
     pages = _asked_by_pages(old, new, known) if new is not None else {}
     findings += tuple(
-        Finding(NAME, page, f"the page {page} now loads from or sends to {host}; {HINT}", "", host)
-        for host, page in sorted(pages.items())
-        if host not in called
+        Finding(NAME, page, asks(page, host), "", host) for host, page in sorted(pages.items()) if host not in called
     )
     if findings:
         named = ", ".join(sorted(called.keys() | pages.keys()))
-        detail = f"{len(findings)} hosts were called that the un-updated shop never calls: {named}"
+        new_hosts = counted(
+            "{n} host was called that the un-updated shop never calls",
+            "{n} hosts were called that the un-updated shop never calls",
+            len(findings),
+        )
+        detail = f"{new_hosts}: {named}"
         return Check(NAME, "compare", Status.FAILED, detail, findings=findings)
-    return Check(NAME, "compare", Status.PASSED, "no host was called that the un-updated shop does not call")
+    return Check(NAME, "compare", Status.PASSED, mark("no host was called that the un-updated shop does not call"))
+
+
+def _called(call: BlockedCall) -> str:
+    address = f"{call.target}:{call.port}{call.path}"
+    return (
+        sentence("the updated shop called {address} ({protocol})", address=address, protocol=call.protocol)
+        + f"; {HINT}"
+    )
 
 
 def _asked_by_pages(old: Sequence[Observation], new: Observation, known: Collection[str]) -> dict[str, str]:

@@ -19,6 +19,7 @@ import httpx
 
 from updater.checks import calls
 from updater.checks.observation import Crawl, CrawledPage, Observation, Target
+from updater.language import counted, sentence
 from updater.model import Check, Finding, Status
 
 CRAWL, SPEED = "crawl", "speed"
@@ -284,9 +285,10 @@ def compare(
     if before.crawl is None or after.crawl is None:
         return ()
     findings = [*_sitemap(old, after.crawl), *_answers(old, after.crawl, known_calls)]
-    crawled = f"{len(after.crawl.pages)} pages, {len(after.crawl.queries or {})} kinds"
+    answered = counted("{n} page answers as before", "{n} pages answer as before", len(after.crawl.pages))
+    changed = counted("{n} of the crawled pages changed", "{n} of the crawled pages changed", len(findings))
     return (
-        _check(CRAWL, findings, f"{crawled}: the same answers", f"{len(findings)} of the crawled pages changed"),
+        _check(CRAWL, findings, answered, changed),
         _speed(old, after.crawl),
     )
 
@@ -300,7 +302,7 @@ def _check(name: str, findings: Sequence[Finding], good: str, bad: str) -> Check
 def _sitemap(old: Sequence[Crawl], new: Crawl) -> Iterator[Finding]:
     fewest = min(crawl.listed for crawl in old)
     if new.listed < fewest:
-        said = f"the sitemap lists {new.listed} pages instead of {fewest}"
+        said = sentence("the sitemap lists {new} pages instead of {old}", new=new.listed, old=fewest)
         yield Finding(CRAWL, "sitemap", said, str(fewest), str(new.listed))
 
 
@@ -312,14 +314,20 @@ def _answers(old: Sequence[Crawl], new: Crawl, known_calls: Collection[str]) -> 
             continue
         was = earlier[0]
         if page.answer not in {it.answer for it in earlier}:
-            said = f"{page.path} ({page.kind}) answers {page.answer} instead of {was.answer}"
+            said = sentence(
+                "{page} ({kind}) answers {new} instead of {old}",
+                page=page.path,
+                kind=page.kind,
+                new=page.answer,
+                old=was.answer,
+            )
             yield Finding(CRAWL, page.path, said, was.answer, page.answer)
         if page.php and page.php not in {it.php for it in earlier}:
-            yield Finding(CRAWL, page.path, f"PHP's own words stand on {page.path}: {page.php}", was.php, page.php)
+            said = sentence("PHP's own words stand on {page}", page=page.path) + f": {page.php}"
+            yield Finding(CRAWL, page.path, said, was.php, page.php)
         for host in page.hosts:
             if not any(host in it.hosts for it in earlier) and not calls.is_known(host, known_calls):
-                said = f"{page.path} now loads from or sends to {host}; {calls.HINT}"
-                yield Finding(CRAWL, page.path, said, "", host)
+                yield Finding(CRAWL, page.path, calls.asks(page.path, host), "", host)
 
 
 def _speed(old: Sequence[Crawl], new: Crawl) -> Check:
@@ -328,15 +336,29 @@ def _speed(old: Sequence[Crawl], new: Crawl) -> Check:
     for page in _timed(new):
         was = slowest.get(page.path)
         if was is not None and page.seconds > SLOWER * was + SECONDS_MORE:
-            said = f"{page.path} is {page.seconds / max(was, 0.001):.1f} × slower: {was:.2f} s → {page.seconds:.2f} s"
+            said = sentence(
+                "{page} is {factor:.1f} × slower: {old:.2f} s → {new:.2f} s",
+                page=page.path,
+                factor=page.seconds / max(was, 0.001),
+                old=was,
+                new=page.seconds,
+            )
             findings.append(Finding(SPEED, page.path, said, f"{was:.2f} s", f"{page.seconds:.2f} s"))
     most = _worst(crawl.queries for crawl in old)
     for kind, number in new.queries.items():
         was = most.get(kind)
         if was is not None and number > BUSIER * was + QUERIES_MORE:
-            said = f"pages like {kind} ask the database {number:.0f} queries instead of {was:.0f}"
+            said = sentence(
+                "pages like {kind} ask the database {new:.0f} queries instead of {old:.0f}",
+                kind=kind,
+                new=number,
+                old=was,
+            )
             findings.append(Finding(SPEED, kind, said, f"{was:.0f} queries", f"{number:.0f} queries"))
-    return _check(SPEED, findings, f"{len(_timed(new))} pages as fast as before", f"{len(findings)} slower")
+    timed = len(_timed(new))
+    alike = counted("{n} page is as fast as before", "{n} pages are as fast as before", timed)
+    slower = counted("{n} page became slower", "{n} pages became slower", len(findings))
+    return _check(SPEED, findings, alike, slower)
 
 
 def _timed(crawl: Crawl) -> list[CrawledPage]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from updater.checks import evidence, smoke, visual
 from updater.checks.observation import Observation, Target
+from updater.language import mark
 from updater.log import Progress
 from updater.model import Check, Finding, Site, Status, Thresholds
 
@@ -53,14 +54,14 @@ def check(
     if broken and not any(
         test.outcome == "failed" for test in seen.tests
     ):  # it saw nothing, and that is no word on what can be seen
-        detail = f"the pass with a fault laid over the shop's pages broke down: {broken[0]}"
+        detail = mark("the pass with a fault laid over the shop's pages broke down") + f": {broken[0]}"
         return Check(NAME, "before", Status.INCONCLUSIVE, detail, seconds=seen.seconds)
     missed = [message for message, saw in _detectors(before, noise, seen, thresholds, into, root) if not saw]
     if missed:
         findings = tuple(Finding(NAME, "the un-updated shop", message) for message in missed)
-        detail = f"a fault laid over the shop's pages was not seen: {'; '.join(missed)}"
+        detail = mark("a fault laid over the shop's pages was not seen") + f": {'; '.join(missed)}"
         return Check(NAME, "before", Status.INCONCLUSIVE, detail, findings=findings, seconds=seen.seconds)
-    detail = "hidden buttons and a thrown error were seen by smoke tests, browser and pictures"
+    detail = mark("hidden buttons and a thrown error were seen by smoke tests, browser and pictures")
     return Check(NAME, "before", Status.PASSED, detail, seconds=seen.seconds)
 
 
@@ -77,7 +78,7 @@ def _detectors(
         if picture.changed > 0 and compared.status is Status.FAILED
     ]
     return [
-        ("the flow got through although every button was hidden", bool(tests)),
-        ("the browser did not tell of an error that a script threw", bool(thrown)),
-        ("no picture showed that buttons, headings and images were gone", bool(changed)),
+        (mark("the flow got through although every button was hidden"), bool(tests)),
+        (mark("the browser did not tell of an error that a script threw"), bool(thrown)),
+        (mark("no picture showed that buttons, headings and images were gone"), bool(changed)),
     ]

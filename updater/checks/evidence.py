@@ -12,6 +12,7 @@ from typing import TypeVar
 from updater.checks import calls, crawl, facts, jobs, logs, paying, recorded, visual
 from updater.checks.browser import NETWORK_CHANGED
 from updater.checks.observation import Observation, PageView
+from updater.language import counted, mark, sentence
 from updater.model import (
     AnsweredCall,
     BlockedCall,
@@ -41,19 +42,20 @@ def smoke_check(seen: Observation, phase: str) -> Check:
     broken = [test for test in seen.tests if test.outcome != "passed"]
     findings = tuple(Finding("smoke test", test.name, test.message or test.outcome) for test in broken)
     if not seen.tests:
-        detail, status = f"no smoke test ran (pytest ended with {seen.exit_code})", Status.FAILED
+        detail, status = sentence("no smoke test ran (pytest ended with {code})", code=seen.exit_code), Status.FAILED
     elif broken and _disturbed(seen):
-        detail, status = (
-            "this machine's network changed under the browser; that says nothing of the shop",
-            Status.INCONCLUSIVE,
-        )
+        detail = mark("this machine's network changed under the browser; that says nothing of the shop")
+        status = Status.INCONCLUSIVE
     elif broken:
         first = (broken[0].message or broken[0].outcome).splitlines()[0]
-        detail, status = f"{len(broken)} of {len(seen.tests)} smoke tests did not pass: {first}", Status.FAILED
+        detail = sentence("{broken} of {all} smoke tests did not pass", broken=len(broken), all=len(seen.tests))
+        detail, status = f"{detail}: {first}", Status.FAILED
     elif seen.exit_code != 0:
-        detail, status = f"pytest ended with {seen.exit_code} although every test passed", Status.FAILED
+        detail = sentence("pytest ended with {code} although every test passed", code=seen.exit_code)
+        status = Status.FAILED
     else:
-        detail, status = f"{len(seen.tests)} smoke tests passed", Status.PASSED
+        detail = counted("{n} smoke test passed", "{n} smoke tests passed", len(seen.tests))
+        status = Status.PASSED
     return Check("smoke tests", phase, status, detail, findings=findings, seconds=seen.seconds)
 
 
@@ -73,9 +75,9 @@ def browser_check(before: Observation, after: Observation, noise: Observation) -
     )
     status = Status.FAILED if findings else Status.PASSED
     detail = (
-        f"{len(findings)} new errors in the browser"
+        counted("{n} new error in the browser", "{n} new errors in the browser", len(findings))
         if findings
-        else "no new errors in the browser's console or requests"
+        else mark("no new errors in the browser's console or requests")
     )
     return Check("browser errors", "compare", status, detail, findings=findings)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
 from updater.checks.observation import Observation
 from updater.cms.base import ShopState
 from updater.fact import BETWEEN, fact_key, gone, split_fact
+from updater.language import counted, mark, sentence
 from updater.model import CaughtMail, Check, Finding, Status
 
 BEFORE, NOISE, AFTER = "before", "noise", "after"
@@ -32,6 +33,36 @@ MAY_GROW = frozenset({"rest.collections", "mail.amounts"})
 """Lists to which an update may add: only what is gone from them was anybody's to use."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What `_compared` says of one kind of values: that there is nothing, how many differ, how many do not."""
+
+    nothing: str
+    differ: Callable[[int], str]
+    same: Callable[[int], str]
+
+
+_VALUES = _Said(
+    mark("the un-updated shop showed no values: nothing to compare with"),
+    lambda n: counted(
+        "{n} value of the shop differs after the update", "{n} values of the shop differ after the update", n
+    ),
+    lambda n: counted(
+        "{n} value of the shop is the same after the update", "{n} values of the shop are the same after the update", n
+    ),
+)
+_ANSWERS = _Said(
+    mark("the un-updated shop showed no page: nothing to compare with"),
+    lambda n: counted("{n} page answers otherwise after the update", "{n} pages answer otherwise after the update", n),
+    lambda n: counted("{n} page answers as before the update", "{n} pages answer as before the update", n),
+)
+_LETTERS = _Said(
+    mark("the order mail of the un-updated shop says nothing: nothing to compare with"),
+    lambda n: counted("the order mail differs in {n} point", "the order mail differs in {n} points", n),
+    lambda n: counted("the order mail is the same in {n} point", "the order mail is the same in {n} points", n),
+)
+
+
 def compare(
     before: Observation, after: Observation, noise: Observation, more_noise: Sequence[Observation] = ()
 ) -> tuple[Check, ...]:
@@ -41,8 +72,8 @@ def compare(
     """
     pages, again = _pages(before), (noise, *more_noise)
     return (
-        _compared(FACTS, "values of the shop", _values(before), _values(after), [_values(seen) for seen in again]),
-        _compared("pages", "pages' status and title", pages, _pages(after, pages), [_pages(seen) for seen in again]),
+        _compared(FACTS, _VALUES, _values(before), _values(after), [_values(seen) for seen in again]),
+        _compared("pages", _ANSWERS, pages, _pages(after, pages), [_pages(seen) for seen in again]),
     )
 
 
@@ -52,12 +83,10 @@ def of_pages_only(check: Check) -> bool:
 
 
 def _compared(
-    name: str, what: str, before: Mapping[str, str], after: Mapping[str, str], again: Sequence[Mapping[str, str]]
+    name: str, said: _Said, before: Mapping[str, str], after: Mapping[str, str], again: Sequence[Mapping[str, str]]
 ) -> Check:
     if not before:
-        return Check(
-            name, "compare", Status.INCONCLUSIVE, f"the un-updated shop showed no {what}: nothing to compare with"
-        )
+        return Check(name, "compare", Status.INCONCLUSIVE, said.nothing)
     findings = []
     for key in dict.fromkeys((*before, *after)):
         old, new = before.get(key), after.get(key)
@@ -68,10 +97,8 @@ def _compared(
         findings.append(Finding(name, key, _told_of(key, old, new), old or "", new or ""))
     compared = sum(1 for key, value in before.items() if all(noise.get(key) == value for noise in again))
     if findings:
-        return Check(
-            name, "compare", Status.FAILED, f"{len(findings)} {what} differ after the update", findings=tuple(findings)
-        )
-    return Check(name, "compare", Status.PASSED, f"{compared} {what} are the same after the update")
+        return Check(name, "compare", Status.FAILED, said.differ(len(findings)), findings=tuple(findings))
+    return Check(name, "compare", Status.PASSED, said.same(compared))
 
 
 def _told_of(key: str, old: str | None, new: str | None) -> str:
@@ -131,25 +158,30 @@ def order_check(seen: Observation, phase: str) -> Check:
     placed = placed_orders(seen)
     name = "orders"
     if not placed:
-        return Check(name, phase, Status.FAILED, "no order was placed and confirmed")
+        return Check(name, phase, Status.FAILED, mark("no order was placed and confirmed"))
     new = seen.state_after.order_count - seen.state_before.order_count
     if seen.state_after == ShopState():
-        detail = "the shop's own order records could not be read: name its table in site.yml (`orders:`)"
+        detail = mark("the shop's own order records could not be read: name its table in site.yml (`orders:`)")
         return Check(name, phase, Status.INCONCLUSIVE, detail)
     findings = [*_count(new, len(placed)), *_rows(seen, placed), *_stock(seen, placed)]
     if findings:
-        detail = f"{len(placed)} orders were placed; the database does not agree in {len(findings)} points"
+        points = counted(
+            "the database does not agree in {n} point", "the database does not agree in {n} points", len(findings)
+        )
+        detail = counted("{n} order was placed", "{n} orders were placed", len(placed)) + f"; {points}"
         return Check(name, phase, Status.FAILED, detail, findings=tuple(findings))
-    return Check(
-        name, phase, Status.PASSED, f"{len(placed)} orders placed, each once in the database with its total and e-mail"
+    detail = counted(
+        "{n} order placed, once in the database with its total and e-mail",
+        "{n} orders placed, each once in the database with its total and e-mail",
+        len(placed),
     )
+    return Check(name, phase, Status.PASSED, detail)
 
 
 def _count(new: int, placed: int) -> Iterator[Finding]:
     if new != placed:
-        yield Finding(
-            "order", "database", f"{placed} orders were placed, {new} are new in the database", str(placed), str(new)
-        )
+        message = sentence("{placed} orders were placed, {new} are new in the database", placed=placed, new=new)
+        yield Finding("order", "database", message, str(placed), str(new))
 
 
 def _rows(seen: Observation, placed: Sequence[PlacedOrder]) -> Iterator[Finding]:
@@ -162,7 +194,12 @@ def _rows(seen: Observation, placed: Sequence[PlacedOrder]) -> Iterator[Finding]
             rows.remove(match)
             continue
         stored = "; ".join(f"{row.id}: {row.total}, {row.email}" for row in rows) or "no new row"
-        message = f"the order {order.number or 'without a number'} that the shop confirmed ({order.total}, {order.email}) is not in the database so"
+        message = sentence(
+            "the order {number} that the shop confirmed ({total}, {email}) is not in the database so",
+            number=order.number or "…",
+            total=order.total,
+            email=order.email,
+        )
         yield Finding("order", order.where, message, f"{order.total}, {order.email}", stored)
 
 
@@ -183,7 +220,13 @@ def _stock(seen: Observation, placed: Sequence[PlacedOrder]) -> Iterator[Finding
         if old is None:
             continue  # the shop does not count this product
         if new is None or not sold <= old - new <= sold + unpaid:
-            message = f"{sold} of product {product} were sold, its stock went from {old} to {'nothing' if new is None else new}"
+            message = sentence(
+                "{sold} of product {product} were sold, its stock went from {old} to {new}",
+                sold=sold,
+                product=product,
+                old=old,
+                new="…" if new is None else new,
+            )
             yield Finding("stock", f"product {product}", message, str(old), "" if new is None else str(new))
 
 
@@ -202,15 +245,20 @@ def kept_check(before: Observation, after: Observation) -> Check:
     old, new = before.state_before, after.state_before
     findings = [*_lost_orders(old, new), *_lost_products(old, new)]
     if findings:
-        detail = f"the update did away with what the shop held: {findings[0].message}"
+        detail = mark("the update did away with what the shop held") + f": {findings[0].message}"
         return Check(KEPT, "compare", Status.FAILED, detail, findings=tuple(findings))
-    held = f"{old.order_count} orders" + (f" and {old.products} products" if old.products is not None else "")
-    return Check(KEPT, "compare", Status.PASSED, f"{held} are there as before the update")
+    products = "…" if old.products is None else old.products
+    detail = sentence(
+        "there as before the update: orders {orders}, products {products}", orders=old.order_count, products=products
+    )
+    return Check(KEPT, "compare", Status.PASSED, detail)
 
 
 def _lost_orders(old: ShopState, new: ShopState) -> Iterator[Finding]:
     if new.order_count < old.order_count:
-        message = f"the database held {old.order_count} orders and holds {new.order_count} after the update"
+        message = sentence(
+            "the database held {old} orders and holds {new} after the update", old=old.order_count, new=new.order_count
+        )
         yield Finding("records", "orders", message, str(old.order_count), str(new.order_count))
         return
     now = {order.id: order for order in new.orders}
@@ -220,17 +268,22 @@ def _lost_orders(old: ShopState, new: ShopState) -> Iterator[Finding]:
     for was in old.orders[: max(0, len(old.orders) - come)]:
         order = now.get(was.id)
         if order is None:
-            yield Finding("records", f"order {was.id}", f"order {was.id} is gone after the update", was.total, "")
+            message = sentence("order {id} is gone after the update", id=was.id)
+            yield Finding("records", f"order {was.id}", message, was.total, "")
         elif order.total != was.total:
-            message = f"order {was.id} was of {was.total} and is of {order.total} after the update"
+            message = sentence(
+                "order {id} was of {old} and is of {new} after the update", id=was.id, old=was.total, new=order.total
+            )
             yield Finding("records", f"order {was.id}", message, was.total, order.total)
         elif order.email != was.email:
-            yield Finding("records", f"order {was.id}", f"order {was.id} lost its customer's address")
+            yield Finding("records", f"order {was.id}", sentence("order {id} lost its customer's address", id=was.id))
 
 
 def _lost_products(old: ShopState, new: ShopState) -> Iterator[Finding]:
     if old.products is not None and (new.products or 0) < old.products:
-        message = f"the database held {old.products} products and holds {new.products or 0} after the update"
+        message = sentence(
+            "the database held {old} products and holds {new} after the update", old=old.products, new=new.products or 0
+        )
         yield Finding("records", "products", message, str(old.products), str(new.products or 0))
 
 
@@ -263,36 +316,44 @@ def mail_check(before: Observation, noise: Observation, after: Observation, mail
     told_before, untold_before = _told(before, mail, BEFORE)
     told_after, untold_after = _told(after, mail, AFTER)
     if not told_after and not untold_after:
-        return Check(
-            name, "compare", Status.FAILED, "no order was placed after the update, so no mail could be told of"
-        )
+        detail = mark("no order was placed after the update, so no mail could be told of")
+        return Check(name, "compare", Status.FAILED, detail)
     if not told_before:
-        detail = "the un-updated shop sends no order mail"
-        return Check(
-            name, "compare", Status.PASSED, f"{detail}; the updated one told of {len(told_after)}", required=False
-        )
+        detail = mark("the un-updated shop sends no order mail")
+        updated = sentence("orders that the updated one told of: {n}", n=len(told_after))
+        return Check(name, "compare", Status.PASSED, f"{detail}; {updated}", required=False)
     if untold_after and not untold_before:
         findings = tuple(
             Finding(
                 "mail",
                 order.where,
-                f"no mail tells of order {order.number or order.email} ({order.total})",
+                sentence(
+                    "no mail tells of order {order} ({total})", order=order.number or order.email, total=order.total
+                ),
                 "sent",
                 "not sent",
             )
             for order in untold_after
         )
-        return Check(
-            name, "compare", Status.FAILED, f"{len(findings)} orders were told to nobody by mail", findings=findings
+        detail = counted(
+            "{n} order was told to nobody by mail", "{n} orders were told to nobody by mail", len(findings)
         )
+        return Check(name, "compare", Status.FAILED, detail, findings=findings)
     if len(told_after) < len(told_before):
-        detail = f"mail told of {len(told_before)} orders before the update and of {len(told_after)} after it"
+        detail = sentence(
+            "orders that mail told of: {old} before the update, {new} after it",
+            old=len(told_before),
+            new=len(told_after),
+        )
         return Check(name, "compare", Status.FAILED, detail)
     said = [_letters(seen, mail, step) for seen, step in ((before, BEFORE), (after, AFTER), (noise, NOISE))]
-    compared = _compared(name, "things that the order mail says", said[0], said[1], said[2:])
+    compared = _compared(name, _LETTERS, said[0], said[1], said[2:])
     if compared.status is Status.FAILED:
         return compared
-    return Check(name, "compare", Status.PASSED, f"mail told of {len(told_after)} orders, as before the update")
+    detail = counted(
+        "mail told of {n} order, as before the update", "mail told of {n} orders, as before the update", len(told_after)
+    )
+    return Check(name, "compare", Status.PASSED, detail)
 
 
 def _letters(seen: Observation, mail: Sequence[CaughtMail], step: str) -> dict[str, str]:
@@ -304,9 +365,13 @@ def _letters(seen: Observation, mail: Sequence[CaughtMail], step: str) -> dict[s
         number = re.escape(order.number.lstrip("#№ ")) or r"\d+"
         subjects = sorted(re.sub(number, "…", it.subject) for it in letters)
         totals = sum(1 for it in letters if _names_total(_plain(it.body), order))
-        said[f"mail.recipients [{order.where}]"] = f"{to.count(True)} to the customer, {to.count(False)} to others"
+        said[f"mail.recipients [{order.where}]"] = sentence(
+            "{customer} to the customer, {others} to others", customer=to.count(True), others=to.count(False)
+        )
         said[f"mail.subjects [{order.where}]"] = BETWEEN.join(subjects)
-        said[f"mail.total [{order.where}]"] = f"the order's total stands in {totals} of {len(letters)}"
+        said[f"mail.total [{order.where}]"] = sentence(
+            "the order's total stands in {letters} of {all}", letters=totals, all=len(letters)
+        )
         sums = [amount for it in letters for amount in _sums(_plain(it.body))]
         said[f"mail.amounts [{order.where}]"] = BETWEEN.join(sums)
     return said

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from updater.checks.observation import Observation
 from updater.cms.base import Job
+from updater.language import counted, mark, sentence
 from updater.model import Check, Finding, Status
 
 NAME = "background jobs"
@@ -25,28 +26,36 @@ def compare(old: Sequence[Observation], after: Observation) -> tuple[Check, ...]
         return ()
     failures = [jobs.failure for jobs in earlier if jobs.failure]
     if failures:
-        detail = f"the un-updated shop does not start for them: {failures[0]}"
+        detail = mark("the un-updated shop does not start for its background jobs") + f": {failures[0]}"
         return (Check(NAME, "compare", Status.INCONCLUSIVE, detail),)
     if after.jobs.failure:
-        finding = Finding(NAME, "start", f"the shop does not start for its background jobs: {after.jobs.failure}")
+        message = mark("the shop does not start for its background jobs") + f": {after.jobs.failure}"
+        finding = Finding(NAME, "start", message)
         return (Check(NAME, "compare", Status.FAILED, finding.message, findings=(finding,)),)
     findings, told = [], []
     for job in after.jobs.ran:
         known = [it for jobs in earlier for it in jobs.ran if it.name == job.name]
         if job.error and not any(it.error for it in known) and (not job.hung or _much_longer(job, known)):
-            was = f"ended well in {max(it.seconds for it in known):.1f} s" if known else "not planned"
-            findings.append(Finding(NAME, job.name, f"the job {job.name} failed: {job.error}", was, job.error))
+            slowest = max((it.seconds for it in known), default=0)
+            was = sentence("ended well in {seconds:.1f} s", seconds=slowest) if known else mark("not planned")
+            message = sentence("the job {name} failed", name=job.name) + f": {job.error}"
+            findings.append(Finding(NAME, job.name, message, was, job.error))
         elif job.idle and known and not any(it.idle for it in known):
-            told.append(f"nothing listens to {job.name} any more")
+            told.append(sentence("nothing listens to {job} any more", job=job.name))
     left = {*after.jobs.left, *(job.name for job in after.jobs.ran if job.hung)} - {it.where for it in findings}
     if left:
-        told.append(f"no time was left for {', '.join(sorted(left))}")
+        told.append(sentence("no time was left for {jobs}", jobs=", ".join(sorted(left))))
     rest = f"; {'; '.join(told)}" if told else ""
     if findings:
-        detail = f"{len(findings)} background jobs fail after the update: {findings[0].message}{rest}"
+        fail = counted(
+            "{n} background job fails after the update", "{n} background jobs fail after the update", len(findings)
+        )
+        detail = f"{fail}: {findings[0].message}{rest}"
         return (Check(NAME, "compare", Status.FAILED, detail, findings=tuple(findings)),)
-    ran = len(after.jobs.ran)
-    return (Check(NAME, "compare", Status.PASSED, f"{ran} background jobs end as they did before{rest}"),)
+    ran = counted(
+        "{n} background job ends as it did before", "{n} background jobs end as they did before", len(after.jobs.ran)
+    )
+    return (Check(NAME, "compare", Status.PASSED, f"{ran}{rest}"),)
 
 
 def _much_longer(job: Job, known: Sequence[Job]) -> bool:

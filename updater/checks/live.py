@@ -9,6 +9,7 @@ from pathlib import Path
 from updater.checks.observation import Observation, Target, is_address
 from updater.checks.smoke import observe
 from updater.fact import split_fact
+from updater.language import counted, mark, sentence
 from updater.log import Progress, Silent
 from updater.model import Check, Finding, Site, Status
 
@@ -63,9 +64,14 @@ def _ran(seen: Observation) -> Check:
     broken = [test for test in seen.tests if test.outcome != "passed"]
     findings = tuple(Finding("smoke test", test.name, test.message or test.outcome) for test in broken)
     if broken or seen.exit_code != 0:
-        detail = f"{len(broken)} of {len(seen.tests)} checks on production did not pass (exit {seen.exit_code})"
+        detail = sentence(
+            "{broken} of {all} checks on production did not pass (exit {code})",
+            broken=len(broken),
+            all=len(seen.tests),
+            code=seen.exit_code,
+        )
         return Check("production pages", "production", Status.FAILED, detail, findings=findings, seconds=seen.seconds)
-    detail = f"{len(seen.views)} pages of production, cart and checkout among them, were rendered"
+    detail = sentence("pages of production rendered, cart and checkout among them: {n}", n=len(seen.views))
     return Check("production pages", "production", Status.PASSED, detail, seconds=seen.seconds)
 
 
@@ -75,7 +81,8 @@ def _as_expected(expected: Mapping[str, str], found: Mapping[str, str]) -> Check
         Finding(
             "production",
             key,
-            f"{key}: tested “{value}”, production shows “{found.get(key, 'nothing')}”",
+            f"{key}: "
+            + sentence("tested “{tested}”, production shows “{shown}”", tested=value, shown=found.get(key, "…")),
             value,
             found.get(key, ""),
         )
@@ -84,12 +91,18 @@ def _as_expected(expected: Mapping[str, str], found: Mapping[str, str]) -> Check
     )
     name = "production values"
     if not wanted:
-        return Check(name, "production", Status.INCONCLUSIVE, "nothing is known of the tested shop to compare with")
+        return Check(
+            name, "production", Status.INCONCLUSIVE, mark("nothing is known of the tested shop to compare with")
+        )
     if findings:
         named = "; ".join(finding.message for finding in findings[:3])
-        detail = f"{len(findings)} of {len(wanted)} values differ from the tested shop's: {named}"
+        differ = sentence(
+            "{differ} of {all} values differ from the tested shop's", differ=len(findings), all=len(wanted)
+        )
+        detail = f"{differ}: {named}"
         return Check(name, "production", Status.FAILED, detail, findings=findings)
-    return Check(name, "production", Status.PASSED, f"{len(wanted)} values are those of the tested shop")
+    detail = counted("{n} value is that of the tested shop", "{n} values are those of the tested shop", len(wanted))
+    return Check(name, "production", Status.PASSED, detail)
 
 
 def fidelity(production: Observation, clone: Observation) -> Check:
@@ -104,7 +117,7 @@ def fidelity(production: Observation, clone: Observation) -> Check:
         Finding(
             "fidelity",
             key,
-            f"{key}: production “{live[key]}”, clone “{copy.get(key, 'nothing')}”",
+            f"{key}: " + sentence("production “{shown}”, clone “{copy}”", shown=live[key], copy=copy.get(key, "…")),
             live[key],
             copy.get(key, ""),
         )
@@ -113,16 +126,20 @@ def fidelity(production: Observation, clone: Observation) -> Check:
     )
     seconds = production.seconds
     if not compared:
-        detail = "nothing could be read from production to compare the clone with"
+        detail = mark("nothing could be read from production to compare the clone with")
         return Check("fidelity", "before", Status.INCONCLUSIVE, detail, seconds=seconds)
     if findings:
         named = "; ".join(finding.message for finding in findings[:3])
-        detail = f"the clone differs from production in {len(findings)} of {len(compared)} values: {named}"
+        differs = sentence(
+            "values in which the clone differs from production: {differ} of {all}",
+            differ=len(findings),
+            all=len(compared),
+        )
+        detail = f"{differs}: {named}"
         return Check("fidelity", "before", Status.INCONCLUSIVE, detail, findings=findings, seconds=seconds)
-    return Check(
-        "fidelity",
-        "before",
-        Status.PASSED,
-        f"{len(compared)} values are the same on production and the clone",
-        seconds=seconds,
+    detail = counted(
+        "{n} value is the same on production and the clone",
+        "{n} values are the same on production and the clone",
+        len(compared),
     )
+    return Check("fidelity", "before", Status.PASSED, detail, seconds=seconds)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from updater.checks.observation import LogLine, Observation
+from updater.language import counted, sentence
 from updater.model import Check, Finding, Status
 from updater.shell import Shell
 
@@ -109,11 +110,18 @@ def compare_errors(before: Observation, after: Observation, noise: Observation) 
     )
     failing = [line for line in new if line.level in FAILING]
     others = len(new) - len(failing)
-    told = f"; {others} new notices and deprecations" if others else ""
+    told = "; " + counted("{n} new notice or deprecation", "{n} new notices and deprecations", others) if others else ""
     if failing:
-        detail = f"{len(failing)} new PHP errors and warnings after the update{told}"
+        detail = counted(
+            "{n} new PHP error or warning after the update",
+            "{n} new PHP errors and warnings after the update",
+            len(failing),
+        )
+        detail += told
         return Check("PHP errors", "compare", Status.FAILED, detail, findings=findings)
-    return Check("PHP errors", "compare", Status.PASSED, f"no new PHP errors or warnings{told}", findings=findings)
+    return Check(
+        "PHP errors", "compare", Status.PASSED, sentence("no new PHP errors or warnings") + told, findings=findings
+    )
 
 
 def _place(message: str) -> str:

@@ -13,6 +13,7 @@ from updater.checks.facts import PAYING
 from updater.checks.observation import Observation, Target
 from updater.cms.base import OrderRow, ShopState
 from updater.fact import fact_key, split_fact
+from updater.language import counted, mark, sentence
 from updater.model import Callback, Check, Finding, Payment, Status
 
 NAME = "payment callbacks"
@@ -117,14 +118,20 @@ def check(seen: Observation, payments: Sequence[Payment], phase: str) -> Check:
     findings = []
     told = [payment for payment in payments if payment.callback]
     for payment in told:
-        said = seen.facts.get(fact_key(CALLBACK, *_place(payment.method, seen.facts)), "nobody was told")
+        said = seen.facts.get(fact_key(CALLBACK, *_place(payment.method, seen.facts)), mark("nobody was told"))
         was, arrow, now = said.rpartition(": ")[2].partition(" → ")
         if not arrow or was == now or not now:
-            message = (
-                f"the recorded callback of {payment.method} moved no order of the un-updated shop ({said}); "
-                "correct it, or take it out of site.yml"
+            message = sentence(
+                "the recorded callback of {method} moved no order of the un-updated shop ({said}); correct it, or take it out of site.yml",
+                method=payment.method,
+                said=said,
             )
             findings.append(Finding(NAME, payment.method, message))
     if findings:
         return Check(NAME, phase, Status.INCONCLUSIVE, findings[0].message, findings=tuple(findings))
-    return Check(NAME, phase, Status.PASSED, f"{len(told)} recorded callbacks moved the order that was paid")
+    detail = counted(
+        "{n} recorded callback moved the order that was paid",
+        "{n} recorded callbacks moved the orders that were paid",
+        len(told),
+    )
+    return Check(NAME, phase, Status.PASSED, detail)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from updater.checks import fields
 from updater.checks.observation import Observation
+from updater.language import counted, mark, sentence
 from updater.model import AnsweredCall, BlockedCall, Check, Finding, Recording, Status, Update
 
 NAME = "recorded calls"
@@ -66,8 +67,8 @@ def compare(
         if service not in after:
             if service in fetched:
                 continue
-            message = f"{service} is no longer asked"
-            findings.append(Finding(NAME, service, message, f"asked {len(calls)} times", "not asked"))
+            message = sentence("{service} is no longer asked", service=service)
+            findings.append(Finding(NAME, service, message, str(len(calls)), "0"))
             continue
         alike = len({len(it) for it in (*again, after[service])}) == 1
         for number in range(min(len(calls), MOST_COMPARED) if alike else 1):
@@ -77,13 +78,18 @@ def compare(
             findings += differences
     findings += _unanswered(blocked, old, new, recordings)
     if findings:
-        more = f", and {len(findings) - 1} more" if findings[1:] else ""
-        detail = f"services are asked otherwise: {findings[0].message}{more}"
+        asked = counted(
+            "services are asked otherwise in {n} point", "services are asked otherwise in {n} points", len(findings)
+        )
+        detail = f"{asked}: {findings[0].message}"
         return Check(NAME, "compare", Status.FAILED, detail, findings=tuple(findings))
-    named = ", ".join(before[0]) or "no recording was asked for by the un-updated shop"
-    return Check(
-        NAME, "compare", Status.PASSED, f"{compared} values sent to services are the same after the update: {named}"
+    named = ", ".join(before[0]) or mark("no recording was asked for by the un-updated shop")
+    same = counted(
+        "{n} value sent to services is the same after the update",
+        "{n} values sent to services are the same after the update",
+        compared,
     )
+    return Check(NAME, "compare", Status.PASSED, f"{same}: {named}")
 
 
 def _calls(answered: Iterable[AnsweredCall], seen: Pass, versions: Iterable[str]) -> dict[str, list[Call]]:
@@ -137,9 +143,13 @@ def _differences(where: str, before: Sequence[Call], after: Call, shifted: bool)
             continue
         old = _shown(sent[0]) if place in before[0] else "none"
         told = _shown(new[0]) if place in after else "none"
-        change = f"{old} → {told}" if old != told else "has another value, which is not shown: it may be a key"
-        findings.append(Finding(NAME, f"{where} {place}", f"{where}: {place} {change}", old, told))
+        change = f"{place} {old} → {told}" if old != told else _hidden(place)
+        findings.append(Finding(NAME, f"{where} {place}", f"{where}: {change}", old, told))
     return steady, findings
+
+
+def _hidden(place: str) -> str:
+    return sentence("{field} has another value, which is not shown: it may be a key", field=place)
 
 
 def _shown(value: str) -> str:
@@ -161,7 +171,11 @@ def _unanswered(
         Finding(
             NAME,
             target,
-            f"the updated shop asks {target} for {path}, which has no recording; if that is right, record it in site.yml (`recordings:`)",
+            sentence(
+                "the updated shop asks {host} for {path}, which has no recording; if that is right, record it in site.yml (`recordings:`)",
+                host=target,
+                path=path,
+            ),
             "",
             path,
         )

@@ -9,10 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
+from updater.language import mark, sentence
 from updater.model import Check, Evidence, Judgement, Status, Verdict
 
 AFTER_UPDATE = frozenset({"after", "compare"})
 """Phases that tell of the updated shop. Every other phase tells of the ground it stands on."""
+
+
+_UNSOUND = mark("The copy without any update already has a problem, so the updates cannot be judged")
+_UNDECIDED = mark("Could not be decided")
 
 
 def judge(
@@ -40,7 +45,11 @@ def judge(
         return Judgement(Verdict.FAIL, _unique([*faults, *gaps]))
     if gaps:
         return Judgement(Verdict.INCONCLUSIVE, _unique(gaps))
-    proven = f"Every required check passed ({len(deciding)}), pictures compared: {len(evidence.pictures)}."
+    proven = sentence(
+        "Every required check passed ({checks}), pictures compared: {pictures}.",
+        checks=len(deciding),
+        pictures=len(evidence.pictures),
+    )
     return Judgement(Verdict.PASS, (proven,))
 
 
@@ -50,32 +59,34 @@ def judge_restored(checks: Sequence[Check], *, stack_matched: bool, mismatch: st
     broken = [_words(check) for check in needed if check.status is Status.FAILED]
     unknown = [_words(check) for check in needed if check.status is Status.INCONCLUSIVE]
     if not stack_matched and not accept_nearest:
-        unknown.append(
-            f"The stack is not like production: {mismatch}. `policy.accept_nearest_stack: true` accepts this."
-        )
+        unknown.append(_unlike(mismatch))
     if broken:
         return Judgement(Verdict.FAIL, _unique([*broken, *unknown]))
     if unknown or not needed:
-        return Judgement(Verdict.INCONCLUSIVE, _unique(unknown or ["No check looked at the restored shop."]))
+        return Judgement(Verdict.INCONCLUSIVE, _unique(unknown or [mark("No check looked at the restored shop.")]))
     return Judgement(Verdict.PASS, tuple(_words(check) for check in checks))
+
+
+def _unlike(mismatch: str) -> str:
+    told = sentence("Staging is not like production: {mismatch}.", mismatch=mismatch)
+    return told + " " + mark("`policy.accept_nearest_stack: true` accepts this.")
 
 
 def _ground(checks: Iterable[Check], stack_matched: bool, mismatch: str, accept_nearest: bool) -> list[str]:
     """Why nothing that was seen on staging can be trusted."""
     doubts = [
-        f"The copy without any update already has a problem, so the updates cannot be judged: {_words(check)}"
+        _UNSOUND + f": {_words(check)}"
         for check in checks
         if check.phase not in AFTER_UPDATE and check.status is not Status.PASSED
     ]
     if not stack_matched and not accept_nearest:
-        what = mismatch or "staging does not run on production's PHP and database versions"
-        doubts.append(f"Staging is not like production: {what}. `policy.accept_nearest_stack: true` accepts this.")
+        doubts.append(_unlike(mismatch or mark("staging does not run on production's PHP and database versions")))
     return doubts
 
 
 def _faults(checks: Iterable[Check], trial_failure: str) -> list[str]:
     """What the update broke."""
-    faults = [f"The update could not be applied: {trial_failure}"] if trial_failure else []
+    faults = [mark("The update could not be applied") + f": {trial_failure}"] if trial_failure else []
     failed = [check for check in checks if check.phase in AFTER_UPDATE and check.status is Status.FAILED]
     # A flow that broke tells more than the pictures that changed because of it.
     failed.sort(key=lambda check: check.phase != "after")
@@ -85,16 +96,16 @@ def _faults(checks: Iterable[Check], trial_failure: str) -> list[str]:
 def _gaps(evidence: Evidence, checks: Collection[Check], expected: Collection[str]) -> list[str]:
     """What would have to be known for a PASS and is not."""
     gaps = [
-        f"Could not be decided: {_words(check)}"
+        _UNDECIDED + f": {_words(check)}"
         for check in checks
         if check.phase in AFTER_UPDATE and check.status not in (Status.PASSED, Status.FAILED)
     ]
     missing = [name for name in sorted(set(expected)) if not any(_expects((name,), check) for check in evidence.checks)]
-    gaps += [f"A required check did not run: {name}." for name in missing]
+    gaps += [sentence("A required check did not run: {name}.", name=name) for name in missing]
     if not any(check.phase in AFTER_UPDATE for check in checks):
-        gaps.append("No required check looked at the updated shop.")
+        gaps.append(mark("No required check looked at the updated shop."))
     if not evidence.pictures:
-        gaps.append("No picture of the shop was compared.")
+        gaps.append(mark("No picture of the shop was compared."))
     return gaps
 
 
@@ -103,7 +114,7 @@ def _expects(expected: Collection[str], check: Check) -> bool:
 
 
 def _words(check: Check) -> str:
-    detail = check.detail.strip() or f"{check.status.value}, without a word why"
+    detail = check.detail.strip() or check.status.value
     return f"{check.name}: {detail}"
 
 

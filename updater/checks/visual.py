@@ -22,6 +22,7 @@ import numpy as np
 from updater.checks import shift
 from updater.checks.observation import Observation, Shot
 from updater.checks.pixels import Mask, Pixels, differing
+from updater.language import mark, sentence
 from updater.model import Check, Finding, Picture, Status, Thresholds
 
 # A share of a page 6,000 px tall forgives 8,000 pixels: a whole button. So the densest window counts too. In Chromium a
@@ -69,7 +70,7 @@ def compare(
     a, b = _by_place(before), _by_place(after)
     again = [_by_place(observation) for observation in (noise, *more_noise)]
     if not a and not b:
-        nothing = "No page was photographed, so nothing is known of how the shop looks."
+        nothing = mark("No page was photographed, so nothing is known of how the shop looks.")
         return (), (Check("pictures", "compare", Status.INCONCLUSIVE, nothing),)
     pictures: list[Picture] = []
     checks: list[Check] = []
@@ -113,14 +114,17 @@ class _Taken:
     @classmethod
     def of(cls, shot: Shot | None, observation: Observation) -> _Taken:
         if shot is None:
-            return cls(None, "", (), "was not photographed")
+            return cls(None, "", (), mark("was not photographed"))
         path = observation.folder / shot.file
         try:
             sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
         except OSError as error:
-            return cls(None, "", shot.masks, f"has no picture on disk ({error.strerror or error})")
+            fault = sentence("has no picture on disk ({error})", error=error.strerror or error)
+            return cls(None, "", shot.masks, fault)
         altered = sha256 != shot.sha256
-        return cls(path, sha256, shot.masks, "has a picture that was altered after it was taken" if altered else "")
+        return cls(
+            path, sha256, shot.masks, mark("has a picture that was altered after it was taken") if altered else ""
+        )
 
 
 _Result = tuple[Picture, Status, tuple[Finding, ...], str]
@@ -145,20 +149,17 @@ def _compare_page(
         return nothing, status, (Finding("picture missing", where, message),), message
 
     if before.fault:
-        return unusable(Status.INCONCLUSIVE, f"{where}: {before.fault} before the update: nothing to compare with.")
+        told = mark("that was before the update, so there is nothing to compare with")
+        return unusable(Status.INCONCLUSIVE, f"{where}: {before.fault}; {told}")
     for capture in noise:
         if capture.fault:
-            return unusable(
-                Status.INCONCLUSIVE,
-                f"{where}: {capture.fault} the second time before the update: what moves by itself is unknown.",
-            )
+            told = mark("that was the second time before the update, so what moves by itself is unknown")
+            return unusable(Status.INCONCLUSIVE, f"{where}: {capture.fault}; {told}")
     if after.fault:
         # The un-updated shop showed this page twice; that the updated one does not is a fault, save for a spoilt file.
         lost = after.path is None
-        return unusable(
-            Status.FAILED if lost else Status.INCONCLUSIVE,
-            f"{where}: {after.fault} after the update" + (", but was before it." if lost else "."),
-        )
+        told = mark("it was before the update, and is not any more") if lost else mark("that was after the update")
+        return unusable(Status.FAILED if lost else Status.INCONCLUSIVE, f"{where}: {after.fault}; {told}")
 
     try:
         if {taken.sha256 for taken in (*noise, after)} == {before.sha256}:
@@ -238,7 +239,9 @@ def _never_moved(
 def _masks_differ(where: str, before: _Taken, after: _Taken) -> tuple[Finding, ...]:
     if len(before.masks) == len(after.masks):
         return ()
-    told = f"{len(before.masks)} masked places before the update, {len(after.masks)} after it"
+    told = sentence(
+        "masked places: {old} before the update, {new} after it", old=len(before.masks), new=len(after.masks)
+    )
     return (Finding("masks", where, told, str(len(before.masks)), str(len(after.masks))),)
 
 
@@ -258,20 +261,27 @@ def _status(
     # Bytes equal to a capture of the un-updated shop are equal under the noise too; a declared mask may be painted over.
     unseen = shares["masked"] if equal else hidden
     if unseen > thresholds.masked and (shares["noisy"] > 0 or not (too_much or size)):
-        parts = f"{percent(shares['masked'])} masked, {percent(shares['noisy'])} moving by itself"
-        return Status.INCONCLUSIVE, f"Too little of the page can be compared: {parts}."
+        return Status.INCONCLUSIVE, sentence(
+            "Too little of the page can be compared: {masked} masked, {noisy} moving by itself.",
+            masked=percent(shares["masked"]),
+            noisy=percent(shares["noisy"]),
+        )
     if size and restless:
-        return Status.INCONCLUSIVE, f"The {size}, but its size also changes without any update."
+        return Status.INCONCLUSIVE, size + " " + mark("But its size also changes without any update.")
     if size or moved:
-        told = [f"The {size}."] if size else []
+        told = [size] if size else []
         told += [_moved(moved[0])] if moved else []
-        told += [_told(areas[0], frame)] if areas else ["Nothing else changed."] if moved else []
+        told += [_told(areas[0], frame)] if areas else [mark("Nothing else changed.")] if moved else []
         return Status.FAILED, " ".join(told)
     if too_much:
-        return Status.FAILED, f"{percent(shares['changed'])} of the picture changed. {_told(areas[0], frame)}"
+        changed = sentence("{share} of the picture changed.", share=percent(shares["changed"]))
+        return Status.FAILED, f"{changed} {_told(areas[0], frame)}"
     if areas:
-        return Status.PASSED, f"{percent(shares['changed'])} of the picture changed: within the tolerance."
-    return Status.PASSED, "Looks the same." if not unseen else f"Looks the same; {percent(unseen)} was not compared."
+        share = percent(shares["changed"])
+        return Status.PASSED, sentence("{share} of the picture changed: within the tolerance.", share=share)
+    if unseen:
+        return Status.PASSED, sentence("Looks the same; {share} was not compared.", share=percent(unseen))
+    return Status.PASSED, mark("Looks the same.")
 
 
 def _findings(
@@ -282,13 +292,15 @@ def _findings(
     frame: tuple[int, int],
     changed: float,
 ) -> tuple[Finding, ...]:
-    findings = [Finding("size", where, f"The {size}.")] if size else []
+    findings = [Finding("size", where, size)] if size else []
     findings += [
         Finding("moved", where, _moved(move), f"{move.top} px", f"{move.top + move.by} px") for move in moved[:_NAMED]
     ]
     findings += [Finding("picture", where, _told(area, frame), after=f"{area.pixels} px") for area in areas[:_NAMED]]
     if len(areas) > _NAMED:
-        told = f"… and {len(areas) - _NAMED} more areas; {percent(changed)} of the picture in all."
+        told = sentence(
+            "… and {n} more areas: {share} of the picture in all.", n=len(areas) - _NAMED, share=percent(changed)
+        )
         findings.append(Finding("picture", where, told))
     return tuple(findings)
 
@@ -296,17 +308,29 @@ def _findings(
 def _told(area: Area, frame: tuple[int, int]) -> str:
     """`Changed: an area of 300 × 48 px, 120 px from the left and 560 px from the top (lower part of the page).`"""
     centre = (area.y + area.height / 2) / frame[0]
-    part = "upper" if centre < 1 / 3 else "middle" if centre < 2 / 3 else "lower"
-    return (
-        f"Changed: an area of {area.width} × {area.height} px, {area.x} px from the left and {area.y} px from the top "
-        f"({part} part of the page)."
-    )
+    where = _UPPER if centre < 1 / 3 else _MIDDLE if centre < 2 / 3 else _LOWER
+    return sentence(where, width=area.width, height=area.height, x=area.x, y=area.y)
+
+
+_UPPER = mark(
+    "Changed: an area of {width} × {height} px, {x} px from the left and {y} px from the top (upper part of the page)."
+)
+_MIDDLE = mark(
+    "Changed: an area of {width} × {height} px, {x} px from the left and {y} px from the top (middle part of the page)."
+)
+_LOWER = mark(
+    "Changed: an area of {width} × {height} px, {x} px from the left and {y} px from the top (lower part of the page)."
+)
 
 
 def _moved(move: shift.Move) -> str:
     """`The page from 560 px from the top on, 1240 px of it, moved 24 px down.`"""
-    way = f"{abs(move.by)} px {'down' if move.by > 0 else 'up'}"
-    return f"The page from {move.top} px from the top on, {move.height} px of it, moved {way}."
+    moved = (
+        mark("The page from {top} px from the top on, {height} px of it, moved {by} px down.")
+        if move.by > 0
+        else mark("The page from {top} px from the top on, {height} px of it, moved {by} px up.")
+    )
+    return sentence(moved, top=move.top, height=move.height, by=abs(move.by))
 
 
 _Aligned = tuple[tuple[shift.Move, ...], Pixels, Pixels, Mask, Mask, Mask]
@@ -348,13 +372,24 @@ def _aligned(
 
 
 def _size_words(before: Pixels, after: Pixels) -> str:
-    """`page is 120 px taller (1800 → 1920 px)`; '' when both have one size."""
+    """`The page is 120 px taller (1800 → 1920 px).`; '' when both have one size."""
     words = []
-    for axis, more, less in ((0, "taller", "shorter"), (1, "wider", "narrower")):
+    for axis, more, less in (
+        (
+            0,
+            mark("The page is {by} px taller ({old} → {new} px)."),
+            mark("The page is {by} px shorter ({old} → {new} px)."),
+        ),
+        (
+            1,
+            mark("The page is {by} px wider ({old} → {new} px)."),
+            mark("The page is {by} px narrower ({old} → {new} px)."),
+        ),
+    ):
         was, is_now = before.shape[axis], after.shape[axis]
         if was != is_now:
-            words.append(f"{abs(is_now - was)} px {more if is_now > was else less} ({was} → {is_now} px)")
-    return f"page is {' and '.join(words)}" if words else ""
+            words.append(sentence(more if is_now > was else less, by=abs(is_now - was), old=was, new=is_now))
+    return " ".join(words)
 
 
 def percent(share: float) -> str:
@@ -384,9 +419,11 @@ def decode(path: Path | None) -> Pixels:
     try:
         pixels = imagecodecs.png_decode(path.read_bytes())
     except (OSError, ValueError, RuntimeError) as error:  # imagecodecs' PngError is a RuntimeError
-        raise _Unreadable(f"{path.name} cannot be read as a picture ({error})") from error
+        raise _Unreadable(
+            sentence("{file} cannot be read as a picture ({error})", file=path.name, error=error)
+        ) from error
     if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or 0 in pixels.shape:
-        raise _Unreadable(f"{path.name} is no 8-bit picture")
+        raise _Unreadable(sentence("{file} is no 8-bit picture", file=path.name))
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[..., None], 3, axis=2)
     if pixels.shape[2] == 2:
@@ -405,7 +442,9 @@ def _png_size(path: Path | None) -> tuple[int, int]:
         whole = head.startswith(_PNG_BEGIN) and len(head) == 24 and stream.read() == _PNG_END
     width, height = struct.unpack(">II", head[16:24]) if whole else (0, 0)
     if not width or not height:
-        raise _Unreadable(f"{path.name} cannot be read as a picture (no whole PNG)")
+        raise _Unreadable(
+            sentence("{file} cannot be read as a picture ({error})", file=path.name, error="no whole PNG")
+        )
     return height, width
 
 

@@ -45,6 +45,7 @@ from updater.cms.base import (
     refuse_payments,
 )
 from updater.errors import CommandFailed, UnsupportedSite, UpdateFailed, VendorSilent
+from updater.language import mark
 from updater.model import (
     Component,
     Database,
@@ -421,7 +422,13 @@ def listing(shell: Shell, installation: Installation, inventory: Inventory) -> L
     Nothing is installed. Where the console cannot be asked, that is what is held: of the updates nothing is known.
     """
     partners = [
-        Held(it.kind, it.slug, it.version, "", "a partner's module: the console updates none of them, its maker does")
+        Held(
+            it.kind,
+            it.slug,
+            it.version,
+            "",
+            mark("a partner's module: the console updates none of them, its maker does"),
+        )
         for it in inventory.components
         if "." in it.slug
     ]
@@ -605,9 +612,9 @@ def forbids_promotion(switches: frozenset[str], *, restore: bool, installation: 
     if restore and _ROLLBACK not in switches:
         return f"{_RISK}; `bitrix: {{allow_database_rollback: true}}` in site.yml accepts that (docs/bitrix.md)"
     if not restore and f"{NAME}.promote" not in switches:
-        return (
-            "1C-Bitrix is tested and advised on, not deployed (bitrix.promote is off); install the versions of the report by the "
-            "site's own updater, on the live site and by its administrator"
+        advised = mark("1C-Bitrix is tested and advised on, not deployed (bitrix.promote is off)")
+        return f"{advised}; " + mark(
+            "install the versions of the report by the site's own updater, on the live site and by its administrator"
         )
     if installation is not None and installation.places.get("cache", "files") != "files":
         return (

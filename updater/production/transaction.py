@@ -36,6 +36,7 @@ from updater.errors import (
     UpdaterError,
     WaitsForAPerson,
 )
+from updater.language import mark
 from updater.log import Progress
 from updater.model import (
     ApprovedRelease,
@@ -527,7 +528,7 @@ def _checked(check: Checks, cookie: tuple[str, str]) -> tuple[str, tuple[Check, 
         return f"the checks broke: {type(failure).__name__}: {failure}", ()
     failed = [f"{it.name}: {it.detail}" for it in checks if it.required and it.status is not Status.PASSED]
     if failed:
-        return f"a check of the closed shop did not pass: {'; '.join(failed)}", checks
+        return mark("a check of the closed shop did not pass") + f": {'; '.join(failed)}", checks
     if not any(it.required for it in checks):
         return "no required check ran on the closed shop", checks
     return "", checks

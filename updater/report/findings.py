@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from updater.fact import BETWEEN, gone, split_fact
 from updater.language import Words
 from updater.model import Finding
-from updater.report.terms import FACTS
+from updater.report.terms import FACTS, IN_OUR_WORDS
 
 _BETWEEN_SHOPS = frozenset({"production", "fidelity"})
 """Kinds of findings that compare two shops: their values are no before and after, and only their words say which is whose."""
@@ -33,8 +33,11 @@ def told(findings: Iterable[Finding], words: Words) -> list[Told]:
     for finding in findings:
         what, scope, viewport = split_fact(finding.where)
         message, was, now = _said(finding) if scope else (finding.message, finding.before, finding.after)
+        if what in IN_OUR_WORDS:
+            was, now = words.translated(was), words.translated(now)
         if not scope and not (was and now and was != now):
             was = now = ""
+        message = words.translated(message)
         places = found.setdefault((_named(what, words) if scope else what, message, was, now), {})
         if scope:
             places.setdefault(scope, []).append(viewport)

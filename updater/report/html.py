@@ -60,7 +60,7 @@ def page_template(name: str, language: Language) -> Template:
 
 
 def _environment(words: Words) -> Environment:
-    """Jinja for one language: `_()` and `{% trans %}` for our own words, `|term` for the words that data carries.
+    """Jinja for one language: `_()` and `{% trans %}` for our own words, `|term` for the words that data carries, `|said` for its sentences.
 
     Never `_()` on data: a message is trusted and not escaped, `|term` is.
     """
@@ -75,6 +75,7 @@ def _environment(words: Words) -> Environment:
     made.install_gettext_callables(words.gettext, words.ngettext, newstyle=True)  # type: ignore[attr-defined]
     made.filters |= {
         "term": words.term,
+        "said": words.translated,
         "check": lambda name: check_name(name, words),
         "told": lambda findings: told(findings, words),
         "how_found": lambda search: how_found(search, words),

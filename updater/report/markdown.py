@@ -21,7 +21,7 @@ def markdown(record: RunRecord) -> str:
     told, words = tell(record), speak(record.language)
     _ = words.gettext
     lines = [f"# {_text(record.site)}: {told.headline}", ""]
-    lines += [f"- {_text(reason)}" for reason in record.reasons]
+    lines += [f"- {_text(words.translated(reason))}" for reason in record.reasons]
     lines += ["- **" + _("Error") + f":** {_text(record.error)}"] if record.error else []
     lines += ["", told.production, ""]
     if record.updates:
@@ -33,7 +33,7 @@ def markdown(record: RunRecord) -> str:
                 update.from_version,
                 update.to_version,
                 words.term(update.outcome),
-                update.reason,
+                words.translated(update.reason),
             )
             lines.append("| " + " | ".join(_text(cell) for cell in cells) + " |")
         lines.append("")
@@ -49,7 +49,7 @@ def markdown(record: RunRecord) -> str:
     if record.held:
         lines += ["## " + _("Held back"), ""]
         lines += [
-            f"- {_text(held.slug)} {_text(' → '.join(filter(None, (held.from_version, held.to_version))))}: {_text(held.reason)}"
+            f"- {_text(held.slug)} {_text(' → '.join(filter(None, (held.from_version, held.to_version))))}: {_text(words.translated(held.reason))}"
             for held in record.held
         ]
         lines.append("")
@@ -63,12 +63,12 @@ def markdown(record: RunRecord) -> str:
             counted = _("{passed} of {all} passed").format(passed=passed, all=len(checks))
             lines.append(f"**{_text(words.term(PHASES.get(phase, phase)))}**: {counted}")
             lines += [
-                f"- {_MARK[check.status]} {_text(check_name(check.name, words))}: {_text(check.detail)}"
+                f"- {_MARK[check.status]} {_text(check_name(check.name, words))}: {_text(words.translated(check.detail))}"
                 for check in checks
                 if check.status is not Status.PASSED
             ]
             lines.append("")
-    lines += [f"> {_text(note)}" for note in record.notes]
+    lines += [f"> {_text(words.translated(note))}" for note in record.notes]
     last = _("Run {run}, evidence {evidence}; details in {file}.")
     evidence = f"`{record.evidence_sha256[:16]}`" if record.evidence_sha256 else _("none")
     lines += ["", last.format(run=f"`{record.run}`", evidence=evidence, file="`report.html`")]

@@ -19,24 +19,26 @@ def message(record: RunRecord) -> tuple[Urgency, str, str]:
     told, words = tell(record), speak(record.language)
     _ = words.gettext
     lines = [told.headline, told.production, ""]
-    lines += [f"- {reason}" for reason in record.reasons[:_TOLD]]
+    lines += [f"- {words.translated(reason)}" for reason in record.reasons[:_TOLD]]
     if record.error:
         lines += [record.error, ""]
     lines += [
         f"{update.name} {update.from_version} → {update.to_version}: {words.term(update.outcome)}"
-        + (f" ({update.reason})" if update in record.held_here else "")
+        + (f" ({words.translated(update.reason)})" if update in record.held_here else "")
         for update in record.updates
     ]
     lines += [
-        _("{name} {version} held back: {reason}").format(name=held.slug, version=held.to_version, reason=held.reason)
+        _("{name} {version} held back: {reason}").format(
+            name=held.slug, version=held.to_version, reason=words.translated(held.reason)
+        )
         for held in record.held
     ]
     failed = [check for check in record.checks if check.status is Status.FAILED and check.required]
     if failed and not record.reasons:
-        lines += [f"{check_name(check.name, words)}: {check.detail}" for check in failed[:_TOLD]]
+        lines += [f"{check_name(check.name, words)}: {words.translated(check.detail)}" for check in failed[:_TOLD]]
     if record.outcome is not None and record.outcome.reason:
-        lines += ["", record.outcome.reason]
-    lines += [f"{check_name(it.name, words)}: {it.detail}" for it in record.checks if _odd_since(it)]
+        lines += ["", words.translated(record.outcome.reason)]
+    lines += [f"{check_name(it.name, words)}: {words.translated(it.detail)}" for it in record.checks if _odd_since(it)]
     if record.outcome is not None and record.outcome.refused:
         lines += [
             "",

@@ -105,7 +105,7 @@ class RunRecord:
     quiet: QuietHour | None = None
     """When the shop has the fewest visitors, where its access log could be read"""
     language: Language = Language.EN
-    """What the report and the messages are written in; what checks found stays English, for the engineer"""
+    """What the report and the messages are written in. The journal keeps what checks found in English, and so does CI's JUnit file"""
 
     @property
     def waits(self) -> bool:
@@ -139,7 +139,9 @@ def how_found(search: Search, words: Words) -> str:
         return ""
     count, seconds = len(search.trials), sum(tried.seconds for tried in search.trials)
     counted = words.ngettext("Found in {n} trial ({time}).", "Found in {n} trials ({time}).", count)
-    return counted.format(n=count, time=words.duration(seconds)) + (f" {search.why}." if search.why else "")
+    return counted.format(n=count, time=words.duration(seconds)) + (
+        f" {words.translated(search.why)}." if search.why else ""
+    )
 
 
 @dataclass(frozen=True, slots=True)

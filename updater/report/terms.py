@@ -111,6 +111,9 @@ FACTS = {
 }
 """Facts that every shop has, by their names in an Observation. Others keep the name that a client's test gave them."""
 
+IN_OUR_WORDS = frozenset({"mail.recipients", "mail.total"})
+"""Facts whose values are sentences of ours. All others are the shop's own words and prices, and stay as they are."""
+
 _PICTURE = "picture of "
 
 
