@@ -33,8 +33,9 @@ PEOPLE = (
 def prompt(lasting_shop: DemoShop, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prompt]:
     folder = tmp_path_factory.mktemp("site")
     site = lasting_shop.write_site(folder, ["wordpress", "akismet", "demo-shop-1.0", "demo-shop-1.1"])
-    # Cron's minute is waited for in the demo (test_wheel.py).
-    site.write_text(site.read_text().replace("promote:\n", "promote:\n  without_restarter: true\n"))
+    # Cron's minute is waited for in the demo (test_wheel.py), which looks through two windows too.
+    told = site.read_text().replace("promote:\n", "promote:\n  without_restarter: true\n")
+    site.write_text(f"{told}viewports: {{mobile: 375x812}}\n")
     script = f"mkdir -p {THEIRS.rpartition('/')[0]} && echo 'a certificate' > {THEIRS} && chmod 600 {THEIRS}"
     assert lasting_shop.exec(["sh", "-c", script], user=lasting_shop.user)[0] == 0
     (folder / "agency.yml").write_text("policy: {approvers: [Anna]}\n")
