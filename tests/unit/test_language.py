@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import string
 from datetime import UTC, date, datetime
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -90,18 +91,19 @@ def test_every_sentence_is_known_again_in_a_text_that_was_made_of_it(language: L
             )
 
 
-def sentences() -> set[tuple[str, str]]:
+@cache
+def sentences() -> frozenset[tuple[str, str]]:
     """The messages of `sentence` and `counted`, and of `mark` where they are sentences: (one, many), '' when it counts nothing."""
+    keywords = {"mark": None, "sentence": None, "counted": (1, 2)}
     found = set()
-    for keywords in ({"sentence": None}, {"counted": (1, 2)}, {"mark": None}):
-        for name in CODE:
-            for _, _, message, _, _ in extract_from_dir(ROOT / name, *MAPPING, keywords):
-                one, many = message if isinstance(message, tuple) else (message, "")
-                if (fields(one) or " " in one) and not one.startswith(
-                    "{site}: "
-                ):  # a message's title, never part of a text
-                    found.add((one, many))
-    return found
+    for name in CODE:
+        for _, _, message, _, _ in extract_from_dir(ROOT / name, *MAPPING, keywords):
+            one, many = message if isinstance(message, tuple) else (message, "")
+            if (fields(one) or " " in one) and not one.startswith(
+                "{site}: "
+            ):  # a message's title, never part of a text
+                found.add((one, many))
+    return frozenset(found)
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
