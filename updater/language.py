@@ -196,8 +196,9 @@ def speak(language: Language) -> Words:
     mofile.write_mo(compiled, catalogue)
     compiled.seek(0)
     ids = [(it.id, "") if isinstance(it.id, str) else it.id for it in catalogue]
-    sentences = tuple(it for one, many in ids for it in _known_again(one, many))
-    return Words(language, gettext.GNUTranslations(compiled), sentences)
+    sentences = [it for one, many in ids for it in _known_again(one, many)]
+    sentences.sort(key=lambda it: -len("".join(it.own)))  # what says more of its own is tried first
+    return Words(language, gettext.GNUTranslations(compiled), tuple(sentences))
 
 
 def _known_again(one: str, many: str) -> Iterator[_Sentence]:

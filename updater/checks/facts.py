@@ -194,12 +194,12 @@ def _rows(seen: Observation, placed: Sequence[PlacedOrder]) -> Iterator[Finding]
             rows.remove(match)
             continue
         stored = "; ".join(f"{row.id}: {row.total}, {row.email}" for row in rows) or "no new row"
-        message = sentence(
-            "the order {number} that the shop confirmed ({total}, {email}) is not in the database so",
-            number=order.number or "…",
-            total=order.total,
-            email=order.email,
+        confirmed = (
+            mark("the order {number} that the shop confirmed ({total}, {email}) is not in the database so")
+            if order.number
+            else mark("the order that the shop confirmed without a number ({total}, {email}) is not in the database so")
         )
+        message = sentence(confirmed, number=order.number, total=order.total, email=order.email)
         yield Finding("order", order.where, message, f"{order.total}, {order.email}", stored)
 
 
@@ -220,13 +220,12 @@ def _stock(seen: Observation, placed: Sequence[PlacedOrder]) -> Iterator[Finding
         if old is None:
             continue  # the shop does not count this product
         if new is None or not sold <= old - new <= sold + unpaid:
-            message = sentence(
-                "{sold} of product {product} were sold, its stock went from {old} to {new}",
-                sold=sold,
-                product=product,
-                old=old,
-                new="…" if new is None else new,
+            went = (
+                mark("{sold} of product {product} were sold, its stock of {old} is gone")
+                if new is None
+                else mark("{sold} of product {product} were sold, its stock went from {old} to {new}")
             )
+            message = sentence(went, sold=sold, product=product, old=old, new=new)
             yield Finding("stock", f"product {product}", message, str(old), "" if new is None else str(new))
 
 
@@ -247,9 +246,14 @@ def kept_check(before: Observation, after: Observation) -> Check:
     if findings:
         detail = mark("the update did away with what the shop held") + f": {findings[0].message}"
         return Check(KEPT, "compare", Status.FAILED, detail, findings=tuple(findings))
-    products = "…" if old.products is None else old.products
-    detail = sentence(
-        "there as before the update: orders {orders}, products {products}", orders=old.order_count, products=products
+    detail = (
+        sentence("there as before the update: orders {orders}", orders=old.order_count)
+        if old.products is None
+        else sentence(
+            "there as before the update: orders {orders}, products {products}",
+            orders=old.order_count,
+            products=old.products,
+        )
     )
     return Check(KEPT, "compare", Status.PASSED, detail)
 

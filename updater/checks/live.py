@@ -81,8 +81,7 @@ def _as_expected(expected: Mapping[str, str], found: Mapping[str, str]) -> Check
         Finding(
             "production",
             key,
-            f"{key}: "
-            + sentence("tested “{tested}”, production shows “{shown}”", tested=value, shown=found.get(key, "…")),
+            f"{key}: {_otherwise(value, found.get(key))}",
             value,
             found.get(key, ""),
         )
@@ -105,6 +104,18 @@ def _as_expected(expected: Mapping[str, str], found: Mapping[str, str]) -> Check
     return Check(name, "production", Status.PASSED, detail)
 
 
+def _otherwise(tested: str, shown: str | None) -> str:
+    if shown is None:
+        return sentence("tested “{tested}”, production shows nothing", tested=tested)
+    return sentence("tested “{tested}”, production shows “{shown}”", tested=tested, shown=shown)
+
+
+def _unlike(shown: str, copy: str | None) -> str:
+    if copy is None:
+        return sentence("production “{shown}”, clone nothing", shown=shown)
+    return sentence("production “{shown}”, clone “{copy}”", shown=shown, copy=copy)
+
+
 def fidelity(production: Observation, clone: Observation) -> Check:
     """Whether the clone shows what production shows: status and title of pages, prices, number of products, form fields.
 
@@ -117,7 +128,7 @@ def fidelity(production: Observation, clone: Observation) -> Check:
         Finding(
             "fidelity",
             key,
-            f"{key}: " + sentence("production “{shown}”, clone “{copy}”", shown=live[key], copy=copy.get(key, "…")),
+            f"{key}: {_unlike(live[key], copy.get(key))}",
             live[key],
             copy.get(key, ""),
         )
