@@ -243,6 +243,10 @@ def main() -> int:
     drawn, seed, times, limit, shops = (_number(name, asked[name], number) for name, number in usual.items())
     code, whole = corpus.code_sha256(), corpus.cases()
     wanted = corpus.cases(asked["ONLY"], cms)
+    if not wanted:
+        sys.exit(
+            f"make corpus: no case of {cms or 'any shop'} has {asked['ONLY']!r} in its name or kind; tests/corpus/ holds them all"
+        )
     if asked["FRESH"]:
         corpus.forget(RESULTS, {case.name for case in whole if cms in ("", case.cms)})
     if drawn:

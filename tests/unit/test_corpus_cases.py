@@ -215,6 +215,17 @@ def test_of_a_case_judged_several_times_a_wrong_verdict_counts_and_the_page_tell
     assert corpus.repeated([*steady, caught, missed]) == told
 
 
+def test_a_name_that_no_case_has_is_said_and_nothing_is_written_or_forgotten(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(judge, "RESULTS", tmp_path / "verdicts.jsonl")
+    monkeypatch.setattr(judge, "VERDICTS", tmp_path / "verdicts.md")
+    judge.RESULTS.write_text("kept\n")
+    for name, value in (("ONLY", "no-such-case"), ("CMS", "all"), ("FRESH", "1")):
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit, match="no case of any shop has 'no-such-case'"):
+        judge.main()
+    assert (judge.RESULTS.read_text(), judge.VERDICTS.exists()) == ("kept\n", False)
+
+
 def test_what_is_judged_side_by_side_takes_its_time_once():
     side_by_side = [result(seconds=60.0, ended=1060.0), result(seconds=60.0, ended=1090.0)]
     later = result(seconds=30.0, ended=5030.0)
