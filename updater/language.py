@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
+from itertools import islice
 
 from babel import Locale, dates, numbers
 from babel.messages import mofile, pofile
@@ -44,8 +45,8 @@ _BETWEEN = re.compile(r": |; |(?<=[.!?]) (?=\S)")
 """Between sentences that were joined to one text: `speed: 2 pages are slower: /shop/ is 3.1 × slower`."""
 _LETTERS = 7
 """A message with fewer of its own (`{passed} of {all}`) would be seen in what is none."""
-_LONGEST, _PARTS = 4000, 8
-"""Characters of a text, and parts of it that one sentence may have: a hostile plugin's words cost no time."""
+_MOST, _PARTS = 40, 8
+"""Sentences of one text that are looked for, and parts that each may have: a hostile plugin's words cost little time."""
 
 
 @dataclass(frozen=True)
@@ -99,23 +100,26 @@ class Words:
 
         What is no message of ours (a plugin's error, a person's reason) stays as it is.
         """
-        if not self.sentences or len(text) > _LONGEST:
+        if not self.sentences:
             return text
         told, at = "", 0
-        while at < len(text):
-            said, end, behind = self._first(text, at)
-            told, at = told + said + behind, end + len(behind)
-        return told
+        for _ in range(_MOST):
+            if at < len(text):
+                said, end, behind = self._first(text, at)
+                told, at = told + said + behind, end + len(behind)
+        return told + text[at:]
 
     def _first(self, text: str, at: int) -> tuple[str, int, str]:
         """(the first sentence of `text[at:]` in this language, where it ends, what joins it to the next)"""
-        ends = [(match.start(), match[0]) for match in _BETWEEN.finditer(text, at)] + [(len(text), "")]
-        for end, behind in ends[:_PARTS]:
+        ends = [(match.start(), match[0]) for match in islice(_BETWEEN.finditer(text, at), _PARTS)]
+        if len(ends) < _PARTS:
+            ends.append((len(text), ""))
+        for end, behind in ends:
             part = text[at:end]
             # A single word is ours only at the beginning: further on it may be anybody's.
             if (at == 0 or " " in part) and (term := self.term(part)) != part:
                 return term, end, behind
-        for end, behind in ends[:_PARTS]:
+        for end, behind in ends:
             if said := self._filled_in(text[at:end]):
                 return said, end, behind
         return text[at : ends[0][0]], *ends[0]
