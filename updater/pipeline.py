@@ -304,7 +304,7 @@ def _fetch_media(this: Run, layout: Layout, snapshot: Snapshot, production: Obse
             count = media.fetch(server, this.site, docroot, layout, snapshot.files, addresses, this.progress)
         this.note(
             sentence(
-                "pictures, films and documents that the checked pages show, and that were cloned: {n} (clone.media: referenced)",
+                "of pictures, films and documents, {n} that the checked pages show were cloned (clone.media: referenced)",
                 n=count,
             )
         )
