@@ -1033,13 +1033,15 @@ def runs(site: Path, as_json: bool) -> None:
 @click.option("--all", "everything", is_flag=True, help="with --month: of every site.yml in the folder and below it")
 @JSON
 def report(run: str, site: Path, month: str | None, everything: bool, as_json: bool) -> None:
-    """Print where a run's report lies (HTML, JSON, JUnit, Markdown).
+    """Print where a run's report lies (HTML, JSON, JUnit, Markdown). A site.yml in place of RUN is its last run.
 
     With --month 2026-11 write the monthly report that a client reads, as HTML and PDF, and print where it lies.
     """
     if month or everything:
         first, where = _month(month), site if run == "last" else Path(run)
         sys.exit(_report_month(_sites_in(where) if everything else [where], first, as_json))
+    if run.endswith((".yml", ".yaml")) or Path(run).exists():
+        site, run = Path(run), "last"
     loaded = _load(site)
     with fleet.opened(loaded) as journal:
         row = journal.find(run)

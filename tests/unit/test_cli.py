@@ -304,6 +304,18 @@ def test_a_month_that_is_none_is_refused(arguments: tuple[str, ...], said: str, 
     assert said in answer.stderr
 
 
+def test_a_site_in_place_of_a_run_means_its_last_one(
+    site: Path, updater: Typed, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = Journal(site / ".updater").begin("20261122-051407-3f9a", "my-shop")
+    (folder / "report.html").write_text("the page")
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    for named in (site / "site.yml", site):
+        assert updater("report", str(named), cwd=elsewhere).stdout.split() == [str(folder / "report.html")]
+    missing = updater("report", "gone/site.yml", cwd=elsewhere)
+    assert (missing.returncode, "gone/site.yml" in missing.stderr) == (ExitCode.USAGE, True)
+
+
 def test_a_bug_is_told_from_an_error_of_the_user(site: Path, updater: Typed) -> None:
     (site / ".updater").write_text("a file where the folder should be")
     answer = updater("runs", cwd=site)
