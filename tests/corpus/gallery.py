@@ -1,13 +1,14 @@
 """`make findings`: one breaking update for each kind of finding, as the report shows it to people; writes docs/findings.md and its pictures.
 
-The updates are cases of the corpus, applied and judged by the pipeline as it is. The report is the program's own, photographed.
+The updates are cases of the corpus, applied and judged by the pipeline as it is. The report is the program's own, photographed in English and in
+Russian.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -24,12 +25,14 @@ from updater.checks.browser import Browser, Tab
 from updater.demo_shop import DEFAULT
 from updater.errors import ExitCode
 from updater.journal import now
-from updater.model import Check, Site, Status, Verdict, Viewport
+from updater.language import speak
+from updater.model import Check, Language, Site, Status, Verdict, Viewport
 from updater.pipeline import REJECTED, Proven
 from updater.report import RunRecord, UpdateResult
 
 PAGE = ROOT / "docs" / "findings.md"
 FOLDER = ROOT / "docs" / "findings"
+LANGUAGES = (Language.EN, Language.RU)
 SCREEN = Viewport("page", 1000, 900)
 HEAD = "the head of the report"
 PICTURE = "picture of"
@@ -92,7 +95,7 @@ def failed(proven: Proven, name: str) -> Check:
     raise ValueError(f"{name} has no finding; {', '.join(proven.judgement.reasons)}")
 
 
-def photograph(tab: Tab, shown: Shown, proven: Proven, page: Path) -> None:
+def photograph(tab: Tab, shown: Shown, proven: Proven, page: Path, language: Language) -> None:
     tab.page.goto(page.as_uri())
     if shown.check == HEAD:
         part = tab.page.locator(".hero")
@@ -100,19 +103,25 @@ def photograph(tab: Tab, shown: Shown, proven: Proven, page: Path) -> None:
         part = tab.page.locator("figure.shot.failed").first
     else:
         check = failed(proven, shown.check)
-        part = tab.page.locator(".check.failed").filter(has_text=check.detail).first
+        part = tab.page.locator(".check.failed").filter(has_text=speak(language).translated(check.detail)).first
     FOLDER.mkdir(exist_ok=True)
-    (FOLDER / f"{shown.case}.png").write_bytes(pictures.few_colours(part.screenshot()))
+    (FOLDER / file_of(shown, language)).write_bytes(pictures.few_colours(part.screenshot()))
+
+
+def file_of(shown: Shown, language: Language) -> str:
+    return f"{shown.case}.png" if language is Language.EN else f"{shown.case}-{language}.png"
 
 
 def written(cases: dict[str, Case]) -> str:
     lines = ["# What the report says when it finds something\n\n"]
     lines.append(
-        "Written by `make findings`: updates of the corpus that break the demo shop, as the report of a run shows them.\n"
+        "Written by `make findings`: updates of the corpus that break the demo shop, as the report of a run shows them, in English and in "
+        "Russian (`language: ru` in site.yml).\n"
     )
     for shown in GALLERY:
         lines.append(f"\n## {shown.check[0].upper()}{shown.check[1:]}\n\n{shown.asks}\n\n")
-        lines.append(f"*{cases[shown.case].says}*\n\n![{shown.check}](findings/{shown.case}.png)\n")
+        lines.append(f"*{cases[shown.case].says}*\n")
+        lines += [f"\n![{shown.check}](findings/{file_of(shown, language)})\n" for language in LANGUAGES]
     return "".join(lines)
 
 
@@ -127,9 +136,11 @@ def main() -> int:
             begun = now()
             proven = ground.prove(cases[shown.case])
             assert proven.judgement.verdict is Verdict.FAIL, (shown.case, proven.judgement)
-            page = report.write(record(ground.site, cases[shown.case], proven, begun), folder)
+            told = record(ground.site, cases[shown.case], proven, begun)
             with Browser({}) as browser, browser.tab(SCREEN) as tab:
-                photograph(tab, shown, proven, page)
+                for language in LANGUAGES:
+                    page = report.write(replace(told, language=language), folder)
+                    photograph(tab, shown, proven, page, language)
             print(f"{shown.check}: {shown.case}", flush=True)
     PAGE.write_text(written(cases), encoding="utf-8")
     print(f"{PAGE.relative_to(ROOT)} is written")

@@ -67,6 +67,9 @@ CHECKS = (
     mark("speed"),
     mark("calls"),
     mark("background jobs"),
+    mark("recorded calls"),
+    mark("payment callbacks"),
+    mark("backup whole"),
 )
 FACTS = {
     "products.listed": mark("products on the first page"),
