@@ -152,7 +152,7 @@ def test_a_call_to_another_host_fails_at_once(lasting_shop: DemoShop) -> None:
     begun = time.monotonic()
     code, _ = lasting_shop.exec(["getent", "hosts", "warehouse.partner.example"])
     assert code == 2
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 5, "a resolver that asks and waits gives up after 5 s at the earliest"
 
 
 def test_two_shops_run_at_once_and_leave_nothing(shop: DemoShop, tmp_path: Path) -> None:
