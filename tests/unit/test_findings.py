@@ -67,5 +67,12 @@ def test_what_is_no_fact_of_the_shop_keeps_its_own_words():
     ]
 
 
+def test_a_page_that_the_message_names_is_not_said_twice():
+    said = "/product/x/ (product) answers 404 instead of 200"
+    assert told([Finding("crawl", "/product/x/", said, "200", "404")], EN) == [Told("", (), said, "200", "404")]
+    (longer,) = told([Finding("crawl", "/product/", said)], EN)
+    assert longer.what == "/product/", "another page, though its path is part of the one that is named"
+
+
 def test_every_fact_has_words_of_its_own():
     assert len(set(FACTS.values())) == len(FACTS)

@@ -195,6 +195,20 @@ def test_junit_counts_what_failed_and_leaves_information_out(tmp_path: Path) -> 
     assert len(after.findall("testcase/skipped")) == 1
 
 
+def test_only_what_decides_is_counted_and_both_counts_of_a_page_agree(tmp_path: Path) -> None:
+    shown = (
+        Check("logs", "compare", Status.PASSED, ""),
+        Check("speed", "compare", Status.FAILED, "slower", required=False),
+    )
+    told_only = (Check("error log", "production", Status.PASSED, "", required=False),)
+    write(record(evidence=Evidence((*shown, *told_only))), tmp_path)
+    page, text = texts(tmp_path)["report.html"], texts(tmp_path)["report.md"]
+    assert page.count("<b>1</b> check passed") == page.count("1 of 1 passed") == text.count("1 of 1 passed") == 1
+    assert " of 2 passed" not in page + text
+    assert "0 of 0" not in page + text
+    assert "speed: slower" in text, "what is shown for information is still told"
+
+
 def test_an_inconclusive_run_is_no_success_for_ci(tmp_path: Path) -> None:
     write(record(state="inconclusive", exit_code=7, verdict=Verdict.INCONCLUSIVE), tmp_path)
     verdict = next(iter(ET.fromstring(texts(tmp_path)["junit.xml"])))

@@ -16,9 +16,11 @@ _BETWEEN_SHOPS = frozenset({"production", "fidelity"})
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """`what`: a fact in words, else a page, a file or a step; `places`: where that fact was seen, like `checkout: desktop, mobile`.
+    """`what`: a fact in words, else a page, a file or a step, '' where the message names it.
 
-    `message`: '' where the values say it all. `was`, `now`: those before and after, of a list only what is gone and what is new."""
+    `places`: where that fact was seen, like `checkout: desktop, mobile`. `message`: '' where the values say it all. `was`, `now`: those
+    before and after, of a list only what is gone and what is new.
+    """
 
     what: str
     places: tuple[str, ...]
@@ -38,7 +40,11 @@ def told(findings: Iterable[Finding], words: Words) -> list[Told]:
         if not scope and not (was and now and was != now):
             was = now = ""
         message = words.translated(message)
-        places = found.setdefault((_named(what, words) if scope else what, message, was, now), {})
+        if scope:
+            what = _named(what, words)
+        elif f" {what} " in f" {message} ":
+            what = ""
+        places = found.setdefault((what, message, was, now), {})
         if scope:
             places.setdefault(scope, []).append(viewport)
     nothing = words.gettext("nothing")

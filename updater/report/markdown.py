@@ -59,9 +59,9 @@ def markdown(record: RunRecord) -> str:
             checks = [check for check in record.checks if check.phase == phase]
             if not checks:
                 continue
-            passed = sum(check.status is Status.PASSED for check in checks)
-            counted = _("{passed} of {all} passed").format(passed=passed, all=len(checks))
-            lines.append(f"**{_text(words.term(PHASES.get(phase, phase)))}**: {counted}")
+            deciding = [check.status is Status.PASSED for check in checks if check.required]
+            counted = _("{passed} of {all} passed").format(passed=sum(deciding), all=len(deciding))
+            lines.append(f"**{_text(words.term(PHASES.get(phase, phase)))}**" + (f": {counted}" if deciding else ""))
             lines += [
                 f"- {_MARK[check.status]} {_text(check_name(check.name, words))}: {_text(words.translated(check.detail))}"
                 for check in checks
