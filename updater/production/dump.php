@@ -133,9 +133,13 @@ function dump_clone($request) {
         throw new Exception('the database does not answer: ' . mysqli_connect_error());
     }
     dump_begin($db);
+    // Comments as the clients write them: staging parts a large dump by them.
+    $begins = function ($table) use ($say) { $say('-- Table structure for table ' . strtr($table, "\r\n", '  ') . "\n"); };
+    $say("-- MySQL dump by PHP\n");
     foreach (dump_head() as $sql) { $emit($sql, false); }
-    foreach ($request['tables'] as $table) { dump_table($db, $table, true, $emit); }
-    foreach ($request['empty'] as $table) { dump_table($db, $table, false, $emit); }
+    foreach ($request['tables'] as $table) { $begins($table); dump_table($db, $table, true, $emit); }
+    foreach ($request['empty'] as $table) { $begins($table); dump_table($db, $table, false, $emit); }
+    $say("-- Dumping routines and what else needs all tables\n");
     dump_views($db, $request['views'], $emit);
     foreach ($request['routines'] as $name => $kind) { dump_program($db, $kind, $name, $emit); }
     foreach ($request['events'] as $name) { dump_program($db, 'EVENT', $name, $emit); }
