@@ -140,6 +140,20 @@ def test_who_is_free_takes_the_next_table(staged: StackHandle, tmp_path: Path) -
 
 
 @pytest.mark.usefixtures("large")
+def test_what_two_cannot_load_is_loaded_by_one(
+    staged: StackHandle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    half = "/CREATE TABLE sh_late/ { exit 1 } { print }"
+    tables = "".join(
+        f"-- Table structure for table `{name}`\nDROP TABLE IF EXISTS {name};\nCREATE TABLE {name} (a INT);\nINSERT INTO {name} VALUES (1);\n"
+        for name in ("sh_early", "sh_late")
+    )
+    monkeypatch.setattr(database, "_READER", half)
+    staged.database.load(packed(tmp_path, f"-- MySQL dump 10.13\n{tables}"))
+    assert staged.sql("SELECT COUNT(*) FROM sh_early; SELECT COUNT(*) FROM sh_late") == [("1",), ("1",)]
+
+
+@pytest.mark.usefixtures("large")
 @pytest.mark.parametrize(
     "broken",
     ["-- Table structure for table `sh_x`\nCREATE TABLE sh_x (;\n", "CREATE VIEW sh_v AS SELECT * FROM sh_nothing;\n"],

@@ -142,16 +142,8 @@ class StagedDatabase:
             ]
         )
         try:
-            if dump.stat().st_size < _LARGE:
+            if dump.stat().st_size < _LARGE or not self._read_by_two(dump, unpack, client):
                 self._read(dump, f"{unpack} | {client}")
-                return
-            place = f"/tmp/updater-load-{secrets.token_hex(8)}"  # noqa: S108  # in the container, and nobody knows its name
-            self._read(None, f"mkdir {place}")
-            readers = [f"{unpack} | awk -v place={place} -v first={n} '{_READER}' | {client}" for n in (1, 0)]
-            with ThreadPoolExecutor(len(readers)) as pool:
-                for _ in pool.map(lambda script: self._read(dump, script), readers):
-                    pass
-            self._read(None, f"{client} <{place}/others && rm -r {place}")
         except (CommandFailed, OSError) as error:
             raise StagingFailed(
                 "the dump could not be loaded into staging's database",
@@ -159,6 +151,20 @@ class StagedDatabase:
                 cause=error.cause if isinstance(error, CommandFailed) else str(error),
                 hint="clone again: `updater run SITE`",
             ) from error
+
+    def _read_by_two(self, dump: Path, unpack: str, client: str) -> bool:
+        """False when it failed: the dump begins each table by dropping it, so that one connection can read it all after that."""
+        place = f"/tmp/updater-load-{secrets.token_hex(8)}"  # noqa: S108  # in the container, and nobody knows its name
+        readers = [f"{unpack} | awk -v place={place} -v first={n} '{_READER}' | {client}" for n in (1, 0)]
+        try:
+            self._read(None, f"mkdir {place}")
+            with ThreadPoolExecutor(len(readers)) as pool:
+                for _ in pool.map(lambda script: self._read(dump, script), readers):
+                    pass
+            self._read(None, f"{client} <{place}/others && rm -r {place}")
+        except CommandFailed:
+            return False
+        return True
 
     def _read(self, dump: Path | None, script: str) -> None:
         """The script by the server's nobody, with the dump as its input. CommandFailed."""
