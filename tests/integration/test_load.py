@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 import shlex
 import subprocess
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from live_server import LiveServer
+from test_hostile_server import packed
 from test_plain_host import KINDS, PROGRAMS, without_dump_client
 from test_stack import make_layout, make_site, make_snapshot, run_name
 
@@ -20,6 +20,7 @@ from updater.log import Silent
 from updater.production.clone import clone
 from updater.production.host import Host
 from updater.staging import database
+from updater.staging.database import StagedDatabase
 from updater.staging.stack import StackHandle, stage
 
 # A child before its parent, rows without a key, and more tables than connections. What the client rounds is left out.
@@ -40,9 +41,18 @@ def staged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StackHandle]:
 
 
 @pytest.fixture
-def large(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every dump counts as large."""
+def by_two(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Every dump counts as large. Whether two connections could load it, of each."""
+    loaded: list[bool] = []
+    read = StagedDatabase._read_by_two
+
+    def noted(self: StagedDatabase, dump: Path, unpack: str, client: str) -> bool:
+        loaded.append(read(self, dump, unpack, client))
+        return loaded[-1]
+
     monkeypatch.setattr(database, "_LARGE", 0)
+    monkeypatch.setattr(StagedDatabase, "_read_by_two", noted)
+    return loaded
 
 
 def in_database(staged: StackHandle, *command: str) -> str:
@@ -52,15 +62,8 @@ def in_database(staged: StackHandle, *command: str) -> str:
     return done.stdout.decode().strip()
 
 
-def packed(folder: Path, sql: str) -> Path:
-    path = folder / "dump.sql.gz"
-    path.write_bytes(gzip.compress(sql.encode()))
-    return path
-
-
-@pytest.mark.usefixtures("large")
 def test_every_table_comes_once_and_with_it_what_needs_them_all(
-    live: LiveServer, host: Host, staged: StackHandle, tmp_path: Path
+    live: LiveServer, host: Host, staged: StackHandle, tmp_path: Path, by_two: list[bool]
 ) -> None:
     load = 'printf "%s" "$SQL" | mariadb --default-character-set=utf8mb4 shop'
     for sql in (KINDS, PROGRAMS, MORE):
@@ -100,6 +103,7 @@ def test_every_table_comes_once_and_with_it_what_needs_them_all(
         for command, expected in zip((sums, shapes), told, strict=True):
             assert without_account(in_database(staged, *command)) == without_account(expected), by
         assert in_database(staged, "find", "/tmp", "-name", "updater-load-*") == ""
+    assert by_two == [True, True]
 
 
 def without_account(text: str) -> list[str]:
@@ -132,16 +136,15 @@ CREATE VIEW sh_both AS SELECT COUNT(DISTINCT id) AS connections FROM (SELECT * F
 """
 
 
-@pytest.mark.usefixtures("large")
-def test_who_is_free_takes_the_next_table(staged: StackHandle, tmp_path: Path) -> None:
+def test_who_is_free_takes_the_next_table(staged: StackHandle, tmp_path: Path, by_two: list[bool]) -> None:
     more_than_a_pipe_holds = "-- rows\n" * 50_000
     staged.database.load(packed(tmp_path, TWO.replace("-- rows\n", more_than_a_pipe_holds)))
     assert staged.sql("SELECT connections FROM sh_both") == [("2",)]
+    assert by_two == [True]
 
 
-@pytest.mark.usefixtures("large")
 def test_what_two_cannot_load_is_loaded_by_one(
-    staged: StackHandle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    staged: StackHandle, tmp_path: Path, by_two: list[bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     half = "/CREATE TABLE sh_late/ { exit 1 } { print }"
     tables = "".join(
@@ -151,17 +154,20 @@ def test_what_two_cannot_load_is_loaded_by_one(
     monkeypatch.setattr(database, "_READER", half)
     staged.database.load(packed(tmp_path, f"-- MySQL dump 10.13\n{tables}"))
     assert staged.sql("SELECT COUNT(*) FROM sh_early; SELECT COUNT(*) FROM sh_late") == [("1",), ("1",)]
+    assert by_two == [False]
 
 
-@pytest.mark.usefixtures("large")
 @pytest.mark.parametrize(
     "broken",
     ["-- Table structure for table `sh_x`\nCREATE TABLE sh_x (;\n", "CREATE VIEW sh_v AS SELECT * FROM sh_nothing;\n"],
 )
-def test_what_cannot_be_loaded_is_told_in_the_client_s_words(staged: StackHandle, tmp_path: Path, broken: str) -> None:
+def test_what_cannot_be_loaded_is_told_in_the_client_s_words(
+    staged: StackHandle, tmp_path: Path, by_two: list[bool], broken: str
+) -> None:
     with pytest.raises(StagingFailed, match="could not be loaded") as failed:
         staged.database.load(packed(tmp_path, f"-- MySQL dump 10.13\nSET NAMES utf8mb4;\n{broken}"))
     assert "SQL syntax" in failed.value.cause or "sh_nothing" in failed.value.cause
+    assert by_two == [False]
 
 
 def test_a_table_that_nobody_can_take_is_no_table_that_somebody_else_took(tmp_path: Path) -> None:
