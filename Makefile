@@ -22,7 +22,7 @@ test: ## Run all tests, on real ssh, Docker, MariaDB and Chromium (ARGS="-k name
 
 unit: ## Run the tests that need no Docker and no network
 	@scripts/bootstrap --python
-	@$(PYTEST) -n 2 tests/unit $(ARGS)
+	@$(PYTEST) -n 2 --dist worksteal tests/unit $(ARGS)
 
 faults: ## Break promotions in every way we know, and count what is left of the shop (N=12 SEED=7: that many, drawn; ALL=1: every fault at every place; CMS=opencart, CMS=bitrix: a sample on its twin)
 	@scripts/bootstrap

@@ -161,7 +161,9 @@ def draw(of: Sequence[Case], number: int, seed: int) -> list[Case]:
 
 
 def read(path: Path, cms: str = DEFAULT) -> Case:
-    data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    data = yaml.load(
+        path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    )  # safe, and quick where libyaml is
     change = {file: [(edit["was"], edit["is"]) for edit in edits] for file, edits in data.pop("change", {}).items()}
     name = path.stem if cms == DEFAULT else f"{cms}/{path.stem}"
     return Case(name=name, side=path.parent.name, change=change, **data)

@@ -81,8 +81,8 @@ def test_a_changed_block_fails_and_is_told_where(tmp_path: Path) -> None:
 
 
 def test_a_small_button_that_vanished_from_a_long_page_fails_though_its_share_is_tiny(tmp_path: Path) -> None:
-    long = page(6000, 1366)
-    picture, check = compare(tmp_path, box(long, 900, 3000, 60, 20), long)
+    long = page(3000, 1366)
+    picture, check = compare(tmp_path, box(long, 900, 1500, 60, 20), long)
     assert picture.changed < Thresholds().changed
     assert check.status is Status.FAILED
 
@@ -335,5 +335,6 @@ def test_areas_cover_every_changed_pixel_once_and_the_densest_window_is_found(se
     for area in areas:
         assert mask[area.y : area.y + area.height, area.x : area.x + area.width].sum() >= area.pixels
     window = visual.WINDOW
-    brute = max(int(mask[y : y + window, x : x + window].sum()) for y in range(100) for x in range(140))
+    everywhere = np.lib.stride_tricks.sliding_window_view(np.pad(mask, window), (window, window))
+    brute = int(everywhere.sum(axis=(2, 3)).max())
     assert visual.densest(mask) == brute
