@@ -11,13 +11,12 @@ from pathlib import Path
 
 import pytest
 from live_server import LiveServer
-from test_hostile_server import packed
+from test_hostile_server import copy, packed
 from test_plain_host import KINDS, PROGRAMS, without_dump_client
 from test_stack import make_layout, make_site, make_snapshot, run_name
 
 from updater.errors import StagingFailed
 from updater.log import Silent
-from updater.production.clone import clone
 from updater.production.host import Host
 from updater.staging import database
 from updater.staging.database import StagedDatabase
@@ -84,17 +83,7 @@ def test_every_table_comes_once_and_with_it_what_needs_them_all(
     told = [live.root(shlex.join(command)) for command in (sums, shapes)]
     for by in ("client", "php"):
         with without_dump_client(live) if by == "php" else nullcontext():
-            snapshot = clone(
-                host,
-                live.site,
-                live.installation,
-                live.layout,
-                live.platform,
-                by,
-                tmp_path / "m",
-                tmp_path / by,
-                Silent(),
-            )
+            snapshot = copy(live, host, tmp_path, by)
         for name, kind in kinds:
             in_database(
                 staged, "mariadb", "shop", "-e", f"SET foreign_key_checks = 0; DROP {kind.split()[-1]} IF EXISTS {name}"

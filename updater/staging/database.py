@@ -22,7 +22,7 @@ _DECOMPRESS = {".zst": "zstd -dc", ".gz": "gzip -dc", ".sql": "cat"}
 _START_SECONDS = 60
 _IMPORT_SECONDS = 7200.0
 _LARGE = 4 << 20
-"""Bytes of a packed dump from which on a second connection saves more than it costs"""
+"""Bytes of a packed dump; below that one connection loads it in about a second"""
 
 # One of several readers of the same dump: it prints its session's settings, and of the tables those that no other reader has taken;
 # its pipe is full until its client is done with the last one, so who is free takes the next. What needs all tables (views, routines,
