@@ -25,6 +25,7 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from updater.checks import fields
 from updater.checks.browser import Browser, Capture, Tab
+from updater.checks.facts import UNSETTLED
 from updater.language import mark, sentence
 from updater.model import Viewport
 
@@ -52,6 +53,8 @@ class Job:
     """User and password that the web server asks for"""
     read_only: bool
     pictures: bool
+    known: Mapping[str, Mapping[str, str]]
+    """Window size → page → SHA-256 of its picture in an earlier pass, if it stood still then"""
     flows: Sequence[Flow]
     pages: Sequence[str]
     discover: bool
@@ -334,7 +337,8 @@ class Shop:
             wanted = [
                 mask["selector"] for mask in job.masks if any(fnmatch.fnmatch(x, mask["page"]) for x in (label, path))
             ]
-            self._photograph(label, self.tab.capture([*masks, *wanted]))
+            known = job.known.get(viewport.name, {}).get(label, "")
+            self._photograph(label, self.tab.capture([*masks, *wanted], known=known))
             self._refuse_to_hide(wanted, keep or {})
         else:
             self.tab.settle()
@@ -387,7 +391,7 @@ class Shop:
             masks=capture.masks,
         )
         if not capture.settled:
-            self.fact("page.unsettled", "still moving when photographed", scope=label)
+            self.fact(UNSETTLED, "still moving when photographed", scope=label)
 
     def fact(self, name: str, value: str, *, scope: str = "") -> None:
         """Remember a value that the shop shows, to be compared with what it shows after the update."""

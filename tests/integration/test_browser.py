@@ -40,6 +40,26 @@ def test_four_captures_of_a_moving_page_are_the_same_bytes(viewport):
     assert "/deep.svg" in shop.asked
 
 
+def test_a_picture_that_was_proven_before_is_taken_once_and_any_other_until_it_stands_still(monkeypatch):
+    with serve(TinyShop()) as shop, Browser({HOST: "127.0.0.1"}) as browser, browser.tab(DESKTOP) as tab:
+        tab.open(shop.target.url)
+        first = tab.capture()
+        taken: list[bytes] = []
+        monkeypatch.setattr(tab, "_png", lambda taking=tab._png: taken.append(taking()) or taken[-1])
+
+        again = tab.capture(known=first.sha256)
+        assert again.settled
+        assert again.png == first.png
+        assert len(taken) == 1
+
+        tab.page.evaluate("document.body.prepend('an update was here')")
+        taken.clear()
+        changed = tab.capture(known=first.sha256)
+        assert changed.settled
+        assert changed.png != first.png
+        assert taken == [changed.png, changed.png]
+
+
 class Gallery(Handler):
     """A product's page with its large picture, and a cart that offers both of its files."""
 

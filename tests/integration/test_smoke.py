@@ -291,6 +291,29 @@ def test_what_stands_at_the_end_of_a_page_is_read_although_it_comes_late(tmp_pat
     assert [value for name, value in seen.facts.items() if name.startswith("at the end")] == ["1"]
 
 
+KNOWN = """
+def test_known(shop, job, fact, capture):
+    shop.open("/")
+    capture("moving")
+    fact("known", " ".join(f"{page}: {sha256}" for page, sha256 in job.known.get("desktop", {}).items()))
+"""
+MOVING = "<p id=n></p><script>(function f(i){n.textContent=i;requestAnimationFrame(()=>f(i+1))})(0)</script>"
+
+
+def test_a_pass_knows_the_pictures_of_the_one_before_that_stood_still(tmp_path):
+    suite, client = own_suite(tmp_path), client_tests(tmp_path, KNOWN)
+    with serve(TinyShop()) as shop:
+        still = look(shop, tmp_path, suite=suite, smoke_tests=client)
+    assert still.facts["known [test_known, desktop]"] == ""
+    with serve(TinyShop(extra=MOVING)) as shop:
+        moving = look(shop, tmp_path, "moving", suite=suite, smoke_tests=client, like=still)
+        again = look(shop, tmp_path, "again", suite=suite, smoke_tests=client, like=moving)
+    pictures = {shot.page: shot.sha256 for shot in still.shots}
+    assert moving.facts["known [test_known, desktop]"] == " ".join(f"{page}: {it}" for page, it in pictures.items())
+    assert pictures.keys() == {"home", "moving"}
+    assert again.facts["known [test_known, desktop]"] == "", "what moved is no proof"
+
+
 # ---------------------------------------------------------------------------------------- passes that prove nothing
 
 

@@ -25,7 +25,9 @@ KEPT = "records"
 PAYING = ", paying by "
 """Between the flow and the method in the scope of what is seen while somebody pays online."""
 
-VOLATILE = frozenset({"order.number", "page.unsettled"})
+UNSETTLED = "page.unsettled"
+"""Of a page that still moved when it was photographed."""
+VOLATILE = frozenset({"order.number", UNSETTLED})
 """Facts that are reported and not compared: they change with each order, or say how the page was photographed."""
 
 

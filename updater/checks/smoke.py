@@ -23,6 +23,7 @@ import cattrs
 
 from updater.checks import fields, paying
 from updater.checks.browser import find_chromium
+from updater.checks.facts import UNSETTLED
 from updater.checks.observation import (
     Crawl,
     Departure,
@@ -37,7 +38,7 @@ from updater.checks.observation import (
 from updater.cms.base import Jobs, ShopState
 from updater.fact import fact_key, split_fact
 from updater.log import Progress
-from updater.model import Site
+from updater.model import Site, Viewport
 
 PATIENCE = 20.0
 """Seconds that a customer waits for a click to do something."""
@@ -168,6 +169,7 @@ def _job(target: Target, site: Site, out: Path, like: Observation | None, pictur
         "log_in": target.log_in,
         "read_only": target.read_only,
         "pictures": pictures,
+        "known": {viewport.name: _stood_still(like, viewport) for viewport in site.viewports} if like else {},
         "flows": [{**asdict(flow), "fill": dict(flow.fill), "selectors": dict(flow.selectors)} for flow in flows],
         "pages": list(dict.fromkeys((*site.pages, *seen_pages))),
         "discover": site.discover and like is None,
@@ -183,6 +185,14 @@ def _product(like: Observation | None, flow: str) -> str | None:
         if (name, scope) == ("product.path", flow):
             return value
     return None
+
+
+def _stood_still(seen: Observation, viewport: Viewport) -> dict[str, str]:
+    """Page → SHA-256 of its picture, of those that were the same twice in a row."""
+    moving = {scope for name, scope, where in map(split_fact, seen.facts) if (name, where) == (UNSETTLED, viewport.name)}
+    return {
+        shot.page: shot.sha256 for shot in seen.shots if shot.viewport == viewport.name and shot.page not in moving
+    }
 
 
 def _command(folders: Sequence[Path], out: Path, hurried: bool) -> list[str]:
