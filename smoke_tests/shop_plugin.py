@@ -10,6 +10,7 @@ import fnmatch
 import json
 import os
 import re
+import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from playwright.sync_api import Locator, Page, Request
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 from updater.checks import fields
-from updater.checks.browser import Browser, Capture, Tab
+from updater.checks.browser import Browser, BrowserFailed, Capture, Tab
 from updater.checks.facts import UNSETTLED
 from updater.language import mark, sentence
 from updater.model import Viewport
@@ -48,7 +49,6 @@ class Job:
     url: str
     hosts: Mapping[str, str]
     trust_any_certificate: bool
-    cookie: tuple[str, str] | None
     log_in: tuple[str, str] | None
     """User and password that the web server asks for"""
     read_only: bool
@@ -75,7 +75,6 @@ class Job:
     @classmethod
     def read(cls, path: Path) -> Job:
         data = json.loads(path.read_text(encoding="utf-8"))
-        data["cookie"] = tuple(data["cookie"]) if data["cookie"] else None
         data["log_in"] = tuple(data["log_in"]) if data["log_in"] else None
         data["flows"] = [Flow(**flow) for flow in data["flows"]]
         data["viewports"] = [Viewport(**viewport) for viewport in data["viewports"]]
@@ -86,8 +85,9 @@ class Job:
 class Session:
     """The whole pytest run: one warm browser, and the record of what was seen."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, gate: socket.socket | None = None) -> None:
         self.job = job
+        self._gate = gate
         self._browser: Browser | None = None
         self._labels: set[tuple[str, str]] = set()
 
@@ -99,11 +99,27 @@ class Session:
                 job.hosts,
                 recorded=job.recorded,
                 trust_any_certificate=job.trust_any_certificate,
-                cookie=job.cookie,
                 log_in=job.log_in,
                 fault=job.fault,
             )
         return self._browser
+
+    def wait_at_the_gate(self) -> None:
+        """With the browser running, until the updater says that the shop may be asked, and with which cookie."""
+        if self._gate is None:
+            return
+        with self._gate, self._gate.makefile(encoding="utf-8") as told:
+            try:
+                browser = self.browser
+            except BrowserFailed as failure:
+                self._gate.sendall(f"{failure.what}\n".encode())
+                pytest.exit(str(failure))
+            self._gate.sendall(b"ready\n")
+            line = told.readline()
+        if not line:
+            pytest.exit("the updater went away")
+        name, value = json.loads(line)
+        browser.cookie = (name, value)
 
     def close(self) -> None:
         if self._browser is not None:
@@ -476,7 +492,8 @@ def pytest_configure(config: pytest.Config) -> None:
     named = os.environ.get("UPDATER_SMOKE")
     if not named:
         raise pytest.UsageError("UPDATER_SMOKE is not set: these tests are run by `updater run site.yml`")
-    config.stash[_SESSION] = Session(Job.read(Path(named)))
+    gate = os.environ.pop("UPDATER_SMOKE_GATE", "")
+    config.stash[_SESSION] = Session(Job.read(Path(named)), socket.socket(fileno=int(gate)) if gate else None)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -506,7 +523,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """One entry for each test that has to run: a crash in the middle is then seen to be one."""
-    session.config.stash[_SESSION].record("collected", files=[str(item.path) for item in session.items])
+    seen = session.config.stash[_SESSION]
+    seen.record("collected", files=[str(item.path) for item in session.items])
+    seen.wait_at_the_gate()
 
 
 @pytest.hookimpl(wrapper=True)

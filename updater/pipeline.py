@@ -13,7 +13,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from pathlib import Path
@@ -879,13 +879,13 @@ def approve_and_promote(
         before = _remember_orders(this, server, driver, installation)
         log = _remember_errors(server, driver, installation)
         try:
-            with this.step("promote", run=this.id):
+            with this.step("promote", run=this.id), _standing_by(this, layout) as check:
                 outcome = transaction.promote(
                     server,
                     site,
                     installation,
                     approved,
-                    lambda cookie: _check_production(this, layout, cookie),
+                    check,
                     this.progress,
                     gate=driver.gate(installation),
                     purge=driver.purge(installation),
@@ -912,11 +912,11 @@ def approve_and_promote(
         baseline.keep(tested, _baselines(this.site), run=this.id, person=given.person, at=given.at)
 
 
-def _check_production(this: Run, layout: Layout, cookie: tuple[str, str]) -> tuple[Check, ...]:
-    """The closed shop, seen through the gate: rendered only. No order, no mail, no login."""
+def _standing_by(this: Run, layout: Layout) -> AbstractContextManager[transaction.Checks]:
+    """What looks at the closed shop through the gate: rendered only. No order, no mail, no login."""
     tested = smoke.load(this.folder / evidence.AFTER)
-    target, folder = _production(this.site, cookie), this.folder / "promoted"
-    return live.check_live(target, this.site, _suite(layout), live.expectations(tested), folder, this.progress)
+    target, folder = _production(this.site), this.folder / "promoted"
+    return live.standing_by(target, this.site, _suite(layout), live.expectations(tested), folder, this.progress)
 
 
 def _tell_outcome(this: Run, outcome: Outcome) -> None:
@@ -1544,11 +1544,11 @@ def _results(plan: Plan) -> tuple[UpdateResult, ...]:
 # ------------------------------------------------------------------------------------------------ where a shop answers
 
 
-def _production(site: Site, cookie: tuple[str, str] | None = None) -> Target:
+def _production(site: Site) -> Target:
     hosts = {name: site.address or name for name in site.names}
     log_in = (site.basic_auth.user, site.basic_auth.password) if site.basic_auth else None
     any_certificate = site.tls_ca is not None
-    return Target(site.url, hosts, trust_any_certificate=any_certificate, cookie=cookie, read_only=True, log_in=log_in)
+    return Target(site.url, hosts, trust_any_certificate=any_certificate, read_only=True, log_in=log_in)
 
 
 def _staging(site: Site, staged: Stack) -> Target:

@@ -260,10 +260,11 @@ def test_own_errors_are_heard_and_other_hosts_noise_is_not():
 def test_the_gate_cookie_is_sent_from_the_first_request_on():
     with (
         serve(TinyShop()) as shop,
-        Browser({HOST: "127.0.0.1"}, cookie=("pass", "letmein")) as browser,
-        browser.tab(DESKTOP) as tab,
+        Browser({HOST: "127.0.0.1"}) as browser,
     ):
-        tab.open(shop.target.url)
+        browser.cookie = ("pass", "letmein")
+        with browser.tab(DESKTOP) as tab:
+            tab.open(shop.target.url)
     assert shop.cookies
     assert all("pass=letmein" in cookie for cookie in shop.cookies)
 

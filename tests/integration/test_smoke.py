@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tiny_shop import TinyShop, serve
 
-from updater.checks import facts, live, paying, recorded
+from updater.checks import facts, live, paying, recorded, smoke
+from updater.checks.browser import BrowserFailed
 from updater.checks.observation import Observation
 from updater.checks.smoke import PATIENCE, load, observe
 from updater.log import Silent
@@ -253,10 +257,12 @@ def test_production_is_looked_at_and_nothing_is_bought(tmp_path):
         tested = look(shop, tmp_path, "staging")
         shop.asked.clear()
         shop.cookies.clear()
-        target = replace(shop.target, read_only=True, cookie=("pass", "letmein"))
+        target = replace(shop.target, read_only=True)
         one = site(shop, tmp_path)
         wanted = live.expectations(tested)
-        checks = live.check_live(target, one, SUITE, wanted, tmp_path / "live")
+        with live.standing_by(target, one, SUITE, wanted, tmp_path / "live") as check_live:
+            assert shop.asked == [], "the browser runs, and asks nothing until it is told to"
+            checks = check_live(COOKIE)
         assert [check.status for check in checks] == [Status.PASSED, Status.PASSED], checks
         assert "POST /order" not in shop.asked
         assert "/checkout/" in shop.asked
@@ -265,13 +271,62 @@ def test_production_is_looked_at_and_nothing_is_bought(tmp_path):
             path.read_text(errors="replace") for path in (tmp_path / "live").rglob("*") if path.is_file()
         )
         shop.price = "1,00 ₽"
-        checks = live.check_live(target, one, SUITE, wanted, tmp_path / "live2")
+        with live.standing_by(target, one, SUITE, wanted, tmp_path / "live2") as check_live:
+            checks = check_live(COOKIE)
         assert checks[1].status is Status.FAILED
         shown = observe(target, one, SUITE, tmp_path / "shown", Silent())
         assert live.fidelity(shown, shown).status is Status.PASSED
         assert live.fidelity(shown, tested).status is Status.INCONCLUSIVE
-    with pytest.raises(ValueError, match="read_only"):
-        live.check_live(replace(target, read_only=False), one, SUITE, wanted, tmp_path / "live3")
+    not_production = replace(target, read_only=False)
+    with (
+        pytest.raises(ValueError, match="read_only"),
+        live.standing_by(not_production, one, SUITE, wanted, tmp_path / "live3"),
+    ):
+        pass
+
+
+COOKIE = ("pass", "letmein")
+
+
+@contextmanager
+def stands_by(tmp_path: Path, monkeypatch):
+    """What looks at production, the process in which its browser waits, and what production was asked."""
+    started: list[subprocess.Popen[str]] = []
+
+    @contextmanager
+    def noted(*args, starting=smoke._started, **settings):
+        with starting(*args, **settings) as process:
+            started.append(process)
+            yield process
+
+    monkeypatch.setattr(smoke, "_started", noted)
+    with serve(TinyShop()) as shop:
+        target = replace(shop.target, read_only=True)
+        with live.standing_by(target, site(shop, tmp_path), SUITE, {}, tmp_path / "live") as check_live:
+            yield check_live, started[0], shop.asked
+
+
+def test_a_browser_that_is_not_needed_after_all_ends_without_asking_anything(tmp_path, monkeypatch):
+    with stands_by(tmp_path, monkeypatch) as (_, process, asked):
+        assert process.poll() is None
+    assert process.poll() is not None
+    assert asked == []
+
+
+def test_a_browser_that_died_while_it_waited_has_seen_nothing(tmp_path, monkeypatch):
+    with stands_by(tmp_path, monkeypatch) as (check_live, process, _):
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        ran, values = check_live(COOKIE)
+    assert (ran.status, values.status) == (Status.FAILED, Status.INCONCLUSIVE)
+    assert "killed by signal 9" in ran.findings[0].message
+
+
+def test_without_a_browser_nothing_is_closed(tmp_path, monkeypatch):
+    monkeypatch.setenv("UPDATER_CHROMIUM", "/bin/false")
+    with pytest.raises(BrowserFailed, match="did not come to its start") as failed, stands_by(tmp_path, monkeypatch):
+        pytest.fail("the promotion went on")
+    assert "Chromium did not start" in failed.value.cause
 
 
 HALF_A_PAGE = """

@@ -493,14 +493,14 @@ class Browser:
         *,
         recorded: Mapping[str, str] | None = None,
         trust_any_certificate: bool = False,
-        cookie: tuple[str, str] | None = None,
         log_in: tuple[str, str] | None = None,
         chromium: Path | None = None,
         fault: str = "",
     ) -> None:
         self.hosts = frozenset(ascii_host(host) for host in hosts)
         self._trust = trust_any_certificate
-        self._cookie = cookie
+        self.cookie: tuple[str, str] | None = None
+        """Name and value of what every visitor from now on brings along: it passes a closed gate."""
         self._log_in = log_in
         self._fault = fault
         path = chromium or find_chromium()
@@ -573,8 +573,8 @@ class Browser:
         context.add_init_script(_HOLD_STILL)
         if self._fault:
             context.add_init_script(self._fault)
-        if self._cookie:
-            name, value = self._cookie
+        if self.cookie:
+            name, value = self.cookie
             context.add_cookies(
                 [{"name": name, "value": value, "domain": host, "path": "/"} for host in sorted(self.hosts)]
             )

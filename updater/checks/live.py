@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from updater.checks import smoke
 from updater.checks.observation import Observation, Target, is_address
-from updater.checks.smoke import observe
 from updater.fact import split_fact
 from updater.language import counted, mark, sentence
 from updater.log import Progress, Silent
@@ -24,7 +25,7 @@ PAGE_FACTS = frozenset({"page.title", "page.canonical", "page.robots", "page.pro
 
 
 def expectations(tested: Observation) -> dict[str, str]:
-    """What `check_live` wants to find in production: values of the tested shop, by fact key, and `page.status [page, viewport]`."""
+    """What `standing_by` wants to find in production: values of the tested shop, by fact key, and `page.status [page, viewport]`."""
     values = {
         key: value
         for key, value in tested.facts.items()
@@ -34,7 +35,8 @@ def expectations(tested: Observation) -> dict[str, str]:
     return {**values, **statuses}
 
 
-def check_live(
+@contextmanager
+def standing_by(
     target: Target,
     site: Site,
     suite: Path,
@@ -42,22 +44,29 @@ def check_live(
     out: Path,
     progress: Progress | None = None,
     time_limit: float = 120.0,
-) -> tuple[Check, ...]:
-    """Render pages, cart and checkout of production in one window size, without pictures: it is closed and every second counts.
+) -> Iterator[Callable[[tuple[str, str]], tuple[Check, ...]]]:
+    """What renders pages, cart and checkout of production in one window size, without pictures, once it is called: production is
+    closed then and every second counts, so the browser runs already. It is given the cookie that passes the gate.
 
     After `time_limit` seconds the pass is ended and has failed: a page that hangs must not use up the closed window.
 
     `target` must be read-only: nothing is placed, sent or logged in to. `expected` as `expectations` gives it; a page that it
-    names and that is not found fails. ValueError for a target that is not read-only.
+    names and that is not found fails. ValueError for a target that is not read-only, BrowserFailed when no browser starts.
     """
     if not target.read_only:
-        raise ValueError("check_live looks at production: the target must be read_only")
+        raise ValueError("production is looked at: the target must be read_only")
     viewport = site.viewports[0]
     here = {key: value for key, value in expected.items() if split_fact(key)[2] == viewport.name}
     paths = tuple(dict.fromkeys(scope for _, scope, _ in map(split_fact, here) if is_address(scope)))
     narrowed = replace(site, viewports=(viewport,), pages=paths or site.pages, discover=False, smoke_tests=None)
-    seen = observe(target, narrowed, suite, out, progress or Silent(), pictures=False, time_limit=time_limit)
-    return (_ran(seen), _as_expected(here, expectations(seen)))
+
+    with smoke.standing_by(target, narrowed, suite, out, progress or Silent(), time_limit=time_limit) as look:
+
+        def check(cookie: tuple[str, str]) -> tuple[Check, ...]:
+            seen = look(cookie)
+            return _ran(seen), _as_expected(here, expectations(seen))
+
+        yield check
 
 
 def _ran(seen: Observation) -> Check:

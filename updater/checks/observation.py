@@ -11,14 +11,13 @@ from updater.cms.base import Jobs, ShopState
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A shop to look at: where its names lead, and the cookie that passes a closed gate (production only)."""
+    """A shop to look at: where its names lead, and what may be done there."""
 
     url: str
     hosts: Mapping[str, str]
     """host name → address; every other name leads nowhere"""
     trust_any_certificate: bool
     """True for a stack's throw-away certificate only"""
-    cookie: tuple[str, str] | None = None
     read_only: bool = False
     """Production: cart and checkout are rendered, nothing is placed, sent or logged in to."""
     recorded: Mapping[str, str] = field(default_factory=dict)

@@ -7,12 +7,14 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from xml.etree import ElementTree
 import cattrs
 
 from updater.checks import fields, paying
-from updater.checks.browser import find_chromium
+from updater.checks.browser import BrowserFailed, find_chromium
 from updater.checks.facts import UNSETTLED
 from updater.checks.observation import (
     Crawl,
@@ -37,13 +39,15 @@ from updater.checks.observation import (
 )
 from updater.cms.base import Jobs, ShopState
 from updater.fact import fact_key, split_fact
-from updater.log import Progress
+from updater.log import Progress, Silent
 from updater.model import Site, Viewport
 
 PATIENCE = 20.0
 """Seconds that a customer waits for a click to do something."""
 TIME_LIMIT = 900.0
 """Seconds for one pass. A pass that takes longer is killed and is never a success."""
+START_LIMIT = 60.0
+"""Seconds that a browser may take to start."""
 DID_NOT_RUN = 5
 """pytest's own exit code for "no tests collected", used for every pass that proves nothing."""
 
@@ -82,52 +86,89 @@ def observe(
     begun = time.monotonic()
     payments = site.payments if pays else ()
     methods = [payment.method for payment in payments]
-    job_file = {
-        **_job(target, site, out, like, pictures),
-        "payments": methods,
-        "salt": fields.SALT,
-        "patience": patience,
-        "fault": fault,
-    }
-    with tempfile.TemporaryDirectory(prefix="updater-smoke-") as home:
-        # The job holds the cookie that passes production's gate: it lives outside `out`, which becomes an artefact.
-        job = Path(home, "job.json")
-        job.touch(mode=0o600)
-        job.write_text(json.dumps(job_file, ensure_ascii=False), encoding="utf-8")
-        environment = {
-            "PATH": os.environ.get("PATH", os.defpath),
-            "HOME": home,
-            "LANG": "C.UTF-8",
-            "UPDATER_SMOKE": str(job),
-            "UPDATER_CHROMIUM": str(chromium),
-        }
-        folders = [suite.resolve(), *([site.smoke_tests.resolve()] if site.smoke_tests else [])]
-        exit_code = _run(
-            _command(folders, out, hurried), suite.resolve().parent, environment, out, progress, time_limit
-        )
+    job = {**_job(target, site, out, like, pictures), "payments": methods, "patience": patience, "fault": fault}
+    folders = _folders(suite, site)
+    with _started(job, chromium, folders, out, hurried=hurried) as process:
+        exit_code = _follow(process, out, progress, time_limit)
     seconds = time.monotonic() - begun
     seen = _read(out, exit_code)
     faults = _gaps(seen, site, methods, folders, out if pictures else None, hurried)
     placed = state() if state else ShopState()
     answers = paying.replay(target, payments, seen.facts, placed)
     finished = state() if state and answers else placed
-    observation = Observation(
-        folder=out,
-        exit_code=(exit_code or DID_NOT_RUN) if faults else exit_code,
-        tests=(*seen.tests, *(Test("the pass itself", "error", fault) for fault in faults)),
-        views=seen.views,
-        shots=seen.shots,
+    observation = replace(
+        _observation(out, seen, faults, seconds),
         facts={**seen.facts, **paying.facts(payments, seen.facts, placed, finished, answers)},
         state_before=state_before,
         state_after=finished,
         jobs=jobs() if jobs else None,  # before the logs are read, and after the database was
         errors=errors() if errors else (),
         crawl=crawled,
-        seconds=round(seconds, 1),
-        departures=seen.departures,
     )
     save(observation)
     return observation
+
+
+@contextmanager
+def standing_by(
+    target: Target, site: Site, suite: Path, out: Path, progress: Progress, *, time_limit: float = TIME_LIMIT
+) -> Iterator[Callable[[tuple[str, str]], Observation]]:
+    """A pass without pictures whose browser runs already and has asked the shop for nothing: it begins when it is called, with the
+    cookie that passes the gate. So a shop that is closed meanwhile waits for no browser to start.
+
+    `time_limit` counts from there. BrowserFailed when the browser does not start: nothing has been closed yet.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    chromium, folders = find_chromium(), _folders(suite, site)
+    ours, theirs = socket.socketpair()
+    with ours, theirs, _started(_job(target, site, out, None, False), chromium, folders, out, gate=theirs) as process:
+        theirs.close()
+        ours.settimeout(START_LIMIT)
+        try:
+            said = ours.makefile(encoding="utf-8").readline().strip()
+        except TimeoutError:
+            said = f"it took longer than {START_LIMIT:.0f} s"
+        if said != "ready":
+            _kill(process)
+            _follow(process, out, Silent(), START_LIMIT)
+            raise BrowserFailed(
+                "the browser that looks at the shop did not come to its start",
+                where=str(chromium),
+                cause=said or _last_words((out / "pytest.log").read_text(encoding="utf-8")),
+                hint=f"{chromium} --headless --version must work; {out / 'pytest.log'} has all of it",
+            )
+
+        def begin(cookie: tuple[str, str]) -> Observation:
+            begun = time.monotonic()
+            with suppress(OSError):  # it died while it waited: its exit code tells so
+                ours.sendall(json.dumps(cookie).encode() + b"\n")
+            seen = _read(out, _follow(process, out, progress, time_limit))
+            observation = _observation(
+                out, seen, _gaps(seen, site, (), folders, None, hurried=False), time.monotonic() - begun
+            )
+            save(observation)
+            return observation
+
+        yield begin
+
+
+def _observation(out: Path, seen: _Seen, faults: Sequence[str], seconds: float) -> Observation:
+    """What pytest saw; `faults` say why it proves nothing."""
+    return Observation(
+        folder=out,
+        exit_code=(seen.exit_code or DID_NOT_RUN) if faults else seen.exit_code,
+        tests=(*seen.tests, *(Test("the pass itself", "error", fault) for fault in faults)),
+        views=seen.views,
+        shots=seen.shots,
+        facts=seen.facts,
+        seconds=round(seconds, 1),
+        departures=seen.departures,
+    )
+
+
+def _folders(suite: Path, site: Site) -> list[Path]:
+    """Of the tests: the CMS's own first."""
+    return [suite.resolve(), *([site.smoke_tests.resolve()] if site.smoke_tests else [])]
 
 
 def save(observation: Observation) -> Path:
@@ -165,7 +206,6 @@ def _job(target: Target, site: Site, out: Path, like: Observation | None, pictur
         "hosts": {host: address for host, address in hosts.items() if address},
         "recorded": dict(target.recorded),
         "trust_any_certificate": target.trust_any_certificate,
-        "cookie": target.cookie,
         "log_in": target.log_in,
         "read_only": target.read_only,
         "pictures": pictures,
@@ -175,6 +215,10 @@ def _job(target: Target, site: Site, out: Path, like: Observation | None, pictur
         "discover": site.discover and like is None,
         "viewports": [asdict(viewport) for viewport in site.viewports],
         "masks": [asdict(mask) for mask in site.masks],
+        "payments": (),
+        "salt": fields.SALT,
+        "patience": PATIENCE,
+        "fault": "",
         "out": str(out.resolve()),
     }
 
@@ -189,10 +233,10 @@ def _product(like: Observation | None, flow: str) -> str | None:
 
 def _stood_still(seen: Observation, viewport: Viewport) -> dict[str, str]:
     """Page → SHA-256 of its picture, of those that were the same twice in a row."""
-    moving = {scope for name, scope, where in map(split_fact, seen.facts) if (name, where) == (UNSETTLED, viewport.name)}
-    return {
-        shot.page: shot.sha256 for shot in seen.shots if shot.viewport == viewport.name and shot.page not in moving
+    moving = {
+        scope for name, scope, where in map(split_fact, seen.facts) if (name, where) == (UNSETTLED, viewport.name)
     }
+    return {shot.page: shot.sha256 for shot in seen.shots if shot.viewport == viewport.name and shot.page not in moving}
 
 
 def _command(folders: Sequence[Path], out: Path, hurried: bool) -> list[str]:
@@ -217,24 +261,53 @@ def _command(folders: Sequence[Path], out: Path, hurried: bool) -> list[str]:
     ]
 
 
-def _run(
-    command: Sequence[str], cwd: Path, environment: Mapping[str, str], out: Path, progress: Progress, limit: float
-) -> int:
-    """pytest's exit code, or a negative number when it crashed or was killed for taking too long. `pytest.log` has its words."""
+@contextmanager
+def _started(
+    job: Mapping[str, Any],
+    chromium: Path,
+    folders: Sequence[Path],
+    out: Path,
+    *,
+    hurried: bool = False,
+    gate: socket.socket | None = None,
+) -> Iterator[subprocess.Popen[str]]:
+    """pytest in a process of its own, ended at the end of the block. `gate`: it waits there before its first test."""
     for stale in ("junit.xml", "seen.jsonl"):
         (out / stale).unlink(missing_ok=True)
-    process = subprocess.Popen(
-        command,
-        cwd=cwd,
-        env=dict(environment),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        start_new_session=True,  # so that Chromium dies with it, and Ctrl-C is ours to handle
-    )
+    with tempfile.TemporaryDirectory(prefix="updater-smoke-") as home:
+        # The job holds what production's web server asks for: it lives outside `out`, which becomes an artefact.
+        file = Path(home, "job.json")
+        file.touch(mode=0o600)
+        file.write_text(json.dumps(job, ensure_ascii=False), encoding="utf-8")
+        environment = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": home,
+            "LANG": "C.UTF-8",
+            "UPDATER_SMOKE": str(file),
+            "UPDATER_CHROMIUM": str(chromium),
+            **({"UPDATER_SMOKE_GATE": str(gate.fileno())} if gate else {}),
+        }
+        with subprocess.Popen(
+            _command(folders, out, hurried),
+            cwd=folders[0].parent,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            pass_fds=[gate.fileno()] if gate else [],
+            start_new_session=True,  # so that Chromium dies with it, and Ctrl-C is ours to handle
+        ) as process:
+            try:
+                yield process
+            finally:
+                _kill(process)
+
+
+def _follow(process: subprocess.Popen[str], out: Path, progress: Progress, limit: float) -> int:
+    """pytest's exit code, or a negative number when it crashed or was killed for taking too long. `pytest.log` has its words."""
     timer = threading.Timer(limit, _kill, [process])
     timer.daemon = True  # Ctrl-C may come while it starts, and the program must not wait for it at its end
     try:
@@ -249,7 +322,6 @@ def _run(
         return process.wait()
     finally:
         timer.cancel()
-        _kill(process)
 
 
 def _kill(process: subprocess.Popen[str]) -> None:
