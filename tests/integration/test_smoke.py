@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tiny_shop import TinyShop, serve
 
-from updater.checks import facts, live, paying, recorded, smoke
+from updater.checks import facts, live, paying, recorded, walk
 from updater.checks.browser import BrowserFailed
 from updater.checks.observation import Observation
 from updater.checks.smoke import PATIENCE, load, observe
@@ -290,33 +290,33 @@ COOKIE = ("pass", "letmein")
 
 @contextmanager
 def stands_by(tmp_path: Path, monkeypatch):
-    """What looks at production, the process in which its browser waits, and what production was asked."""
-    started: list[subprocess.Popen[str]] = []
+    """What looks at production, the processes whose browsers wait, and what production was asked."""
+    processes: list[subprocess.Popen[str]] = []
 
     @contextmanager
-    def noted(*args, starting=smoke._started, **settings):
-        with starting(*args, **settings) as process:
-            started.append(process)
-            yield process
+    def noted(*args, starting=walk.started, **settings):
+        with starting(*args, **settings) as walking:
+            processes.append(walking.process)
+            yield walking
 
-    monkeypatch.setattr(smoke, "_started", noted)
+    monkeypatch.setattr(walk, "started", noted)
     with serve(TinyShop()) as shop:
         target = replace(shop.target, read_only=True)
         with live.standing_by(target, site(shop, tmp_path), SUITE, {}, tmp_path / "live") as check_live:
-            yield check_live, started[0], shop.asked
+            yield check_live, processes, shop.asked
 
 
 def test_a_browser_that_is_not_needed_after_all_ends_without_asking_anything(tmp_path, monkeypatch):
-    with stands_by(tmp_path, monkeypatch) as (_, process, asked):
-        assert process.poll() is None
-    assert process.poll() is not None
+    with stands_by(tmp_path, monkeypatch) as (_, processes, asked):
+        assert [process.poll() for process in processes] == [None]
+    assert all(process.poll() is not None for process in processes)
     assert asked == []
 
 
 def test_a_browser_that_died_while_it_waited_has_seen_nothing(tmp_path, monkeypatch):
-    with stands_by(tmp_path, monkeypatch) as (check_live, process, _):
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    with stands_by(tmp_path, monkeypatch) as (check_live, processes, _):
+        os.killpg(processes[0].pid, signal.SIGKILL)
+        processes[0].wait()
         ran, values = check_live(COOKIE)
     assert (ran.status, values.status) == (Status.FAILED, Status.INCONCLUSIVE)
     assert "killed by signal 9" in ran.findings[0].message

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from updater.checks import smoke
+from updater.checks import smoke, walk
 from updater.checks.browser import ascii_host, flags
 from updater.checks.observation import LogLine, Observation, PageView, Shot, Test
 from updater.cms.base import OrderRow, ShopState
@@ -76,8 +75,9 @@ def test_ctrl_c_while_the_pass_begins_leaves_nothing_that_the_program_waits_for(
 
     monkeypatch.setattr(threading.Timer, "start", interrupted)
     asleep = [sys.executable, "-c", "import time; time.sleep(600)"]
-    with pytest.raises(KeyboardInterrupt):
-        smoke._run(asleep, tmp_path, os.environ, tmp_path, Silent(), limit=600.0)
+    monkeypatch.setattr(walk, "_command", lambda *_: asleep)
+    with pytest.raises(KeyboardInterrupt), walk.started({}, Path(), [], tmp_path, root=tmp_path) as walking:
+        walking.follow(Silent(), limit=600.0)
     (timer,) = started
     assert timer.finished.is_set()
     (process,) = timer.args
