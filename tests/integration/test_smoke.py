@@ -308,15 +308,16 @@ def stands_by(tmp_path: Path, monkeypatch):
 
 def test_a_browser_that_is_not_needed_after_all_ends_without_asking_anything(tmp_path, monkeypatch):
     with stands_by(tmp_path, monkeypatch) as (_, processes, asked):
-        assert [process.poll() for process in processes] == [None]
+        assert [process.poll() for process in processes] == [None, None], "one walks through the flows, one looks at pages"
     assert all(process.poll() is not None for process in processes)
     assert asked == []
 
 
-def test_a_browser_that_died_while_it_waited_has_seen_nothing(tmp_path, monkeypatch):
+@pytest.mark.parametrize("which", [0, 1], ids=["of the flows", "of the pages"])
+def test_a_browser_that_died_while_it_waited_has_seen_nothing(tmp_path, monkeypatch, which):
     with stands_by(tmp_path, monkeypatch) as (check_live, processes, _):
-        os.killpg(processes[0].pid, signal.SIGKILL)
-        processes[0].wait()
+        os.killpg(processes[which].pid, signal.SIGKILL)
+        processes[which].wait()
         ran, values = check_live(COOKIE)
     assert (ran.status, values.status) == (Status.FAILED, Status.INCONCLUSIVE)
     assert "killed by signal 9" in ran.findings[0].message

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -91,27 +91,36 @@ def observe(
 def standing_by(
     target: Target, site: Site, suite: Path, out: Path, progress: Progress, *, time_limit: float = TIME_LIMIT
 ) -> Iterator[Callable[[tuple[str, str]], Observation]]:
-    """A pass without pictures whose browser runs already and has asked the shop for nothing: it begins when it is called, with the
-    cookie that passes the gate. So a shop that is closed meanwhile waits for no browser to start.
+    """A pass without pictures whose browsers run already and have asked the shop for nothing: it begins when it is called, with the
+    cookie that passes the gate. So a shop that is closed meanwhile waits for no browser to start, nor for the flows before its
+    pages are looked at: each file of `suite` has a browser of its own, which a shop that is only looked at bears.
 
-    `time_limit` counts from there. BrowserFailed when the browser does not start: nothing has been closed yet.
+    `time_limit` counts from there. BrowserFailed when a browser does not start: nothing has been closed yet.
     """
-    chromium, folders, job = find_chromium(), _folders(suite, site), _job(target, site, None, False)
-    with walk.started(job, chromium, folders, out, root=folders[0].parent, at_gate=True) as walking:
-        missing = walking.stands_by()
-        if missing:
-            raise BrowserFailed(
-                "the browser that looks at the shop did not come to its start",
-                where=str(chromium),
-                cause=missing,
-                hint=f"{chromium} --headless --version must work; {out / 'pytest.log'} has more",
-            )
+    chromium, job, root = find_chromium(), _job(target, site, None, False), suite.resolve().parent
+    with ExitStack() as stack:
+        walks = [
+            stack.enter_context(walk.started(job, chromium, [tests], out / tests.stem, root=root, at_gate=True))
+            for tests in sorted(suite.resolve().glob("test_*.py"))
+        ]
+        for walking in walks:
+            missing = walking.stands_by()
+            if missing:
+                raise BrowserFailed(
+                    "the browser that looks at the shop did not come to its start",
+                    where=str(chromium),
+                    cause=missing,
+                    hint=f"{chromium} --headless --version must work; {walking.log} has more",
+                )
 
         def begin(cookie: tuple[str, str]) -> Observation:
             begun = time.monotonic()
-            walking.begin(cookie)
-            seen = walking.follow(progress, time_limit)
-            faults = _gaps(seen, site, (), folders, None, hurried=False)
+            for walking in walks:
+                walking.begin(cookie)
+            # One after the other is read what all do at once.
+            left = (max(0.0, begun + time_limit - time.monotonic()) for _ in walks)
+            seen = walk.together([walking.follow(progress, limit) for walking, limit in zip(walks, left, strict=True)])
+            faults = _gaps(seen, site, (), [suite.resolve()], None, hurried=False)
             observation = _observation(out, seen, faults, time.monotonic() - begun)
             save(observation)
             return observation

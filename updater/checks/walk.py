@@ -48,11 +48,28 @@ class Seen:
         return " ".join(self.log.split())[-500:] or "it said nothing"
 
 
+def together(walks: Sequence[Seen]) -> Seen:
+    """What several walks at once saw, as if one had: the exit code is that of the first that went wrong, a crash before others."""
+    wrong = sorted((seen.exit_code for seen in walks if seen.exit_code), key=lambda code: code > 0)
+    return Seen(
+        tests=tuple(test for seen in walks for test in seen.tests),
+        views=tuple(view for seen in walks for view in seen.views),
+        shots=tuple(shot for seen in walks for shot in seen.shots),
+        facts={key: value for seen in walks for key, value in seen.facts.items()},
+        departures=tuple(departure for seen in walks for departure in seen.departures),
+        collected=sum(seen.collected for seen in walks),
+        files=tuple(file for seen in walks for file in seen.files),
+        log="\n".join(seen.log for seen in walks),
+        exit_code=wrong[0] if wrong else 0,
+    )
+
+
 class Walk:
     """Tests that run, or stand by at a gate: their browser runs then, and nothing was asked of the shop."""
 
     def __init__(self, process: subprocess.Popen[str], out: Path, gate: socket.socket | None = None) -> None:
         self.process = process
+        self.log = out / "pytest.log"
         self._out = out
         self._gate = gate
 
@@ -82,7 +99,7 @@ class Walk:
         try:
             timer.start()
             assert self.process.stdout is not None
-            with (self._out / "pytest.log").open("w", encoding="utf-8") as log:
+            with self.log.open("w", encoding="utf-8") as log:
                 for line in self.process.stdout:
                     log.write(line)
                     ended = re.match(r"(\S*::\S.*?) (PASSED|FAILED|ERROR|SKIPPED)\b", line)
