@@ -53,15 +53,17 @@ def _row(folder: Path, before: int, after: int) -> Row:
     cpus = Pairs(tuple(cost.cpu for cost in ours), tuple(cost.cpu for cost in theirs))
     busy = tuple(sum(cpu) / sum(wall) for cpu, wall in ((cpus.ours, walls.ours), (cpus.theirs, walls.theirs)))
     why = (
-        "ours opens one page after the other, so that a shop which counts its visits shows the same in each pass, and takes a picture that it "
-        f"has not seen yet twice, which proves that it stands still: it keeps {busy[0]:.1f} processors busy, BackstopJS {busy[1]:.1f} with five pages at once"
+        "ours opens one page after the other, so that a shop which counts its visits shows the same in each pass, and takes a picture that "
+        "it has not seen yet twice, which proves that it stands still: "
+        f"it keeps {busy[0]:.1f} processors busy, BackstopJS {busy[1]:.1f} with five pages at once"
     )
     return Row(
         title="Photographing and comparing",
         peer="BackstopJS",
         how="Ten pages of a shop in two viewports (1440 and 390 px wide), whole pages: `reference` and `test` of BackstopJS with its "
         "usual settings and Puppeteer; ours takes both and compares in one process, each picture until two in a row are the same "
-        "bytes, or one is the same as in the pass before. Processors: every process below either, browser included. Afterwards one page has another price and one a banner: "
+        "bytes, or one is the same as in the pass before. Processors: every process below either, browser included. "
+        "Afterwards one page has another price and one a banner: "
         "ours finds both, BackstopJS the banner (a price is below its usual tolerance of 0.1 %).",
         lines=(
             Line.of("wall", walls, 0.6, why=why),

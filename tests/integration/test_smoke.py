@@ -308,7 +308,9 @@ def stands_by(tmp_path: Path, monkeypatch):
 
 def test_a_browser_that_is_not_needed_after_all_ends_without_asking_anything(tmp_path, monkeypatch):
     with stands_by(tmp_path, monkeypatch) as (_, processes, asked):
-        assert [process.poll() for process in processes] == [None, None], "one walks through the flows, one looks at pages"
+        assert [process.poll() for process in processes] == [None, None], (
+            "one walks through the flows, one looks at pages"
+        )
     assert all(process.poll() is not None for process in processes)
     assert asked == []
 
