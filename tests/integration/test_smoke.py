@@ -327,7 +327,7 @@ def test_a_browser_that_died_while_it_waited_has_seen_nothing(tmp_path, monkeypa
 
 def test_without_a_browser_nothing_is_closed(tmp_path, monkeypatch):
     monkeypatch.setenv("UPDATER_CHROMIUM", "/bin/false")
-    with pytest.raises(BrowserFailed, match="did not come to its start") as failed, stands_by(tmp_path, monkeypatch):
+    with pytest.raises(BrowserFailed, match="nothing was touched") as failed, stands_by(tmp_path, monkeypatch):
         pytest.fail("the promotion went on")
     assert "Chromium did not start" in failed.value.cause
 

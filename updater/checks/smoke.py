@@ -107,7 +107,7 @@ def standing_by(
             missing = walking.stands_by()
             if missing:
                 raise BrowserFailed(
-                    "the browser that looks at the shop did not come to its start",
+                    "the browser that looks at the closed shop did not start; nothing was touched",
                     where=str(chromium),
                     cause=missing,
                     hint=f"{chromium} --headless --version must work; {walking.log} has more",

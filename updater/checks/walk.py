@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,14 +77,16 @@ class Walk:
         """Waits until the browser runs. '' when it does, else why not; the process has ended then."""
         assert self._gate is not None, "this one began at once"
         self._gate.settimeout(START_LIMIT)
-        try:
-            said = self._gate.makefile(encoding="utf-8").readline().strip()
-        except TimeoutError:
-            said = f"it took longer than {START_LIMIT:.0f} s"
+        with self._gate.makefile(encoding="utf-8") as told:
+            try:
+                said = told.readline().strip()
+            except TimeoutError:
+                said = f"it took longer than {START_LIMIT:.0f} s"
         if said == "ready":
             return ""
         _kill(self.process)
-        return said or self.follow(Silent(), START_LIMIT).last_words
+        seen = self.follow(Silent(), START_LIMIT)
+        return said or seen.last_words
 
     def begin(self, cookie: tuple[str, str]) -> None:
         """Opens the gate: every visitor brings this cookie along."""
@@ -128,12 +130,13 @@ def started(
     out.mkdir(parents=True, exist_ok=True)
     for stale in ("junit.xml", "seen.jsonl"):
         (out / stale).unlink(missing_ok=True)
-    ours, theirs = socket.socketpair() if at_gate else (None, None)
-    with tempfile.TemporaryDirectory(prefix="updater-smoke-") as home:
+    with ExitStack() as stack:
         # The job holds what production's web server asks for: it lives outside `out`, which becomes an artefact.
+        home = stack.enter_context(tempfile.TemporaryDirectory(prefix="updater-smoke-"))
         file = Path(home, "job.json")
         file.touch(mode=0o600)
         file.write_text(json.dumps({**job, "out": str(out.resolve())}, ensure_ascii=False), encoding="utf-8")
+        ours, theirs = map(stack.enter_context, socket.socketpair()) if at_gate else (None, None)
         environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": home,
@@ -142,8 +145,8 @@ def started(
             "UPDATER_CHROMIUM": str(chromium),
             **({"UPDATER_SMOKE_GATE": str(theirs.fileno())} if theirs else {}),
         }
-        try:
-            with subprocess.Popen(
+        process = stack.enter_context(
+            subprocess.Popen(
                 _command(tests, root, out, hurried),
                 cwd=root,
                 env=environment,
@@ -155,17 +158,12 @@ def started(
                 errors="replace",
                 pass_fds=[theirs.fileno()] if theirs else [],
                 start_new_session=True,  # so that Chromium dies with it, and Ctrl-C is ours to handle
-            ) as process:
-                try:
-                    if theirs:
-                        theirs.close()  # else nobody would hear that it died
-                    yield Walk(process, out, ours)
-                finally:
-                    _kill(process)
-        finally:
-            for end in (ours, theirs):
-                if end:
-                    end.close()
+            )
+        )
+        stack.callback(_kill, process)
+        if theirs:
+            theirs.close()  # else nobody would hear that it died
+        yield Walk(process, out, ours)
 
 
 def _command(tests: Sequence[Path], root: Path, out: Path, hurried: bool) -> list[str]:
