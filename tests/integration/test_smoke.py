@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -290,39 +289,47 @@ COOKIE = ("pass", "letmein")
 
 @contextmanager
 def stands_by(tmp_path: Path, monkeypatch):
-    """What looks at production, the processes whose browsers wait, and what production was asked."""
-    processes: list[subprocess.Popen[str]] = []
+    """What looks at production, the walks that wait for that, and what production was asked."""
+    walks: list[walk.Walk] = []
 
     @contextmanager
     def noted(*args, starting=walk.started, **settings):
         with starting(*args, **settings) as walking:
-            processes.append(walking.process)
+            walks.append(walking)
             yield walking
 
     monkeypatch.setattr(walk, "started", noted)
     with serve(TinyShop()) as shop:
         target = replace(shop.target, read_only=True)
         with live.standing_by(target, site(shop, tmp_path), SUITE, {}, tmp_path / "live") as check_live:
-            yield check_live, processes, shop.asked
+            yield check_live, walks, shop.asked
 
 
 def test_a_browser_that_is_not_needed_after_all_ends_without_asking_anything(tmp_path, monkeypatch):
-    with stands_by(tmp_path, monkeypatch) as (_, processes, asked):
-        assert [process.poll() for process in processes] == [None, None], (
+    with stands_by(tmp_path, monkeypatch) as (_, walks, asked):
+        assert [walking.process.poll() for walking in walks] == [None, None], (
             "one walks through the flows, one looks at pages"
         )
-    assert all(process.poll() is not None for process in processes)
+    assert all(walking.process.poll() is not None for walking in walks)
     assert asked == []
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["of the flows", "of the pages"])
 def test_a_browser_that_died_while_it_waited_has_seen_nothing(tmp_path, monkeypatch, which):
-    with stands_by(tmp_path, monkeypatch) as (check_live, processes, _):
-        os.killpg(processes[which].pid, signal.SIGKILL)
-        processes[which].wait()
+    with stands_by(tmp_path, monkeypatch) as (check_live, walks, _):
+        os.killpg(walks[which].process.pid, signal.SIGKILL)
+        walks[which].process.wait()
         ran, values = check_live(COOKIE)
     assert (ran.status, values.status) == (Status.FAILED, Status.INCONCLUSIVE)
     assert "killed by signal 9" in ran.findings[0].message
+
+
+def test_browsers_that_wait_for_an_updater_that_died_end_by_themselves(tmp_path, monkeypatch):
+    with stands_by(tmp_path, monkeypatch) as (_, walks, asked):
+        for walking in walks:
+            walking._gate.close()  # as the kernel does for a process that is gone
+        assert [walking.process.wait(timeout=60) > 0 for walking in walks] == [True, True]
+    assert asked == []
 
 
 def test_without_a_browser_nothing_is_closed(tmp_path, monkeypatch):
