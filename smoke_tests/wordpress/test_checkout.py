@@ -22,6 +22,11 @@ PRODUCT_LINK = "ul.products li.product a[href], .wc-block-grid__product a[href],
 ADD_TO_CART = "form.cart button.single_add_to_cart_button"
 PRICE = ".summary .price, .price, .wc-block-components-product-price"
 OPTIONS = "form.variations_form select[name^='attribute_']"
+READY_TO_ADD = (
+    ".woocommerce-variation-add-to-cart-enabled .single_add_to_cart_button, "
+    "form.variations_form:not(:has(.woocommerce-variation-add-to-cart)) .single_add_to_cart_button:not(.disabled)"
+)
+"""What was chosen is shown: since 10.9 that is 0.3 s after it is known, and until then the button may look as if nothing had to be chosen."""
 VARIATION = "form.variations_form .woocommerce-variation-price .price"
 ADDED = ".woocommerce-message, .wc-block-components-notice-banner.is-success, form.woocommerce-cart-form"
 CART_LINK = ".woocommerce-message a.wc-forward, .wc-block-components-notice-banner.is-success a.wc-forward"
@@ -270,8 +275,7 @@ def choose_options(shop: Shop) -> str:
             option.select_option(values.first.evaluate("option => option.value"), force=True)
         chosen.append(option.input_value())
     if chosen:
-        ready = "form.variations_form .single_add_to_cart_button:not(.disabled)"
-        shop.see("ready_to_add", ready, "“Add to cart” that can be clicked once the options are chosen")
+        shop.see("ready_to_add", READY_TO_ADD, "“Add to cart” that can be clicked once the options are chosen")
     return ", ".join(chosen)
 
 

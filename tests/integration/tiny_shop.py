@@ -158,21 +158,24 @@ PRODUCT = """<h1 class='product_title'>Tea</h1><div class='summary'><p class='pr
 {{"@type": "Product", "name": "Tea", "offers": {{"@type": "Offer", "price": "1290.00", "priceCurrency": "RUB"}}}}]}}</script>"""
 MUG_LISTED = """<li class='product product-type-variable'><a href='/product/mug/?add-to-cart=8'>Choose</a>
 <a href='/product/mug/'>Mug</a></li>"""
-# The second list has nothing that goes with the first until that one is chosen, as WooCommerce's script does it.
+# As WooCommerce's script does it: the second list has nothing that goes with the first until that one is chosen, the button is no other
+# before anything was chosen, and what was chosen is shown a moment after it is known.
 MUG = """<h1 class='product_title'>Mug</h1><div class='summary'><p class='price'>6 – 8 ₽</p>
 <form class='cart variations_form' method='post' action='/add'>
 <select name='attribute_size'><option value=''>…</option><option>Small</option><option>Large</option></select>
 <select name='attribute_colour'><option value=''>…</option></select>
 <div class='woocommerce-variation-price'></div><input type='hidden' name='add-to-cart' value='8'>
 <input type='hidden' name='variation_id' value='0'>
-<button class='single_add_to_cart_button disabled' onclick='return !this.classList.contains("disabled")'>Add to cart</button></form></div>
+<p class='woocommerce-variation-add-to-cart'><button class='single_add_to_cart_button'>Add to cart</button></p></form></div>
 <script>
 const [size, colour] = document.querySelectorAll('select'), form = document.querySelector('form');
 size.onchange = () => colour.add(new Option('Blue'));
 colour.onchange = () => {
-  form.querySelector('div').innerHTML = "<span class='price'>8 ₽</span>";
   form.variation_id.value = 7;
-  form.querySelector('button').classList.remove('disabled');
+  setTimeout(() => {
+    form.querySelector('div').innerHTML = "<span class='price'>8 ₽</span>";
+    form.querySelector('p').classList.add('woocommerce-variation-add-to-cart-enabled');
+  }, 300);
 };
 </script>"""
 LOGIN = """{said}<h1>Log in</h1><form class='woocommerce-form-login' method='post' action='/login'><input name='username'>
