@@ -841,7 +841,7 @@ def refuse_now(site: Site, anyway: str) -> str:
 
 def reject(site: Site, journal: Journal, progress: Progress, run_id: str, *, person: str, reason: str) -> RunRecord:
     """Close a waiting run without promoting it."""
-    with site_lock(site.state, run_id), _known_record(site, journal, progress, run_id) as this:
+    with site_lock(site.state, run_id), _known_record(site, journal, progress, run_id, mark("not rejected")) as this:
         if this.record.state != AWAITING:
             raise ApprovalRefused(f"run {run_id} cannot be rejected", cause=f"it is {this.record.state}")
         this.note(sentence("rejected by {person}", person=person) + (f": {reason}" if reason else ""))
@@ -1145,7 +1145,7 @@ def rollback(site: Site, journal: Journal, progress: Progress, *, discard_since:
     if not promoted:
         raise UpdaterError("nothing to roll back", cause="no run of this site was promoted", hint="`updater runs`")
     run_id = promoted[0].run
-    with site_lock(site.state, run_id), _known_record(site, journal, progress, run_id) as this:
+    with site_lock(site.state, run_id), _known_record(site, journal, progress, run_id, mark("not rolled back")) as this:
         with this.step("roll back", run=run_id), host.connect(site.server) as server:
             refuse_reader(server, site)
             installation = cms.detect(server, site.docroot, probe.find_php(server, site), site.cms)
@@ -1438,8 +1438,11 @@ def _blank_record(site: Site, run_id: str) -> RunRecord:
 
 
 @contextmanager
-def _known_record(site: Site, journal: Journal, progress: Progress, run_id: str) -> Iterator[Run]:
-    """A run taken up again. What fails with production untouched leaves it as it was: it can be approved once more."""
+def _known_record(
+    site: Site, journal: Journal, progress: Progress, run_id: str, undone: str = mark("not deployed")
+) -> Iterator[Run]:
+    """A run taken up again. What fails with production untouched leaves it as it was, with a note that it was `undone` and why:
+    it can be approved once more."""
     record = journal.output(run_id, "record", RunRecord)
     log = Logged(progress, journal.folder(run_id) / "run.log")
     this = Run(site, journal, log, run_id, journal.folder(run_id), record, dict(record.timings))
@@ -1456,13 +1459,18 @@ def _known_record(site: Site, journal: Journal, progress: Progress, run_id: str)
         log.failed(error)
         if this.record.outcome is record.outcome:
             this.record = record
-            this.note(
-                f"{now():%Y-%m-%d %H:%M} UTC: not deployed: {error}" if str(error) else "interrupted, not deployed"
-            )
+            this.note(f"{now():%Y-%m-%d %H:%M} UTC: {undone}: {_in_a_line(error)}")
         save(this)
         raise
     finally:
         log.close()
+
+
+def _in_a_line(error: BaseException) -> str:
+    """As a remark of a report has it: what, why and what to type next."""
+    if not isinstance(error, UpdaterError):
+        return mark("interrupted")
+    return "; ".join(part for part in (error.what, error.cause, error.hint) if part)
 
 
 _STATES = {

@@ -153,6 +153,7 @@ def test_back_again_no_cache_shows_the_shop_that_was_taken_away(prompt: Prompt, 
     refused = prompt.type("rollback")[2]
     since = re.search(r"--discard-orders-since '([^']+)'", " ".join(refused.split()))
     assert since, refused
+    assert ": not rolled back: the database migrated with run" in prompt.newest()["notes"][-1]
     with customers(server):
         code, _, err = prompt.type("rollback", "--discard-orders-since", since[1])
         assert code == ExitCode.DONE, err
