@@ -117,9 +117,9 @@ def standing_by(
             begun = time.monotonic()
             for walking in walks:
                 walking.begin(cookie)
-            # One after the other is read what all do at once.
-            left = (max(0.0, begun + time_limit - time.monotonic()) for _ in walks)
-            seen = walk.together([walking.follow(progress, limit) for walking, limit in zip(walks, left, strict=True)])
+            end = begun + time_limit
+            # All walk at once; what they say is read of one after the other.
+            seen = walk.together([walking.follow(progress, max(0.0, end - time.monotonic())) for walking in walks])
             faults = _gaps(seen, site, (), [suite.resolve()], None, hurried=False)
             observation = _observation(out, seen, faults, time.monotonic() - begun)
             save(observation)

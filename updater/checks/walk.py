@@ -145,20 +145,18 @@ def started(
             "UPDATER_CHROMIUM": str(chromium),
             **({"UPDATER_SMOKE_GATE": str(theirs.fileno())} if theirs else {}),
         }
-        process = stack.enter_context(
-            subprocess.Popen(
-                _command(tests, root, out, hurried),
-                cwd=root,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                encoding="utf-8",
-                errors="replace",
-                pass_fds=[theirs.fileno()] if theirs else [],
-                start_new_session=True,  # so that Chromium dies with it, and Ctrl-C is ours to handle
-            )
+        process = subprocess.Popen(
+            _command(tests, root, out, hurried),
+            cwd=root,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            pass_fds=[theirs.fileno()] if theirs else [],
+            start_new_session=True,  # so that Chromium dies with it, and Ctrl-C is ours to handle
         )
         stack.callback(_kill, process)
         if theirs:
