@@ -377,7 +377,9 @@ class Shop:
         """A pass would mean nothing where a mask lies over what sells: it could be gone, and nobody would see it."""
         for called, where in keep.items():
             box = where.bounding_box() if where.count() else None
-            for mask in masks if box else ():
+            if box is None:
+                continue
+            for mask in masks:
                 for x, y, width, height in self.tab.places([mask]):
                     across = min(x + width, box["x"] + box["width"]) - max(x, box["x"])
                     down = min(y + height, box["y"] + box["height"]) - max(y, box["y"])

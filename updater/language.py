@@ -28,7 +28,7 @@ def mark(text: str) -> str:
     return text
 
 
-def sentence(text: str, **values: object) -> str:
+def sentence(text: str, /, **values: object) -> str:
     """`text` with its `{values}` filled in. `make languages` finds it, and `Words.translated` knows it again in a report.
 
     What is told of the shop is kept in English, as the journal and the engineer read it; values stay as they are.
@@ -36,7 +36,7 @@ def sentence(text: str, **values: object) -> str:
     return text.format(**values)
 
 
-def counted(one: str, many: str, n: int, **values: object) -> str:
+def counted(one: str, many: str, n: int, /, **values: object) -> str:
     """As `sentence`, of `{n}` things."""
     return (one if n == 1 else many).format(n=n, **values)
 

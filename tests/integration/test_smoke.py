@@ -180,6 +180,12 @@ def test_a_fatal_error_on_a_page_that_answers_200_fails(tmp_path):
     assert "/about/: PHP's own words stand on the page: Fatal error: Uncaught Error" in failures(seen)
 
 
+def test_an_empty_page_is_told_with_all_that_it_says(tmp_path):
+    with serve(TinyShop(fault="empty about")) as shop:
+        seen = look(shop, tmp_path, pictures=False)
+    assert "/about/: the page is empty (its whole text: “Nothing”)" in failures(seen)
+
+
 def test_a_maintenance_page_is_no_shop(tmp_path):
     with serve(TinyShop(fault="maintenance")) as shop:
         seen = look(shop, tmp_path, pictures=False)

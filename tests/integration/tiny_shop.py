@@ -33,7 +33,7 @@ document.addEventListener('DOMContentLoaded', () => {
 
 @dataclass
 class TinyShop:
-    """`fault`: '', 'script throws', 'order fails', 'order twice', 'wrong total', 'fatal about', 'maintenance', 'search', 'login'."""
+    """`fault`: '', 'script throws', 'order fails', 'order twice', 'wrong total', 'fatal about', 'empty about', 'maintenance', 'search', 'login'."""
 
     fault: str = ""
     title: str = "Tiny shop"
@@ -116,6 +116,8 @@ class TinyShop:
                     where = "/var/www/tea.php:3 thrown in /var/www/tea.php on line 3"
                     fatal = f"<b>Fatal error</b>: Uncaught Error: Call to undefined function tea() in {where}"
                     return 200, "About", fatal
+                if self.fault == "empty about":
+                    return 200, "About", "Nothing"
                 return 200, "About us", "<h1>About us</h1><p>We have sold tea since 1913.</p>"
         if path.startswith("/checkout/order-pay/"):
             amount = "1.00" if "other amount" in self.fault else "1290.00"
