@@ -21,6 +21,7 @@ from updater.model import (
     Finding,
     Held,
     Language,
+    Migration,
     Outcome,
     Picture,
     Refused,
@@ -297,6 +298,13 @@ def test_each_end_is_told_with_its_urgency_and_the_next_command(
     assert "Demo Shop" in title
     assert command in body
     assert tell(record(state=state, exit_code=int(code))).headline in body
+
+
+def test_a_promoted_shop_whose_database_migrated_is_told_what_names_the_price_of_going_back() -> None:
+    migrated = Migration(changed_tables=("sh_options",))
+    ((why, command),) = tell(record(state="promoted", migration=migrated)).next
+    assert "a person decides" in why
+    assert command == "updater rollback site.yml"
 
 
 BY_HAND = (

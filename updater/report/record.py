@@ -183,7 +183,14 @@ def tell(record: RunRecord) -> Told:
             if record.held_here
             else _("The updates are live."),
             _("Production runs the new versions. It was checked behind the gate, before it opened again."),
-            ((_("The database migrated with them: orders have come since, so going back is a person's decision"), ""),)
+            (
+                (
+                    _(
+                        "Should something turn up: the database migrated too, so a person decides. What going back would lose is told by"
+                    ),
+                    "updater rollback site.yml",
+                ),
+            )
             if record.migration is not None and record.migration.needed
             else ((_("Should something turn up, go back"), "updater rollback site.yml"),),
         ),
