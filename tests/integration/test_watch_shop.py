@@ -35,8 +35,8 @@ def look(site: Site) -> Looked:
 
 
 def keys(looked: Looked) -> set[str]:
-    """Without the certificate: the demo shop's own ends within weeks, and is told of."""
-    return {concern.key.split()[0] for concern in looked.concerns} - {"certificate"}
+    """Without what is told of this machine rightly: the demo shop's certificate ends within weeks, and its disk is ours."""
+    return {concern.key.split()[0] for concern in looked.concerns} - {"certificate", "disk"}
 
 
 def root(shop: DemoShop, script: str) -> str:
